@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arena.h - bump memory for one request, given back in one step, with a ceiling.
+ */
+#ifndef PENSTOCK_ARENA_H
+#define PENSTOCK_ARENA_H
+
+#include "base/slice.h"
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks; /* newest first */
+    size_t used;                /* bytes taken in all blocks */
+    size_t max;                 /* ceiling in bytes for all blocks together */
+};
+
+/* arena_init - nothing is allocated before the first take. max in bytes. */
+void arena_init(struct arena *arena, size_t max);
+void arena_fini(struct arena *arena);
+/* arena_reset - give everything back; one block of at most 16 KiB may be kept for the next request. */
+void arena_reset(struct arena *arena);
+/* arena_take - n bytes aligned to 16, zeroed; NULL over the ceiling or without memory. n may be 0. */
+void *arena_take(struct arena *arena, size_t n) must_check;
+/* arena_copy - a copy of the bytes with a NUL behind it (not counted); .ptr NULL on failure. */
+struct slice arena_copy(struct arena *arena, struct slice bytes) must_check;
+/* arena_printf - formatted text, NUL behind it; .ptr NULL on failure. */
+struct slice arena_printf(struct arena *arena, const char *format, ...) must_check printf_like(2, 3);
+
+#endif

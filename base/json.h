@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * json.h - strict JSON reader over jsmn tokens, and a writer into a sink.
+ *
+ * Reading: json_scan validates completely (RFC 8259 grammar, UTF-8 per RFC 3629, numbers, escapes,
+ * depth) and counts tokens; only then does jsmn tokenise, into memory of exactly that size. A value
+ * is a handle {doc, token}; nothing is copied until a string with escapes is asked for.
+ * The same text always gives the same answers whatever memory it lies in. No recursion.
+ */
+#ifndef PENSTOCK_JSON_H
+#define PENSTOCK_JSON_H
+
+#include "base/arena.h"
+#include "base/sink.h"
+#include "base/slice.h"
+
+enum json_type { JSON_ABSENT, JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+struct json_scan {
+    size_t tokens; /* exactly what jsmn will need */
+    int depth;     /* deepest nesting seen */
+    size_t offset; /* of the first error, in bytes */
+};
+
+/*
+ * json_scan - is text one complete valid JSON value? Allocates nothing, linear time.
+ * depth_max   containers nested deeper give -ERR_DEPTH
+ * returns 0, -ERR_JSON (offset says where) or -ERR_DEPTH
+ * source RFC 8259; lone surrogate escapes (\ud800) are accepted: streamed fragments split pairs
+ */
+int json_scan(struct slice text, int depth_max, struct json_scan *out) must_check;
+
+struct json_doc; /* text plus tokens, in an arena */
+
+struct json {
+    const struct json_doc *doc; /* NULL: absent */
+    uint32_t at;
+};
+#define JSON_NONE ((struct json){NULL, 0})
+
+/*
+ * json_parse - scan and tokenise. text must outlive the arena's content and is not modified.
+ * tokens_max  more tokens give -ERR_LIMIT (a cap on memory: 20 bytes a token)
+ * returns 0 with *root set, -ERR_JSON, -ERR_DEPTH, -ERR_LIMIT, -ERR_MEMORY (arena full)
+ */
+int json_parse(struct slice text, int depth_max, size_t tokens_max, struct arena *arena,
+               struct json *root) must_check;
+
+/* Every reader below takes any value, JSON_NONE too, and answers absent rather than failing. */
+enum json_type json_type(struct json value);
+static inline bool
+json_present(struct json value)
+{
+    return value.doc != NULL;
+}
+/* json_get - member of an object by (unescaped) name; the last one if repeated; absent otherwise. */
+struct json json_get(struct json object, const char *name);
+/* json_repeats - does the object have this member more than once? (requests refuse that) */
+bool json_repeats(struct json object, const char *name);
+/* json_count - members of an object or elements of an array; 0 otherwise. */
+uint32_t json_count(struct json value);
+/* json_first, json_next - walk elements of an array, or member values of an object, in order.
+ * next of the last is absent. Constant time: a skipped subtree is not walked. */
+struct json json_first(struct json container);
+struct json json_next(struct json element);
+/* json_key - the raw (still escaped) name of a member value; absent for array elements. */
+struct slice json_key(struct json member);
+/* json_raw - the value's exact bytes in the text, quotes included for strings. */
+struct slice json_raw(struct json value);
+/* json_text - string contents without quotes, still escaped; absent if not a string. */
+struct slice json_text(struct json value);
+/* json_escaped - does the string contain a backslash? */
+bool json_escaped(struct json value);
+/* json_string - string contents decoded to UTF-8: a slice of the text if nothing is escaped, else a copy
+ * in the arena. Lone surrogates become U+FFFD. Absent if not a string or the arena is full. */
+struct slice json_string(struct json value, struct arena *arena);
+/* json_is - is it a string with exactly these decoded contents? */
+bool json_is(struct json value, const char *text);
+/* json_i64 - an integral number (1, -3, 1e3, 2.0) in range; false otherwise. */
+bool json_i64(struct json value, int64_t *out) must_check;
+/* json_f64 - any number; false if not a number. Locale-free. */
+bool json_f64(struct json value, double *out) must_check;
+/* json_u64_or - an integral number >= 0, else the fallback. */
+uint64_t json_u64_or(struct json value, uint64_t fallback);
+
+/*
+ * Writing. A json_writer tracks commas and nesting (at most 64 deep) over a sink; misuse asserts.
+ *     json_object(&w); json_name(&w, "id"); json_put_string(&w, id); json_end(&w);
+ */
+struct json_writer {
+    struct sink *sink;
+    uint64_t filled, object; /* one bit a level: has members; is an object */
+    int depth;
+    bool named; /* a name was just written */
+};
+
+void json_writer_init(struct json_writer *writer, struct sink *sink);
+void json_object(struct json_writer *writer);
+void json_array(struct json_writer *writer);
+void json_end(struct json_writer *writer); /* closes the innermost object or array */
+void json_name(struct json_writer *writer, const char *name);
+void json_name_slice(struct json_writer *writer, struct slice name); /* unescaped bytes */
+void json_put_string(struct json_writer *writer, struct slice text); /* escapes; bad UTF-8 -> U+FFFD */
+void json_put_literal(struct json_writer *writer, const char *text); /* a C string as a JSON string */
+void json_put_raw(struct json_writer *writer, struct slice value); /* a complete JSON value, as is */
+void json_put_escaped(struct json_writer *writer, struct slice text); /* already escaped contents */
+void json_put_i64(struct json_writer *writer, int64_t value);
+void json_put_u64(struct json_writer *writer, uint64_t value);
+void json_put_bool(struct json_writer *writer, bool value);
+void json_put_null(struct json_writer *writer);
+/* name and value in one call, for the common case */
+void json_member(struct json_writer *writer, const char *name, struct slice text);
+void json_member_text(struct json_writer *writer, const char *name, const char *text);
+void json_member_raw(struct json_writer *writer, const char *name, struct slice value);
+void json_member_i64(struct json_writer *writer, const char *name, int64_t value);
+void json_member_u64(struct json_writer *writer, const char *name, uint64_t value);
+void json_member_bool(struct json_writer *writer, const char *name, bool value);
+void json_member_null(struct json_writer *writer, const char *name);
+
+/* json_escape - append text with JSON string escapes, without quotes. */
+void json_escape(struct sink *sink, struct slice text);
+
+/*
+ * Incremental check: is a growing text still the beginning of one JSON value? For streamed tool-call
+ * arguments: bytes arrive in pieces, the verdict is exact at every byte. No allocation; depth <= 128.
+ */
+struct json_check {
+    uint64_t stack[2]; /* one bit a level: object? */
+    int depth;
+    uint8_t state, literal_at, escape_left;
+    const char *literal;
+    uint8_t utf8_left, utf8_low, utf8_high;
+    bool bad, is_object; /* is_object: the outermost value is an object */
+};
+void json_check_init(struct json_check *check);
+/* json_check_feed - false once the text cannot become valid JSON (sticks). */
+bool json_check_feed(struct json_check *check, struct slice piece);
+/* json_check_done - is what was fed one complete JSON value (white space around it allowed)? */
+bool json_check_done(const struct json_check *check);
+/* json_check_empty - was nothing but white space fed? */
+bool json_check_empty(const struct json_check *check);
+
+#endif
