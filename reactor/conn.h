@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conn.h - one byte stream over a socket, plain or TLS: two queues of plaintext and six notices.
+ *
+ *     kernel -> wire.filled -> in  -> owner peeks and consumes, then conn_touch
+ *     owner puts into out, then conn_touch -> wire.bytes -> kernel
+ *
+ * Owners never call read or write and never see TLS. Notices say "look": the levels (up, ended, lost, in.len,
+ * out.len) say what is so. Readers use up `in` first and look at the level when it runs dry.
+ */
+#ifndef PENSTOCK_CONN_H
+#define PENSTOCK_CONN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "reactor/loop.h"
+
+struct conn;
+struct wire_ops;
+struct dial;
+struct trust;
+struct server_key;
+
+enum conn_notice {
+    CONN_UP = 1,     /* connected (TLS: handshake done); once */
+    CONN_BYTES = 2,  /* new bytes in `in` */
+    CONN_ROOM = 4,   /* `out` has fallen to out_low or below after having been above out_high */
+    CONN_EMPTY = 8,  /* `out` and the wire below it have run empty: all was given to the kernel */
+    CONN_END = 16,   /* the peer will send no more (clean end); a level: conn->ended */
+    CONN_LOST = 32,  /* the connection is unusable; a level: conn->lost, conn->error says why */
+};
+
+/* How to reach a peer; read-only and outliving the conns made from it. */
+struct conn_target {
+    struct slice host; /* name or address literal */
+    uint16_t port;
+    bool tls;
+    struct slice server_name;  /* for SNI and verification; absent: host */
+    const struct trust *trust; /* with tls */
+    struct slice pin;          /* 32 bytes: SHA-256 of the leaf's SubjectPublicKeyInfo; absent: none */
+    struct slice cache_key;    /* names host, port, server name and trust settings: session and chain caches use it */
+};
+
+typedef void conn_notify(void *owner, struct conn *conn, unsigned notices);
+
+struct conn {
+    uint32_t magic;
+    int fd; /* -1 before a dial has succeeded */
+    struct loop *loop;
+    conn_notify *notify; /* called in wait, expire or move: record and post only, never act */
+    void *owner;
+    const struct wire_ops *wire;
+    void *wire_state;
+    struct dial *dial;     /* while connecting */
+    struct buf in, out;
+    size_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
+    struct list move_link; /* on loop->move_list */
+    struct list grave_link;
+    struct deadline linger;
+    void *slot;            /* the backend's */
+    uint64_t bytes_in, bytes_out; /* plaintext */
+    uint64_t opened_ms;
+    int error;             /* -ERR_x once lost */
+    int tls_error;         /* engine's code behind ERR_TLS*, 0 otherwise; see tls_error_text */
+    bool up, ended, lost, closing, cut;
+    bool paused;           /* owner wants no input now (its choice; `in` being full pauses too) */
+    bool readable, writable; /* what the kernel said since the last EAGAIN */
+    bool was_high, sent_fin, client_side;
+    char peer[64];         /* numeric "address:port" for logs */
+};
+
+/*
+ * conn_open - begin to connect: resolve, race addresses (staggered), connect, TLS. Never blocks.
+ * returns 0 with *out set (CONN_UP or CONN_LOST follows), or -ERR_MEMORY, -ERR_LIMIT.
+ * Errors reported by CONN_LOST: ERR_DNS, ERR_CONNECT, ERR_TLS, ERR_TLS_CERT, ERR_NO_DESCRIPTOR, ERR_RESET, ...
+ */
+int conn_open(struct loop *loop, const struct conn_target *target, conn_notify *notify, void *owner,
+              struct conn **out) must_check;
+/* conn_adopt - make a conn of an accepted, non-blocking socket; takes over fd on success. server_key: TLS, NULL: plain. */
+int conn_adopt(struct loop *loop, int fd, const struct server_key *server_key, const char *peer,
+               conn_notify *notify, void *owner, struct conn **out) must_check;
+/* conn_own - hand a conn to another owner (a pooled upstream connection changes hands). */
+void conn_own(struct conn *conn, conn_notify *notify, void *owner);
+/* conn_put - append to out and touch. All or nothing: 0 or -ERR_MEMORY. After lost: 0, bytes are dropped. */
+int conn_put(struct conn *conn, struct slice bytes) must_check;
+/* conn_touch - out was written or in was consumed: reconcile in this tick's move phase. */
+void conn_touch(struct conn *conn);
+/* conn_pause - receive no more until resumed. conn_resume - receive again (touches). */
+void conn_pause(struct conn *conn);
+void conn_resume(struct conn *conn);
+/* conn_unsent - bytes not yet given to the kernel: out plus what the wire holds. */
+size_t conn_unsent(const struct conn *conn);
+/* conn_acked - bytes (ciphertext for TLS) the peer's kernel has acknowledged since the start; grows only. */
+uint64_t conn_acked(struct conn *conn);
+/*
+ * conn_close - the owner lets go; no notice comes afterwards. The conn frees itself in sweep.
+ * cut = false  what is in out is sent first, then FIN (and TLS close_notify), then input is discarded until END,
+ *              linger_ms or linger_bytes, so that a last answer is not lost to a reset
+ * cut = true   close at once; unread or unsent bytes may turn into a reset
+ */
+void conn_close(struct conn *conn, bool cut);
+
+#endif

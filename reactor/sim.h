@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim.h - a backend without a kernel: virtual clock, scripted peers, seeded faults. Tests only.
+ *
+ * Peers are objects of the test: they see bytes that the program sends and say what it receives. Time stands still
+ * while the program works and jumps to the next event when it sleeps. The same seed gives the same run.
+ */
+#ifndef PENSTOCK_SIM_H
+#define PENSTOCK_SIM_H
+
+#include "base/sink.h"
+#include "reactor/backend.h"
+
+struct sim;
+struct sim_peer;
+
+/* What a scripted peer does; every call may be NULL. They run between ticks, never inside the program's calls. */
+struct sim_script {
+    void (*opened)(struct sim_peer *peer);   /* the connection is up */
+    void (*bytes)(struct sim_peer *peer);    /* sim_peer_in has grown */
+    void (*ended)(struct sim_peer *peer);    /* the program sent FIN */
+    void (*reset)(struct sim_peer *peer);    /* the program reset the connection or closed it entirely */
+    void (*timer)(struct sim_peer *peer);    /* sim_peer_timer's time has come */
+};
+
+struct sim_faults { /* probabilities in 1/1024 per opportunity; all 0: a perfect world */
+    unsigned short_read, short_write, again, reset, connect_refused, connect_slow, accept_fail, late_event, memory;
+    size_t window; /* bytes in flight to a peer that it has not read; 0: 64 KiB */
+};
+
+struct sim *sim_new(uint64_t seed, const struct sim_faults *faults);
+void sim_free(struct sim *sim);
+extern const struct backend_ops sim_ops; /* loop_init(loop, &sim_ops, sim, limits) */
+
+uint64_t sim_now_us(const struct sim *sim);
+uint64_t sim_random(struct sim *sim); /* seeded; for scripts too */
+/* sim_accept_on - connections the program opens to any address with this port are answered with this script; refuse: RST. */
+void sim_accept_on(struct sim *sim, uint16_t port, const struct sim_script *script, void *user, bool refuse);
+/* sim_listen_fd - a descriptor the program can give to listener_open. */
+int sim_listen_fd(struct sim *sim, uint16_t port);
+/* sim_connect - a scripted client connects to such a listener. */
+struct sim_peer *sim_connect(struct sim *sim, uint16_t port, const struct sim_script *script, void *user);
+
+void *sim_peer_user(struct sim_peer *peer);
+void sim_peer_set_user(struct sim_peer *peer, void *user);
+struct sim *sim_peer_sim(struct sim_peer *peer);
+/* sim_peer_send - bytes for the program, delivered as the faults allow. */
+void sim_peer_send(struct sim_peer *peer, struct slice bytes);
+void sim_peer_half_close(struct sim_peer *peer); /* FIN after what was sent */
+void sim_peer_close(struct sim_peer *peer);      /* FIN, and what arrives later is answered with a reset */
+void sim_peer_reset(struct sim_peer *peer);
+void sim_peer_stop_reading(struct sim_peer *peer, bool stop); /* the window fills; acknowledged bytes stop growing */
+void sim_peer_timer(struct sim_peer *peer, uint64_t after_ms); /* one timer a peer; re-arming replaces it */
+struct sink *sim_peer_in(struct sim_peer *peer); /* all bytes the program sent and the peer has read */
+bool sim_peer_alive(const struct sim_peer *peer);
+
+/* sim_run - tick the loop until nothing can happen before until_us (virtual), or stop(user) says so. Returns ticks. */
+uint64_t sim_run(struct sim *sim, struct loop *loop, uint64_t until_us, bool (*stop)(void *), void *user);
+/* sim_sockets_open - sockets the program holds, listeners excluded: a leak check. */
+size_t sim_sockets_open(const struct sim *sim);
+/* sim_jump - move the clock forward without running anything. */
+void sim_jump(struct sim *sim, uint64_t by_us);
+
+#endif

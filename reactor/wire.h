@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wire.h - what a transport must do: four functions that offer memory and acknowledge bytes.
+ *
+ *     space(conn, iov)  where may received bytes go?     filled(conn, n)  n bytes arrived there
+ *     bytes(conn, iov)  which bytes must leave?          sent(conn, n)    n of them left
+ *
+ * plain.c: space is the tail of in, bytes are the chunks of out. tls.c: ciphertext around a BearSSL engine.
+ */
+#ifndef PENSTOCK_WIRE_H
+#define PENSTOCK_WIRE_H
+
+#include "reactor/conn.h"
+
+#include <sys/uio.h>
+
+struct wire_ops {
+    const char *name;
+    /* start - the socket is connected: plain raises UP at once, TLS begins its handshake. 0 or -ERR. */
+    int (*start)(struct conn *conn);
+    /* space - memory for received bytes, at most limit; 0 iovecs: no room now (in full, or engine busy). */
+    int (*space)(struct conn *conn, struct iovec *iov, int max, size_t limit);
+    /* filled - n bytes arrived in the memory last offered (0 withdraws the offer). 0 or -ERR (conn is lost). */
+    int (*filled)(struct conn *conn, size_t n);
+    /* bytes - what must leave; 0 iovecs: nothing. */
+    int (*bytes)(struct conn *conn, struct iovec *iov, int max);
+    /* sent - n of the bytes last offered left. 0 or -ERR. */
+    int (*sent)(struct conn *conn, size_t n);
+    /* step - work that needs no socket (one handshake step, engine to queues); 1 progress, 0 none, -ERR. */
+    int (*step)(struct conn *conn);
+    /* unsent - bytes the wire holds beyond conn->out. */
+    size_t (*unsent)(const struct conn *conn);
+    /* ended - the peer's FIN arrived: 0 a clean end, -ERR_TLS_TRUNCATED or such otherwise. */
+    int (*ended)(struct conn *conn);
+    /* finish - the owner closes after flushing: TLS queues close_notify. true when nothing is left to send. */
+    bool (*finish)(struct conn *conn);
+    /* fini - free wire_state. */
+    void (*fini)(struct conn *conn);
+};
+
+extern const struct wire_ops plain_wire;
+
+/* tls_client_wire, tls_server_wire - attach TLS to a conn before start. 0, -ERR_MEMORY, -ERR_TLS. */
+int tls_client_wire(struct conn *conn, const struct conn_target *target) must_check;
+int tls_server_wire(struct conn *conn, const struct server_key *key) must_check;
+
+/* conn_raise - for wires and backends: record notices and tell the owner. */
+void conn_raise(struct conn *conn, unsigned notices);
+/* conn_fail - the connection is lost for this reason (first one wins): raises CONN_LOST. */
+void conn_fail(struct conn *conn, int error);
+
+#endif
