@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+//
+// turns - what the fake models say, in a form that belongs to no dialect. A turn:
+//   blocks   [{type: 'text', pieces}, {type: 'thinking', pieces, signature}, {type: 'tool', id, name, pieces}]
+//   finish   'stop' | 'length' | 'tools' | 'filter' | 'stop_sequence' | 'refusal' | 'pause' | 'window'
+//   usage    {input, cache_read, cache_write, output, reasoning}: input counts every prompt token
+
+const usage = { input: 21, cache_read: 0, cache_write: 0, output: 9, reasoning: 0 };
+
+export function text_block(...pieces) {
+    return { type: 'text', pieces };
+}
+
+export function tool_block(id, name, ...pieces) {
+    return { type: 'tool', id, name, pieces };
+}
+
+export function thinking_block(signature, ...pieces) {
+    return { type: 'thinking', signature, pieces };
+}
+
+function plain(finish, ...pieces) {
+    return { blocks: [text_block(...pieces)], finish, usage };
+}
+
+/* Text with characters of two, three and four bytes, quotes, line breaks and things that look like SSE. */
+export const tricky_text = ['Grüße, ', '世界 ', '🚀🧵', ' "quoted" \\ back', 'slash\n\ndata: [DONE]\n', '\u2028end\u0001'];
+
+const named = {
+    text: () => plain('stop', 'Hello', ', ', 'world', '!'),
+    tricky: () => plain('stop', ...tricky_text),
+    empty: () => ({ blocks: [], finish: 'stop', usage }),
+    length: () => plain('length', 'This is cut', ' off in the mid'),
+    filter: () => plain('filter', 'I cannot'),
+    refusal: () => plain('refusal', 'I will not'),
+    stop_sequence: () => ({ ...plain('stop_sequence', 'one two '), stop_sequence: 'END' }),
+    pause: () => plain('pause', 'Searching'),
+    window: () => plain('window', 'No room left'),
+    usage: () => ({
+        ...plain('stop', 'counted'),
+        usage: { input: 120, cache_read: 64, cache_write: 0, output: 50, reasoning: 30 },
+    }),
+    cache_write: () => ({
+        ...plain('stop', 'counted'),
+        usage: { input: 120, cache_read: 10, cache_write: 20, output: 50, reasoning: 0 },
+    }),
+    tool: () => ({
+        blocks: [tool_block('call_weather_1', 'get_weather', '{"city":', '"Par', 'is"', ',"unit":"c"}')],
+        finish: 'tools',
+        usage,
+    }),
+    text_tool: () => ({
+        blocks: [
+            text_block('Let me ', 'look.'),
+            tool_block('call_weather_1', 'get_weather', '{"city":', '"Paris"}'),
+        ],
+        finish: 'tools',
+        usage,
+    }),
+    parallel: () => ({
+        blocks: [
+            tool_block('call_a', 'get_weather', '{"city":"Paris"}'),
+            tool_block('call_b', 'get_weather', '{"city":', '"Rome"}'),
+            tool_block('call_c', 'get_time', '{"zone":"CET"', '}'),
+        ],
+        finish: 'tools',
+        usage,
+    }),
+    zero: () => ({ blocks: [tool_block('call_zero', 'ping_server', '')], finish: 'tools', usage }),
+    parallel_zero: () => ({
+        blocks: [tool_block('call_z1', 'ping_server', ''), tool_block('call_z2', 'ping_server', '')],
+        finish: 'tools',
+        usage,
+    }),
+    bad_arguments: () => ({
+        blocks: [tool_block('call_bad', 'get_weather', '{"city":', '"Par')],
+        finish: 'tools',
+        usage,
+    }),
+    cut_arguments: () => ({
+        blocks: [tool_block('call_cut', 'get_weather', '{"city":', '"Par')],
+        finish: 'length',
+        usage,
+    }),
+    tool_stop: () => ({
+        blocks: [tool_block('call_weather_1', 'get_weather', '{"city":"Paris"}')],
+        finish: 'stop',
+        usage,
+    }),
+    thinking: () => ({
+        blocks: [
+            thinking_block('c2lnbmF0dXJlLTE=', 'First ', 'I think, ', 'therefore'),
+            text_block('The answer', ' is 4.'),
+        ],
+        finish: 'stop',
+        usage: { ...usage, reasoning: 5 },
+    }),
+    thinking_tool: () => ({
+        blocks: [
+            thinking_block('c2lnbmF0dXJlLTI=', 'I need ', 'the weather'),
+            tool_block('call_weather_1', 'get_weather', '{"city":', '"Paris"}'),
+        ],
+        finish: 'tools',
+        usage: { ...usage, reasoning: 4 },
+    }),
+};
+
+/* A numbered text of exactly `bytes` ASCII bytes, so that a lost or doubled piece shows at once. */
+export function numbered_text(bytes) {
+    const lines = [];
+    for (let at = 0; at < bytes; at += 16) {
+        lines.push(`${String(at).padStart(10, '0')} abcd\n`);
+    }
+    return lines.join('').slice(0, bytes);
+}
+
+function in_pieces(text, piece_bytes) {
+    const pieces = [];
+    for (let at = 0; at < text.length; at += piece_bytes) {
+        pieces.push(text.slice(at, at + piece_bytes));
+    }
+    return pieces;
+}
+
+/* The last user text of a request in either dialect. */
+export function last_user_text(request) {
+    const messages = Array.isArray(request?.messages) ? request.messages : [];
+    for (let at = messages.length - 1; at >= 0; at--) {
+        const { role, content } = messages[at] ?? {};
+        if (role !== 'user') continue;
+        if (typeof content === 'string') return content;
+        if (Array.isArray(content)) return content.map((part) => part?.text ?? '').join('');
+    }
+    return '';
+}
+
+/*
+ * make_turn - the turn a scenario name stands for.
+ * options  size and piece for "big"; count for "count" and "echo" (repetitions)
+ */
+export function make_turn(name, options, request) {
+    if (name === 'big') {
+        const size = options.size ?? 100_000;
+        return { ...plain('stop'), blocks: [text_block(...in_pieces(numbered_text(size), options.piece ?? 1000))] };
+    }
+    if (name === 'count') {
+        return plain('stop', ...Array.from({ length: options.count ?? 10 }, (_, n) => `${n} `));
+    }
+    if (name === 'echo') {
+        const marker = last_user_text(request);
+        return plain('stop', ...Array.from({ length: options.count ?? 10 }, (_, n) => `${marker}:${n};`));
+    }
+    return named[name]?.();
+}
+
+export const turn_names = [...Object.keys(named), 'big', 'count', 'echo'];
+
+/* What a client that joined all pieces must hold in the end. */
+export function joined(turn) {
+    const of = (type) => turn.blocks.filter((block) => block.type === type);
+    return {
+        text: of('text').map((block) => block.pieces.join('')).join(''),
+        thinking: of('thinking').map((block) => block.pieces.join('')).join(''),
+        calls: of('tool').map((block) => ({
+            id: block.id,
+            name: block.name,
+            arguments: block.pieces.join('') || '{}',
+        })),
+        finish: turn.finish,
+        usage: turn.usage,
+    };
+}
