@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * canon.h - the language of the house: the canonical request and the canonical stream events, between four
+ * dialects (OpenAI Chat, OpenAI Responses, Anthropic Messages, Gemini).
+ *
+ * Text travels as JSON-ESCAPED string contents (the bytes between the quotes, untouched): copying is exact, and a
+ * surrogate pair split over two fragments survives. Members that are interpreted (URLs, data, arguments) are decoded,
+ * and say so. Absent slices mean "not given"; explicit null, false, 0 and "" are kept as given.
+ */
+#ifndef PENSTOCK_CANON_H
+#define PENSTOCK_CANON_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/slice.h"
+
+/* ---------------------------------------------------------------- requests */
+
+enum canon_role { ROLE_SYSTEM, ROLE_DEVELOPER, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
+
+enum canon_part_kind {
+    PART_TEXT,     /* text */
+    PART_IMAGE,    /* url, or media_type and data */
+    PART_DOCUMENT, /* url, or media_type and data (base64), or text; name is the title or filename */
+    PART_AUDIO,    /* media_type ("wav", "mp3") and data */
+    PART_FILE,     /* id: a file known to one provider only */
+    PART_CALL,     /* id, name, arguments: a tool call by the assistant; custom: text is the free-form input */
+    PART_RESULT,   /* id, parts, is_error: what a tool answered */
+    PART_THINKING, /* text, signature */
+    PART_REDACTED, /* data: opaque reasoning */
+    PART_REFUSAL,  /* text */
+    PART_NATIVE,   /* value: something only the client's dialect knows; name is its type word */
+};
+
+struct canon_part {
+    struct canon_part *next;
+    enum canon_part_kind kind;
+    struct slice text;        /* escaped */
+    struct slice id, name;    /* escaped */
+    struct slice signature;   /* escaped */
+    struct slice url;         /* decoded; never a data: URL */
+    struct slice media_type;  /* decoded */
+    struct slice data;        /* decoded: base64 text, standard alphabet as given */
+    struct slice detail;      /* escaped */
+    struct slice arguments;   /* decoded: the JSON text of a call's arguments (may be invalid JSON, or empty) */
+    struct slice cache_control; /* raw JSON */
+    struct canon_part *parts; /* of a result */
+    bool is_error, custom;
+    struct json value;        /* the part as the client wrote it */
+};
+
+struct canon_message {
+    struct canon_message *next;
+    enum canon_role role;
+    struct slice name; /* escaped */
+    struct canon_part *parts;
+    struct json value; /* the message as the client wrote it */
+};
+
+enum canon_tool_kind { TOOL_FUNCTION, TOOL_CUSTOM, TOOL_NATIVE /* hosted or typed: only its own dialect runs it */ };
+
+struct canon_tool {
+    struct canon_tool *next;
+    enum canon_tool_kind kind;
+    struct slice name, description; /* escaped */
+    struct slice schema;            /* raw JSON of the parameters; absent: none given */
+    struct slice strict;            /* raw JSON; absent */
+    struct slice cache_control;     /* raw JSON; absent */
+    struct slice type;              /* escaped, of a native tool */
+    struct json value;
+};
+
+enum canon_choice { CHOICE_UNSET, CHOICE_AUTO, CHOICE_NONE, CHOICE_REQUIRED, CHOICE_NAMED };
+enum canon_format { FORMAT_UNSET, FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA };
+enum canon_thinking { THINKING_UNSET, THINKING_DISABLED, THINKING_ENABLED, THINKING_ADAPTIVE };
+
+struct canon_stop {
+    struct canon_stop *next;
+    struct slice text; /* escaped */
+};
+
+struct canon_request {
+    struct slice body;  /* as received */
+    struct json root;   /* parsed body */
+    struct arena *arena;
+    /* the outline: read for every request */
+    struct slice model;      /* decoded */
+    bool stream;
+    bool include_usage;      /* Chat: the client asked for the usage chunk; others: true */
+    /* the rest: read for translation only. Numbers are raw JSON text, absent when not given. */
+    struct canon_message *messages;
+    struct canon_tool *tools;
+    enum canon_choice choice;
+    struct slice choice_name; /* escaped */
+    int parallel;             /* -1 not given, 0 false, 1 true */
+    struct slice max_tokens, temperature, top_p, top_k, seed, n, presence_penalty, frequency_penalty;
+    struct slice logprobs, top_logprobs, logit_bias;
+    struct canon_stop *stop;
+    enum canon_format format;
+    struct slice format_name, format_description;            /* escaped */
+    struct slice format_schema, format_strict;               /* raw */
+    enum canon_thinking thinking;
+    struct slice thinking_budget; /* raw */
+    struct slice effort;          /* escaped: none, minimal, low, medium, high, xhigh, max */
+    struct slice user;            /* escaped */
+    struct slice service_tier;    /* escaped */
+    struct slice metadata;        /* raw */
+};
+
+/* Where a request is at fault, for the error body. */
+struct canon_fault {
+    struct slice message; /* decoded text; absent: the error's own */
+    struct slice param;   /* name of the field at fault; absent: none */
+};
+
+/* What was left out on the way to another dialect: named in a response header and counted. */
+#define CANON_DROPPED_MAX 32
+struct canon_report {
+    const char *dropped[CANON_DROPPED_MAX]; /* literals: names of request fields or part types */
+    int count;
+};
+/* canon_drop - note a name once; more than CANON_DROPPED_MAX become "more". */
+void canon_drop(struct canon_report *report, const char *name);
+
+/* ---------------------------------------------------------------- replies */
+
+enum canon_event_kind {
+    CANON_START,  /* the reply begins: id, model as the upstream calls them */
+    CANON_OPEN,   /* a block opens: block, type; calls: id and name */
+    CANON_DELTA,  /* text for a block; signature instead for a thinking block's signature */
+    CANON_CLOSE,  /* a block is complete */
+    CANON_USAGE,  /* counters; those not given keep their value */
+    CANON_FINISH, /* why generation ended: finish, stop_sequence */
+    CANON_ERROR,  /* the upstream reported an error in its stream: error */
+    CANON_END,    /* the terminal marker was seen, or the end was clean without one */
+    CANON_NATIVE, /* something only this dialect knows; passes unchanged, reported across */
+};
+
+enum canon_block {
+    BLOCK_TEXT, BLOCK_THINKING, BLOCK_REDACTED, BLOCK_CALL, BLOCK_REFUSAL, BLOCK_NATIVE
+};
+
+enum canon_finish {
+    FINISH_NONE, FINISH_STOP, FINISH_STOP_SEQUENCE, FINISH_LENGTH, FINISH_CONTEXT, FINISH_CALLS, FINISH_FILTER,
+    FINISH_PAUSE, FINISH_OTHER /* an unknown word: a natural end, counted */
+};
+
+struct canon_usage { /* UINT64_MAX: not known */
+    uint64_t in_total, cache_read, cache_write, out_total, reasoning;
+};
+#define CANON_USAGE_UNKNOWN                                                                        \
+    ((struct canon_usage){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX})
+/* canon_usage_merge - the known counters of from replace those of into. */
+void canon_usage_merge(struct canon_usage *into, const struct canon_usage *from);
+
+struct canon_error {
+    int error;            /* ERR_x: blame, retryable */
+    enum err_kind kind;   /* what it is; decides type words */
+    int status;           /* upstream's, or the one to answer with; 0: the kind's */
+    struct slice message; /* decoded text */
+    struct slice code, type, param; /* decoded; absent */
+    uint64_t retry_after_ms;        /* UINT64_MAX: none */
+    int should_retry;               /* x-should-retry: -1 not said, 0, 1 */
+};
+/* canon_error_of - an error of our own with the row's kind, status, code and text. */
+struct canon_error canon_error_of(int error);
+
+struct canon_event {
+    enum canon_event_kind kind;
+    enum canon_block type;       /* OPEN, DELTA, CLOSE */
+    uint32_t block;              /* dense from 0 per reply, in order of opening */
+    uint32_t choice;             /* n > 1 in Chat; 0 otherwise */
+    enum canon_finish finish;
+    bool custom;                 /* OPEN of a custom tool's call: its input is free text, not JSON */
+    struct slice id, name;       /* escaped */
+    struct slice text;           /* escaped */
+    struct slice signature;      /* escaped */
+    struct slice model;          /* escaped */
+    struct slice stop_sequence;  /* escaped */
+    struct slice data;           /* escaped: redacted reasoning */
+    struct canon_usage usage;
+    struct canon_error error;
+};
+
+/* What one upstream event or body meant. Slices hold until the scratch arena is reset (after each event). */
+enum canon_flaw { /* what had to be repaired, for metrics; names in canon.c */
+    FLAW_NONE, FLAW_NO_ROLE, FLAW_TOOL_FIELDS, FLAW_NO_TERMINATOR, FLAW_NO_FINISH, FLAW_REPEATED_FINISH, FLAW_REPEATED_START,
+    FLAW_BLOCK_ORDER, FLAW_AFTER_END, FLAW_UNKNOWN_FINISH, FLAW_UNTERMINATED_EVENT, FLAW_OVERSIZE_LINE, FLAW_UNKNOWN_EVENT,
+    FLAW_FINISH_MISMATCH, FLAW_COUNT
+};
+const char *canon_flaw_name(enum canon_flaw flaw);
+
+struct canon_events {
+    struct canon_event *at;
+    int count, capacity;
+    struct arena *arena; /* scratch */
+    bool rewrite;        /* same dialect: the raw event may not pass as it is; write the canonical events instead */
+    bool swallow;        /* same dialect: the raw event must not reach the client at all */
+    uint32_t flaws;      /* 1 << enum canon_flaw */
+};
+void canon_events_init(struct canon_events *events, struct arena *scratch);
+/* canon_events_clear - forget all; the caller resets the scratch arena. */
+void canon_events_clear(struct canon_events *events);
+/* canon_add - a zeroed event of that kind at the end, usage unknown; NULL without memory. */
+struct canon_event *canon_add(struct canon_events *events, enum canon_event_kind kind) must_check;
+
+/* ---------------------------------------------------------------- guard.c */
+
+/*
+ * The guard stands between reader and writer: it checks the canonical grammar and every tool call (id, name,
+ * arguments JSON piece by piece, duplicates), and its verdict decides the ending.
+ */
+struct canon_guard_call;
+struct canon_guard {
+    struct arena *arena; /* of the request */
+    struct canon_guard_call *calls;
+    uint32_t open_blocks, blocks, call_count;
+    bool started, finished, ended, failed;
+    enum canon_finish finish;
+    uint32_t flaws;      /* all seen */
+    const char *verdict; /* why a call was refused, a literal: "truncated_arguments", "invalid_arguments", "missing_name", "duplicate_id", ... */
+};
+void canon_guard_init(struct canon_guard *guard, struct arena *arena);
+/*
+ * canon_guard_check - pass the events of one upstream event, in order. FINISH is corrected in place (calls emitted and
+ * "stop" -> CALLS; CALLS without calls -> STOP; LENGTH stays), setting events->rewrite when it changed.
+ * returns 0; -ERR_TOOL_CALL (a call is truncated or invalid and the reply claims to be finished with it);
+ *         -ERR_UPSTREAM_PROTOCOL (events after the end, deltas outside blocks, ...)
+ */
+int canon_guard_check(struct canon_guard *guard, struct canon_events *events) must_check;
+
+/* ---------------------------------------------------------------- think.c */
+
+/* Turns <think>...</think> in text blocks into thinking blocks, wherever the stream is split (R49). */
+struct canon_think {
+    struct arena *arena;
+    uint8_t state, matched;
+    bool seen_text, in_thought;
+    uint32_t shift; /* blocks added so far */
+    char held[16];
+};
+void canon_think_init(struct canon_think *think, struct arena *arena);
+/* canon_think_filter - rewrite events in place; sets rewrite when something changed. 0 or -ERR_MEMORY. */
+int canon_think_filter(struct canon_think *think, struct canon_events *events) must_check;
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dialect.h - one provider API as a struct of pure functions: how to read and to write it, from either side.
+ *
+ * No sockets, no clock, no allocation but from the arenas and sinks handed in. Per-stream state is a struct that the
+ * dialect declares the size of and the caller's arena holds.
+ */
+#ifndef PENSTOCK_DIALECT_H
+#define PENSTOCK_DIALECT_H
+
+#include "providers/canon.h"
+
+#define DIALECT_LINE_MAX (60u * 1024) /* long text deltas are split so that no SSE line passes 64 KiB */
+
+enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_COUNT };
+
+/* How reasoning is shown to OpenAI Chat clients (R47). */
+enum dialect_reasoning { SHOW_REASONING_CONTENT, SHOW_REASONING, SHOW_THINK_TAGS, SHOW_NOTHING };
+/* How an upstream wants to be told about reasoning effort (R71). */
+enum dialect_effort { TELL_NOTHING, TELL_REASONING_EFFORT, TELL_ENABLE_THINKING, TELL_THINKING };
+
+/* What is known of the upstream a request is written for: data from the configuration. */
+struct dialect_upstream {
+    struct slice model;         /* decoded: what the upstream is asked for */
+    struct slice api_key;       /* secret; absent: none */
+    bool bearer;                /* Anthropic: Authorization instead of x-api-key */
+    struct slice base_path;     /* "" or "/v1" */
+    uint64_t max_output_tokens; /* 0: unknown */
+    bool max_completion_tokens, usage_in_stream, strict_turns, extra_fields, top_k, developer_role, replay_reasoning;
+    enum dialect_effort effort;
+    struct slice default_params; /* JSON object of defaults for absent keys, or absent */
+};
+
+struct dialect_writer_options {
+    bool stream;          /* SSE frames; otherwise one object */
+    bool include_usage;   /* Chat: end with the usage chunk */
+    struct slice id;      /* 24 or more characters of [A-Za-z0-9]: the dialect adds its prefix */
+    struct slice model;   /* decoded: the name the client asked for */
+    int64_t created_s;
+    enum dialect_reasoning reasoning;
+    bool placeholder_signature; /* Anthropic: sign translated thinking */
+    uint64_t input_estimate;    /* tokens, for message_start before usage is known; 0: none */
+};
+
+/* A frame is one SSE event to the client. Data lies in frames->bytes. */
+enum frame_kind {
+    FRAME_EVENT,   /* type (may be NULL) and data */
+    FRAME_PASS,    /* the upstream event in hand, unchanged */
+    FRAME_COMMENT, /* a comment line; data is its text */
+};
+struct frame {
+    enum frame_kind kind;
+    const char *type; /* literal or NULL */
+    size_t start, len; /* of the data in frames->bytes */
+};
+#define FRAMES_MAX 256
+struct frames {
+    struct sink bytes;
+    struct frame at[FRAMES_MAX];
+    int count;
+    int error; /* sticky: -ERR_LIMIT when full */
+};
+void frames_init(struct frames *frames, size_t bytes_max);
+void frames_fini(struct frames *frames);
+void frames_clear(struct frames *frames);
+/* frame_begin - start a frame; write its data into frames->bytes, then frame_end. */
+void frame_begin(struct frames *frames, enum frame_kind kind, const char *type);
+void frame_end(struct frames *frames);
+
+struct dialect_field { /* a header field for an upstream request */
+    const char *name;
+    struct slice value;
+};
+
+struct dialect {
+    enum dialect_id id;
+    const char *name;          /* "openai_chat": metric label, config word */
+    bool named_events;         /* its SSE events carry event: lines */
+    const char *count_path;    /* "/messages/count_tokens", or NULL: the upstream cannot count */
+
+    /* ---- client's request */
+    /* outline - fill model, stream, include_usage of a request whose root is parsed. Refuses a missing or non-string model,
+     * repeated members among those it reads, wrong types. 0, -ERR_REQUEST with fault. */
+    int (*outline)(struct canon_request *request, struct canon_fault *fault);
+    /* read_request - everything else. 0, -ERR_REQUEST, -ERR_UNSUPPORTED, -ERR_MEMORY. */
+    int (*read_request)(struct canon_request *request, struct canon_fault *fault);
+
+    /* ---- upstream's request */
+    /* put_target - the request target, base path included: "/v1/messages". */
+    void (*put_target)(struct sink *out, const struct dialect_upstream *upstream, bool stream);
+    /* fields - authentication and version fields; returns how many were set (at most 4). scratch holds made values. */
+    int (*fields)(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4]);
+    /* pass_request - same dialect: the client's bytes with only the model replaced, configured defaults added, and (Chat) usage asked for. */
+    int (*pass_request)(const struct canon_request *request, const struct dialect_upstream *upstream,
+                        struct sink *out);
+    /* write_request - from another dialect; always asks for a stream. -ERR_UNSUPPORTED with fault names what cannot be said. */
+    int (*write_request)(const struct canon_request *request, const struct dialect_upstream *upstream,
+                         struct sink *out, struct canon_report *report, struct canon_fault *fault);
+
+    /* ---- upstream's reply */
+    size_t reader_bytes;
+    void (*reader_init)(void *reader, struct arena *arena);
+    /* read_event - one SSE event (type may be absent). Appends to events. 0, -ERR_UPSTREAM_PROTOCOL (bad JSON, wrong shape), -ERR_MEMORY. */
+    int (*read_event)(void *reader, struct slice type, struct slice data, struct canon_events *events);
+    /* read_body - a whole JSON reply (status 200), as the events a stream would have given, START to END. An error object in it gives CANON_ERROR. */
+    int (*read_body)(void *reader, struct slice body, struct canon_events *events);
+    /* read_end - the body ended cleanly. Appends what the missing terminator would have said: END if a finish was seen
+     * (flaw noted), else CANON_ERROR with ERR_DISCONNECTED. */
+    int (*read_end)(void *reader, struct canon_events *events);
+    /* read_error - make sense of a reply with status >= 400 (any body: JSON of any vendor, HTML, empty). retry_after and
+     * should_retry are filled in by the caller from the fields. */
+    void (*read_error)(int status, struct slice body, struct arena *arena, struct canon_error *out);
+
+    /* ---- client's reply */
+    size_t writer_bytes;
+    int (*writer_init)(void *writer, const struct dialect_writer_options *options, struct arena *arena);
+    /* write_start - commit early: what must come first before anything is known (message_start). May write nothing. */
+    int (*write_start)(void *writer, struct frames *frames);
+    /* write_events - canonical events as frames (stream), or gathered (whole). */
+    int (*write_events)(void *writer, const struct canon_events *events, struct frames *frames);
+    /* pass_event - same dialect: the event in hand as FRAME_PASS, spliced, rewritten or swallowed, keeping the writer's state true.
+     * data: its bytes. */
+    int (*pass_event)(void *writer, struct slice data, const struct canon_events *events, struct frames *frames);
+    /* write_ping - keep-alive safe at this moment of the stream. */
+    void (*write_ping)(void *writer, struct frames *frames);
+    /* write_error - the in-band error that ends a committed stream, with its terminator if the dialect has one. */
+    int (*write_error)(void *writer, const struct canon_error *error, struct frames *frames);
+    /* write_whole - the collected reply as one JSON object. */
+    int (*write_whole)(void *writer, struct sink *out);
+
+
+    /* ---- errors before the commit point */
+    /* error_status - the HTTP status for an error in this dialect (overloaded: 503 or 529). */
+    int (*error_status)(const struct canon_error *error);
+    /* error_body - the JSON envelope. request_id may be absent. */
+    void (*error_body)(const struct canon_error *error, struct slice request_id, struct sink *out);
+    /* error_conforms - is this upstream error body already this dialect's envelope, so that it may pass unmodified? */
+    bool (*error_conforms)(struct slice body, struct arena *scratch);
+};
+
+extern const struct dialect openai_chat_dialect;
+extern const struct dialect anthropic_dialect;
+
+/* dialects.c */
+const struct dialect *dialect_of(enum dialect_id id);
+const struct dialect *dialect_named(struct slice name); /* NULL: no such dialect */
+/* dialect_put_text_split - call once per piece: the largest prefix of escaped text of at most max bytes that cuts neither a UTF-8
+ * sequence nor an escape nor an escaped surrogate pair; advances *text. Absent when *text is used up. */
+struct slice dialect_text_piece(struct slice *text, size_t max);
+/* estimate_tokens - a token estimate for an Anthropic-format request body (R62): within 20 % on ordinary text. */
+uint64_t estimate_tokens(const struct canon_request *request);
+
+#endif
