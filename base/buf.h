@@ -45,6 +45,8 @@ struct buf {
     struct chunk *head, *tail;
     size_t len; /* unread bytes */
     struct pool *pool;
+    struct chunk *offer; /* first chunk buf_space offered, until buf_filled; NULL: nothing is offered */
+    size_t offer_len;    /* bytes on offer */
 };
 
 void buf_init(struct buf *buf, struct pool *pool);
@@ -57,7 +59,8 @@ struct slice buf_peek(const struct buf *buf);
 /* buf_consume - drop n bytes from the front; n <= buf->len. */
 void buf_consume(struct buf *buf, size_t n);
 /* buf_space - free memory at the tail, at least one byte, or 0 iovecs when the pool is empty.
- * Fills at most max iovecs and at most limit bytes; returns how many iovecs. Stays put until buf_filled. */
+ * Fills at most max iovecs and at most limit bytes; returns how many iovecs. Stays put until buf_filled.
+ * Between the two, reading (peek, consume, iov) is fine; buf_put and a second buf_space assert. */
 int buf_space(struct buf *buf, struct iovec *iov, int max, size_t limit);
 /* buf_filled - n bytes of what buf_space offered now hold data; the rest of the offer is withdrawn.
  * n = 0 withdraws the whole offer. */

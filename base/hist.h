@@ -2,8 +2,10 @@
  *
  * hist.h - fixed log-scale histogram of durations (microseconds) or sizes.
  *
- * Bounds are powers of two times a base, two per octave would be too fine for a scrape: the exposition
- * bounds are given as a table and counted directly. One writer (its worker), any reader: relaxed atomics.
+ * The bounds are those of the exposition itself, given as a table (as a rule about two per decade),
+ * so a scrape copies counts and computes nothing. Neither count nor sum is atomic with the other: a
+ * reader may see a value in one that is not yet in the other. One writer (its worker), any reader:
+ * relaxed atomics.
  */
 #ifndef PENSTOCK_HIST_H
 #define PENSTOCK_HIST_H
@@ -22,9 +24,11 @@ struct hist {
     _Atomic uint64_t sum;
 };
 
+/* hist_record - count value in the first bucket whose bound is not below it. */
 void hist_record(struct hist *hist, const struct hist_shape *shape, uint64_t value);
 /* hist_add - add from's counts to into (summing workers at a scrape). */
 void hist_add(struct hist *into, const struct hist *from, const struct hist_shape *shape);
+/* hist_total - how many values were recorded. */
 uint64_t hist_total(const struct hist *hist, const struct hist_shape *shape);
 
 #endif

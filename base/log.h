@@ -11,11 +11,14 @@
 
 #include "base/slice.h"
 
+#include <stdatomic.h>
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG1, LOG_DEBUG2, LOG_DEBUG3 };
 
 /* log_start - start the writer thread on a descriptor (not owned). 0 or -ERR_SYSTEM. */
 int log_start(int fd) must_check;
-/* log_stop - write what is in the ring, end the thread. */
+/* log_stop - write what is in the ring, end the thread. Called when the other threads have ended. A
+ * descriptor that takes nothing for a second loses the rest. */
 void log_stop(void);
 void log_set_level(enum log_level level);
 enum log_level log_level(void);
@@ -30,7 +33,8 @@ struct log_line {
     bool cut; /* the line was longer than LOG_LINE_MAX and was cut */
     char text[LOG_LINE_MAX];
 };
-/* log_begin - time, level and message (a literal: "stream done"). Then fields, then log_end. */
+/* log_begin - time, level and message (a literal: "stream done"). Then fields, then log_end. Names of
+ * fields are literals too; values may hold anything. What does not fit is cut and marked cut=true. */
 void log_begin(struct log_line *line, enum log_level level, const char *message);
 void log_field(struct log_line *line, const char *name, struct slice value);
 void log_text(struct log_line *line, const char *name, const char *value);
@@ -47,7 +51,7 @@ extern _Atomic int log_level_now;
 static inline bool
 log_on(enum log_level level)
 {
-    return (int)level <= __atomic_load_n((int *)&log_level_now, __ATOMIC_RELAXED);
+    return (int)level <= atomic_load_explicit(&log_level_now, memory_order_relaxed);
 }
 
 #endif

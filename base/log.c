@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * log.c - building one logfmt line in the caller's memory. Where lines go is log_ring.c's matter.
+ *
+ *     time=2026-01-31T12:00:00.123Z level=info msg="stream done" model=demo bytes=512
+ *
+ * A value that could be misread (spaces, quotes, equals signs, control characters, line separators,
+ * bytes that are not UTF-8) is quoted and escaped: one line in the file is one call of log_end.
+ */
+#include "base/log.h"
+
+#include "base/log_ring.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+_Atomic int log_level_now = LOG_INFO;
+
+/* What log_end may still add: a closing quote, the mark of a cut line, the line end. */
+#define LINE_TAIL " cut=true\n"
+#define LINE_ROOM (LOG_LINE_MAX - sizeof(LINE_TAIL))
+
+static const char *const level_names[] = {
+    [LOG_ERROR] = "error",   [LOG_WARN] = "warn",     [LOG_INFO] = "info",
+    [LOG_DEBUG1] = "debug1", [LOG_DEBUG2] = "debug2", [LOG_DEBUG3] = "debug3",
+};
+
+void
+log_set_level(enum log_level level)
+{
+    assert((unsigned)level < countof(level_names));
+    atomic_store_explicit(&log_level_now, (int)level, memory_order_relaxed);
+}
+
+enum log_level
+log_level(void)
+{
+    return (enum log_level)atomic_load_explicit(&log_level_now, memory_order_relaxed);
+}
+
+bool
+log_level_parse(struct slice text, enum log_level *out)
+{
+    if (slice_is(text, "debug")) {
+        *out = LOG_DEBUG1;
+        return true;
+    }
+    for (size_t i = 0; i < countof(level_names); i++) {
+        if (slice_is(text, level_names[i])) {
+            *out = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Append all or nothing; what does not fit cuts the line. */
+static bool
+line_put(struct log_line *line, struct slice bytes)
+{
+    if (line->cut || bytes.len > LINE_ROOM - line->len) {
+        line->cut = true;
+        return false;
+    }
+    if (bytes.len > 0)
+        memcpy(line->text + line->len, bytes.ptr, bytes.len);
+    line->len += bytes.len;
+    return true;
+}
+
+/*
+ * One UTF-8 character at the front of text: its length, and its code point in *point. Bytes that
+ * are no character have length 1 and the point -1.
+ */
+static size_t
+next_character(struct slice text, int32_t *point)
+{
+    const unsigned char *at = (const unsigned char *)text.ptr;
+    static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
+    *point = -1;
+    if (n == 0 || n > text.len)
+        return 1;
+    int32_t value = n == 1 ? at[0] : at[0] & (0x7f >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 1;
+        value = value << 6 | (at[i] & 0x3f);
+    }
+    if (value < least[n] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
+        return 1;
+    *point = value;
+    return n;
+}
+
+/* Characters that end, hide or reorder a line for some reader: controls, separators, bidi marks. */
+static bool
+is_unprintable(int32_t point)
+{
+    return point < 0x20 || (point >= 0x7f && point <= 0x9f) || (point >= 0x200b && point <= 0x200f) ||
+           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x2069) ||
+           point == 0xfeff;
+}
+
+static bool
+needs_quotes(struct slice value)
+{
+    if (value.len == 0)
+        return true;
+    while (value.len > 0) {
+        int32_t point;
+        size_t n = next_character(value, &point);
+        if (is_unprintable(point) || point == ' ' || point == '"' || point == '=' || point == '\\')
+            return true;
+        value = slice_skip(value, n);
+    }
+    return false;
+}
+
+/* One character of a quoted value; escaped where it must be. */
+static bool
+line_put_character(struct log_line *line, struct slice bytes, int32_t point)
+{
+    char escape[8];
+    int n;
+    if (point == '"' || point == '\\')
+        n = snprintf(escape, sizeof(escape), "\\%c", (int)point);
+    else if (point == '\n')
+        n = snprintf(escape, sizeof(escape), "\\n");
+    else if (point == '\r')
+        n = snprintf(escape, sizeof(escape), "\\r");
+    else if (point == '\t')
+        n = snprintf(escape, sizeof(escape), "\\t");
+    else if (point < 0)
+        n = snprintf(escape, sizeof(escape), "\\x%02x", (unsigned)(unsigned char)bytes.ptr[0]);
+    else if (is_unprintable(point))
+        n = snprintf(escape, sizeof(escape), "\\u%04x", (unsigned)point);
+    else
+        return line_put(line, bytes);
+    return line_put(line, slice_of(escape, (size_t)n));
+}
+
+static void
+line_put_value(struct log_line *line, struct slice value)
+{
+    /* No more than a line can ever be shown, so no more is looked at. */
+    value = slice_take(value, LOG_LINE_MAX);
+    if (!needs_quotes(value)) {
+        if (line_put(line, value))
+            return;
+        line->cut = false; /* Show what fits of it, quoted. */
+    }
+    if (!line_put(line, SLICE_LIT("\"")))
+        return;
+    while (value.len > 0) {
+        int32_t point;
+        size_t n = next_character(value, &point);
+        if (!line_put_character(line, slice_take(value, n), point))
+            break;
+        value = slice_skip(value, n);
+    }
+    /* LINE_ROOM leaves room for this quote even when the value was cut. */
+    line->text[line->len++] = '"';
+}
+
+void
+log_field(struct log_line *line, const char *name, struct slice value)
+{
+    assert(name[0] != '\0');
+    size_t before = line->len;
+    if (line_put(line, SLICE_LIT(" ")) && line_put(line, slice_from(name)) &&
+        line_put(line, SLICE_LIT("=")) && line->len + 1 < LINE_ROOM)
+        line_put_value(line, value);
+    else
+        line->len = before; /* A name without a value is worse than no field. */
+}
+
+void
+log_text(struct log_line *line, const char *name, const char *value)
+{
+    log_field(line, name, slice_from(value));
+}
+
+void
+log_i64(struct log_line *line, const char *name, int64_t value)
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof(digits), "%lld", (long long)value);
+    log_field(line, name, slice_of(digits, (size_t)n));
+}
+
+void
+log_ms(struct log_line *line, const char *name, uint64_t micros)
+{
+    char digits[32];
+    int n = snprintf(digits, sizeof(digits), "%llu.%03u", (unsigned long long)(micros / 1000),
+                     (unsigned)(micros % 1000));
+    log_field(line, name, slice_of(digits, (size_t)n));
+}
+
+/* Civil date from days since 1970 (proleptic Gregorian, years counted from March). gmtime_r would
+ * take the C library's time zone lock. */
+static void
+civil_from_days(int64_t days, int *year, int *month, int *day)
+{
+    int64_t shifted = days + 719468;
+    int64_t era = shifted / 146097;
+    int64_t day_of_era = shifted % 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month_from_march = (5 * day_of_year + 2) / 153;
+    *day = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
+    *month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
+    *year = (int)(year_of_era + era * 400 + (*month <= 2));
+}
+
+void
+log_begin(struct log_line *line, enum log_level level, const char *message)
+{
+    assert((unsigned)level < countof(level_names));
+    struct timespec now = {0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec < 0)
+        now.tv_sec = 0;
+    int year, month, day;
+    civil_from_days(now.tv_sec / 86400, &year, &month, &day);
+    int seconds = (int)(now.tv_sec % 86400);
+
+    line->level = level;
+    line->len = 0;
+    line->cut = false;
+    char head[96];
+    int n = snprintf(head, sizeof(head), "time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s msg=",
+                     year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60,
+                     (int)(now.tv_nsec / 1000000), level_names[level]);
+    assert(n > 0 && (size_t)n < sizeof(head));
+    line_put(line, slice_of(head, (size_t)n));
+    line_put_value(line, slice_from(message));
+}
+
+void
+log_end(struct log_line *line)
+{
+    if (!log_on(line->level))
+        return;
+    struct slice tail = line->cut ? SLICE_LIT(LINE_TAIL) : SLICE_LIT("\n");
+    assert(tail.len <= LOG_LINE_MAX - line->len);
+    memcpy(line->text + line->len, tail.ptr, tail.len);
+    line->len += tail.len;
+    log_ring_put(slice_of(line->text, line->len));
+}
+
+void
+log_say(enum log_level level, const char *message, const char *format, ...)
+{
+    if (!log_on(level))
+        return;
+    char detail[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(detail, sizeof(detail), format, args);
+    va_end(args);
+    if (n < 0)
+        n = 0;
+
+    struct log_line line;
+    log_begin(&line, level, message);
+    size_t len = (size_t)n < sizeof(detail) ? (size_t)n : sizeof(detail) - 1;
+    if (len > 0)
+        log_field(&line, "detail", slice_of(detail, len));
+    log_end(&line);
+}
