@@ -112,6 +112,7 @@ struct http_body {
     struct http_limits limits;
     uint8_t state;
     size_t line_len, trailer_count, trailer_bytes;
+    uint64_t extension_bytes; /* of chunk extensions, less the data that came since */
     uint64_t size; /* chunk size under construction */
     int digits;
     bool done;
@@ -141,12 +142,16 @@ http_body_done(const struct http_body *body)
 int http_body_end(struct http_body *body) must_check;
 
 /* Writing. Heads go into a sink, chunk framing around payload too. */
+/* http_put_request_line - method is a token of ours. Bytes that may not stand in a target are percent-escaped; an empty one is "/". */
 void http_put_request_line(struct sink *out, const char *method, struct slice target);
-/* http_put_status - "HTTP/1.1 200 OK"; reason from a table. */
+/* http_put_status - "HTTP/1.1 200 OK"; reason from a table. status 100 to 999. */
 void http_put_status(struct sink *out, int status);
+/* http_reason - "OK"; "Unknown" for a status we have no words for. */
 const char *http_reason(int status);
 /* http_put_field - asserts nothing: bytes that may not stand in a value are replaced by spaces. */
 void http_put_field(struct sink *out, const char *name, struct slice value);
+/* http_put_field_named - the same for a name from outside; one that is not a token writes nothing. */
+void http_put_field_named(struct sink *out, struct slice name, struct slice value);
 void http_put_field_u64(struct sink *out, const char *name, uint64_t value);
 void http_put_end_of_head(struct sink *out);
 /* http_put_date - Date field (RFC 9110 5.6.7); unix_s given, since nothing here reads a clock. */
