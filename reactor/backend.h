@@ -20,7 +20,8 @@ struct backend_ops {
     void (*close)(struct loop *loop);
     /* clock - microseconds, monotonic. */
     uint64_t (*clock)(struct loop *loop);
-    /* wait - collect events for at most timeout_ms (0: poll; UINT64_MAX: for ever); sets readiness and raises notices. */
+    /* wait - collect events for at most timeout_ms (0: poll; UINT64_MAX: for ever), then call loop_read_clock, then
+     * report: ready_conn and ready_watch, or what a completion backend does instead. */
     void (*wait)(struct loop *loop, uint64_t timeout_ms);
     /* attach, detach - begin and end watching a conn's socket, both directions, edge-triggered. */
     int (*attach)(struct conn *conn);
@@ -28,7 +29,7 @@ struct backend_ops {
     int (*watch)(struct loop *loop, struct watch *watch);
     void (*unwatch)(struct loop *loop, struct watch *watch);
     /* move - bring the kernel in line with this conn: send what can go, receive what is wanted, within the tick's
-     * bounds. true: more could be done at once, keep it on the move list. */
+     * bounds. true: more could be done, but not in this tick: keep it for the next, which will not sleep. */
     bool (*move)(struct conn *conn);
     /* in_flight - operations that still hold the conn's memory (always 0 for readiness). */
     int (*in_flight)(const struct conn *conn);
@@ -48,5 +49,35 @@ extern const struct backend_ops epoll_ops;
 
 /* ready_move - move for readiness backends. */
 bool ready_move(struct conn *conn);
+/* ready_in_flight - always 0: nobody but us holds a conn's memory. */
+int ready_in_flight(const struct conn *conn);
+/* ready_conn, ready_watch - a readiness backend reports what the kernel said, in its wait. */
+enum { READY_IN = 1, READY_OUT = 2, READY_PEER_FIN = 4, READY_ERROR = 8, READY_HANGUP = 16 };
+void ready_conn(struct conn *conn, unsigned ready);
+void ready_watch(struct watch *watch, unsigned ready);
+
+/* loop_read_clock - set now_us and now_ms from ops->clock; once a tick, in wait. */
+void loop_read_clock(struct loop *loop);
+
+/* For whoever moves conns: */
+struct conn_mark { /* a conn's queues before it was moved */
+    size_t in_len, out_len;
+};
+struct conn_mark conn_mark(const struct conn *conn);
+/* conn_settle - count what was moved since the mark and raise BYTES, ROOM, EMPTY and the notices given. */
+void conn_settle(struct conn *conn, struct conn_mark mark, unsigned notices);
+/* conn_wants_input - does the owner (or a handshake) want bytes, and is there room for them? */
+bool conn_wants_input(const struct conn *conn);
+/* conn_connected - a dial has won: take the descriptor, begin to watch it and start the wire in the next move. */
+void conn_connected(struct conn *conn, int fd, const char *peer);
+/* conn_bury - the conn is over for everyone: close the socket, join the graveyard. */
+void conn_bury(struct conn *conn, bool reset);
+/* conn_sweep - free what is in the graveyard and no longer in flight. */
+void conn_sweep(struct loop *loop);
+
+/* dial_start - begin to resolve and connect; the result comes from the run phase. 0, -ERR_MEMORY. */
+int dial_start(struct conn *conn, const struct conn_target *target) must_check;
+/* dial_cancel - give up every attempt and free conn->dial; harmless without one. */
+void dial_cancel(struct conn *conn);
 
 #endif

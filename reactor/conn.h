@@ -54,9 +54,10 @@ struct conn {
     struct dial *dial;     /* while connecting */
     struct buf in, out;
     size_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
-    struct list move_link; /* on loop->move_list */
+    struct list move_link; /* on loop->move_list, late_list or held_list */
+    struct list loop_link; /* on loop->conn_list */
     struct list grave_link;
-    struct deadline linger;
+    struct deadline linger; /* while closing */
     void *slot;            /* the backend's */
     uint64_t bytes_in, bytes_out; /* plaintext */
     uint64_t opened_ms;
@@ -66,6 +67,17 @@ struct conn {
     bool paused;           /* owner wants no input now (its choice; `in` being full pauses too) */
     bool readable, writable; /* what the kernel said since the last EAGAIN */
     bool was_high, sent_fin, client_side;
+    bool started;          /* wire->start was called */
+    bool had_out;          /* CONN_EMPTY is owed once all is sent */
+    bool peer_fin;         /* the kernel reported the peer's FIN: read until 0 */
+    bool got_fin;          /* and it was read */
+    bool broken;           /* the kernel reported an error: take what it still holds, then fail */
+    int broken_error;      /* -ERR_x behind it; 0: ask the kernel */
+    uint8_t offer_chunks;  /* how much memory the next receive is offered; adapts */
+    uint64_t moved_tick;   /* the tick that moved_in and moved_out belong to */
+    size_t moved_in, moved_out;
+    size_t discarded;      /* while closing */
+    uint64_t acked_last;
     char peer[64];         /* numeric "address:port" for logs */
 };
 
@@ -90,13 +102,15 @@ void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 /* conn_unsent - bytes not yet given to the kernel: out plus what the wire holds. */
 size_t conn_unsent(const struct conn *conn);
-/* conn_acked - bytes (ciphertext for TLS) the peer's kernel has acknowledged since the start; grows only. */
+/* conn_acked - bytes (ciphertext for TLS) the peer's kernel has acknowledged since the start; grows only. The
+ * kernel counts SYN and FIN as a byte each: compare values with each other, not with bytes_out. */
 uint64_t conn_acked(struct conn *conn);
 /*
  * conn_close - the owner lets go; no notice comes afterwards. The conn frees itself in sweep.
  * cut = false  what is in out is sent first, then FIN (and TLS close_notify), then input is discarded until END,
- *              linger_ms or linger_bytes, so that a last answer is not lost to a reset
- * cut = true   close at once; unread or unsent bytes may turn into a reset
+ *              linger_ms or linger_bytes, so that a last answer is not lost to a reset; output that makes no
+ *              progress for flush_ms is given up
+ * cut = true   close at once; unread or unsent bytes turn into a reset. So does a conn that is not up
  */
 void conn_close(struct conn *conn, bool cut);
 

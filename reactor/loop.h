@@ -36,6 +36,7 @@ struct loop_limits {
     uint64_t connect_stagger_ms; /* before the next address is tried as well; default 250 */
     uint64_t dns_ttl_ms;     /* default 30000 */
     size_t chunks_max, chunks_keep; /* the chunk pool */
+    uint64_t flush_ms;       /* closing: how long unsent output may make no progress; default 10000 */
 };
 void loop_limits_default(struct loop_limits *limits);
 
@@ -56,6 +57,10 @@ struct loop {
     struct list run_list;   /* tasks */
     struct list move_list;  /* conns */
     struct list graveyard;  /* conns */
+    struct list late_list;  /* conns that used up this tick's bytes; the next tick's move list */
+    struct list held_list;  /* conns that may not receive until the chunk pool recovers */
+    struct list held_tasks; /* tasks waiting for the same, e.g. listeners */
+    struct list conn_list;  /* every conn that is not in the graveyard */
     struct pool pool;
     struct loop_limits limits;
     struct loop_stats stats;
@@ -79,10 +84,18 @@ void loop_fini(struct loop *loop);
 void loop_post(struct loop *loop, struct task *task);
 /* loop_tick - one tick; sleeps at most wait_max_ms. */
 void loop_tick(struct loop *loop, uint64_t wait_max_ms);
+/* loop_hold - put a task aside until the chunk pool is no longer low; it is then posted. */
+void loop_hold(struct loop *loop, struct task *task);
 /* loop_quiet - do the sleeping invariants hold (ARCHITECTURE section 3)? For tests; logs which one does not. */
 bool loop_quiet(const struct loop *loop);
 void task_init(struct task *task, void (*run)(struct task *));
 
+/* loop_count - add to one of loop->stats, so that other threads may read it. */
+static inline void
+loop_count(uint64_t *stat, uint64_t n)
+{
+    __atomic_store_n(stat, *stat + n, __ATOMIC_RELAXED);
+}
 static inline void
 loop_arm(struct loop *loop, struct deadline *deadline, uint64_t after_ms)
 {

@@ -5,6 +5,9 @@
  *     space(conn, iov)  where may received bytes go?     filled(conn, n)  n bytes arrived there
  *     bytes(conn, iov)  which bytes must leave?          sent(conn, n)    n of them left
  *
+ * The wire moves bytes between these and conn->in and conn->out. It raises CONN_UP, and CONN_END when its own
+ * protocol says so; every other notice, bytes_in and bytes_out are made by whoever moves the conn.
+ *
  * plain.c: space is the tail of in, bytes are the chunks of out. tls.c: ciphertext around a BearSSL engine.
  */
 #ifndef PENSTOCK_WIRE_H
@@ -16,17 +19,20 @@
 
 struct wire_ops {
     const char *name;
-    /* start - the socket is connected: plain raises UP at once, TLS begins its handshake. 0 or -ERR. */
+    /* start - the socket is connected (first move): plain raises UP at once, TLS begins its handshake. 0 or -ERR. */
     int (*start)(struct conn *conn);
-    /* space - memory for received bytes, at most limit; 0 iovecs: no room now (in full, or engine busy). */
+    /* space - memory for received bytes, at most limit; 0 iovecs: no room now (in full, or engine busy, or bytes
+     * that did not fit in `in` yet: so a FIN is never read before everything in front of it was delivered). */
     int (*space)(struct conn *conn, struct iovec *iov, int max, size_t limit);
-    /* filled - n bytes arrived in the memory last offered (0 withdraws the offer). 0 or -ERR (conn is lost). */
+    /* filled - n bytes arrived in the memory last offered (0 withdraws the offer). 0 or -ERR: the conn is lost, after
+     * one more try to send what bytes gives (an alert). */
     int (*filled)(struct conn *conn, size_t n);
     /* bytes - what must leave; 0 iovecs: nothing. */
     int (*bytes)(struct conn *conn, struct iovec *iov, int max);
     /* sent - n of the bytes last offered left. 0 or -ERR. */
     int (*sent)(struct conn *conn, size_t n);
-    /* step - work that needs no socket (one handshake step, engine to queues); 1 progress, 0 none, -ERR. */
+    /* step - work that needs no socket (one handshake step, engine to queues); 1 progress, 0 none, 2 more to do, but
+     * not in this tick; -ERR. Called before and after sending and receiving until nothing moves. */
     int (*step)(struct conn *conn);
     /* unsent - bytes the wire holds beyond conn->out. */
     size_t (*unsent)(const struct conn *conn);
@@ -34,7 +40,7 @@ struct wire_ops {
     int (*ended)(struct conn *conn);
     /* finish - the owner closes after flushing: TLS queues close_notify. true when nothing is left to send. */
     bool (*finish)(struct conn *conn);
-    /* fini - free wire_state. */
+    /* fini - free wire_state; called once, in sweep, whatever became of the conn. */
     void (*fini)(struct conn *conn);
 };
 
@@ -43,6 +49,9 @@ extern const struct wire_ops plain_wire;
 /* tls_client_wire, tls_server_wire - attach TLS to a conn before start. 0, -ERR_MEMORY, -ERR_TLS. */
 int tls_client_wire(struct conn *conn, const struct conn_target *target) must_check;
 int tls_server_wire(struct conn *conn, const struct server_key *key) must_check;
+
+/* tls_fini - called by loop_fini: free loop->tls; harmless when it was never made. */
+void tls_fini(struct loop *loop);
 
 /* conn_raise - for wires and backends: record notices and tell the owner. */
 void conn_raise(struct conn *conn, unsigned notices);
