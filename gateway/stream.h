@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stream.h - a client connection's current exchange: states, notices, verdicts and the one table that says what happens.
+ *
+ * Notices come in as bits (from conns and deadlines); an action answers with a verdict, taken at once. Nothing else
+ * changes the state. A stream lives as long as its client connection and returns to IDLE between requests.
+ */
+#ifndef PENSTOCK_STREAM_H
+#define PENSTOCK_STREAM_H
+
+#include "base/arena.h"
+#include "base/sink.h"
+#include "gateway/config.h"
+#include "gateway/metrics.h"
+#include "gateway/route.h"
+#include "gateway/states.h"
+#include "gateway/upstream.h"
+#include "http/http.h"
+#include "providers/dialect.h"
+#include "reactor/conn.h"
+#include "sse/sse.h"
+
+/* Local endpoints and the two dialects; found from method and path. */
+enum endpoint {
+    ENDPOINT_CHAT, ENDPOINT_MESSAGES, ENDPOINT_COUNT_TOKENS, ENDPOINT_MODELS, ENDPOINT_MODEL, ENDPOINT_ROOT,
+    ENDPOINT_HELLO, ENDPOINT_HEALTH, ENDPOINT_LIVE, ENDPOINT_READY, ENDPOINT_METRICS, ENDPOINT_STREAMS,
+    ENDPOINT_PREFLIGHT, ENDPOINT_NONE, ENDPOINT_COUNT_
+};
+
+struct worker;
+struct generation;
+struct gather;
+
+struct stamps { /* microseconds of the loop's clock; 0: has not happened */
+    uint64_t begin, head, body, dialed, sent, first_byte, committed, first_token, last_token, done;
+};
+
+struct stream {
+    uint32_t magic;
+    enum stream_state state;
+    uint32_t notices; /* pending, 1 << enum stream_event */
+    struct task task;
+    struct list link; /* of the worker */
+    struct worker *worker;
+    struct generation *generation; /* config and what follows from it; held from begin_request to rest */
+    struct conn *client;
+    struct deadline total, step, ping, commit;
+    uint64_t serial; /* of the connection in this worker */
+    uint32_t exchanges;
+
+    /* the request; given back at the commit point of a stream */
+    struct arena request; /* head, parsed JSON, canonical request */
+    struct http_reader reader;
+    struct http_head *head;
+    struct http_body body;
+    struct sink body_bytes;
+    struct canon_request *canon;
+    bool canon_read; /* beyond the outline */
+    enum endpoint endpoint;
+    const struct dialect *dialect; /* the client's; for local endpoints the one that errors are written in */
+    struct route route;
+    struct gather *gather; /* waiting for the other workers' answers */
+
+    /* about the client, kept to the end of the exchange */
+    char request_id[64];
+    char id[33]; /* of the reply, random */
+    bool head_request, keep_alive, http10, streaming, include_usage;
+    bool client_ended, asked; /* END was seen; the question was put */
+    bool close_after; /* input can not be trusted any more */
+    struct slice origin;       /* of CORS, in the reply arena */
+    struct slice model;        /* the name asked for */
+    int key_index;             /* of the config, -1 none */
+
+    /* the attempt */
+    struct upstream *lease;
+    const struct deployment *deployment;
+    uint32_t attempts;
+    bool again_fresh;          /* the last failure was a stale kept connection: try the same deployment anew */
+    bool lease_answered;       /* bytes of a reply came on this lease */
+    struct sink out_body;      /* the upstream request's body as sent */
+    size_t out_sent;
+    struct canon_report report;
+    uint64_t progress_ms;      /* last sign of life for the lazy idle deadlines */
+    uint64_t wait_until_ms;    /* in DIAL: back-off */
+    struct upstream_waiter waiter;
+    bool queued;               /* in DIAL: waiting for a free upstream connection */
+
+    /* the reply */
+    struct arena reply;        /* codec state, names */
+    struct http_head *reply_head;
+    struct http_reader reply_reader;
+    struct http_body reply_body;
+    struct sse_decoder sse;
+    bool sse_live;             /* the decoder holds memory */
+    bool reply_sse, same_dialect, committed, ended, whole_ready;
+    const struct dialect *upstream_dialect;
+    void *dialect_reader, *dialect_writer;
+    struct canon_guard guard;
+    struct canon_think think;
+    struct canon_usage usage;
+    struct sink collected;     /* error body, whole body, or the finished answer */
+    size_t collected_sent;
+    struct slice upstream_request_id, pass_fields; /* response fields that pass through, ready to send */
+    struct slice upstream_model;
+    int upstream_status;
+    struct canon_error error;  /* what failed last */
+    bool failed;
+    int status;                /* sent to the client; 0 nothing yet */
+    enum stream_end end;
+    uint64_t acked;            /* at the last drain check */
+    uint64_t acked_ms;
+    uint64_t output_ms;        /* something was last written to the client */
+
+    /* figures */
+    struct stamps stamps;
+    uint64_t client_in, client_out, upstream_in, upstream_out, events_in, events_out;
+    uint64_t stalls, stall_us, stall_longest_us, stall_began_us, keepalives, sse_serial, overhead_us;
+};
+
+const char *stream_state_name(enum stream_state state);
+const char *stream_event_name(enum stream_event event);
+const char *stream_end_name(enum stream_end end);
+
+/* stream_new - a stream for an accepted socket, in IDLE; owns the client conn. NULL when memory or limits say no (fd is closed). */
+struct stream *stream_new(struct worker *worker, int fd, const char *peer);
+/* stream_post - set a notice and put the stream on the run list. */
+void stream_post(struct stream *stream, enum stream_event notice);
+/* stream_next - the table: where does this event lead from this state? STATE_COUNT when there is no row. For tests and docs. */
+enum stream_state stream_next(enum stream_state state, enum stream_event event, const char **action);
+
+/* ---- actions, in act.c, answer.c and relay.c: verdicts are enum stream_event */
+typedef enum stream_event stream_action(struct stream *stream);
+stream_action act_begin_request, act_read_head, act_begin_body, act_read_body, act_choose, act_dial, act_send_request,
+    act_send_more, act_read_reply, act_collect, act_judge, act_begin_reply, act_pump, act_pause, act_resume, act_ping,
+    act_commit_early, act_end_reply, act_break_off, act_refuse, act_answer, act_deliver, act_feed, act_part, act_check_drain,
+    act_rest, act_depart, act_cancel;
+
+/* ---- shared by the action files */
+/* stream_fail - record what failed; the first of an attempt wins. Returns FAILED. */
+enum stream_event stream_fail(struct stream *stream, int error);
+enum stream_event stream_fail_text(struct stream *stream, int error, struct slice message, struct slice param);
+/* stream_commit - send the head of a stream (once) and what the dialect says first. */
+int stream_commit(struct stream *stream);
+/* stream_put_frames - frame what the writer made and queue it for the client as one chunk. 0 or -ERR. */
+int stream_put_frames(struct stream *stream, struct frames *frames, struct slice raw);
+/* stream_put_head - status line and the common fields into the worker's scratch sink; the caller adds its own. */
+void stream_put_head(struct stream *stream, struct sink *out, int status);
+/* stream_drop_lease, stream_return_lease - the only two ways to part with an upstream connection. */
+void stream_drop_lease(struct stream *stream);
+void stream_return_lease(struct stream *stream);
+/* stream_release_request - free what only retries need. */
+void stream_release_request(struct stream *stream);
+/* stream_step_in, stream_timeouts - the deployment's or the global durations. */
+const struct config_timeouts *stream_timeouts(const struct stream *stream);
+void stream_client_notify(void *owner, struct conn *conn, unsigned notices);
+void stream_upstream_notify(void *owner, struct conn *conn, unsigned notices);
+/* stream_finish_metrics - fold the exchange into the worker's metrics and write the access line; once per exchange. */
+void stream_account(struct stream *stream);
+/* stream_free - from CLOSED. */
+void stream_free(struct stream *stream);
+
+#endif
