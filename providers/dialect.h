@@ -100,6 +100,7 @@ struct dialect {
     /* ---- upstream's reply */
     size_t reader_bytes;
     void (*reader_init)(void *reader, struct arena *arena);
+    void (*reader_fini)(void *reader); /* gives back what does not lie in the arena; NULL: nothing does */
     /* read_event - one SSE event (type may be absent). Appends to events. 0, -ERR_UPSTREAM_PROTOCOL (bad JSON, wrong shape), -ERR_MEMORY. */
     int (*read_event)(void *reader, struct slice type, struct slice data, struct canon_events *events);
     /* read_body - a whole JSON reply (status 200), as the events a stream would have given, START to END. An error object in it gives CANON_ERROR. */
@@ -114,6 +115,7 @@ struct dialect {
     /* ---- client's reply */
     size_t writer_bytes;
     int (*writer_init)(void *writer, const struct dialect_writer_options *options, struct arena *arena);
+    void (*writer_fini)(void *writer); /* gives back what does not lie in the arena; NULL: nothing does */
     /* write_start - commit early: what must come first before anything is known (message_start). May write nothing. */
     int (*write_start)(void *writer, struct frames *frames);
     /* write_events - canonical events as frames (stream), or gathered (whole). */
