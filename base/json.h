@@ -16,6 +16,10 @@
 
 enum json_type { JSON_ABSENT, JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
+/* No text is ever taken that nests deeper than this, whatever depth_max says. jsmn's time grows with
+ * the depth (each closing bracket walks up), so ask for little: 64 for requests, 16 for events. */
+#define JSON_DEPTH_MAX 512
+
 struct json_scan {
     size_t tokens; /* exactly what jsmn will need */
     int depth;     /* deepest nesting seen */
@@ -25,7 +29,8 @@ struct json_scan {
 /*
  * json_scan - is text one complete valid JSON value? Allocates nothing, linear time.
  * depth_max   containers nested deeper give -ERR_DEPTH
- * returns 0, -ERR_JSON (offset says where) or -ERR_DEPTH
+ * returns 0, -ERR_JSON (offset: the first byte no valid text could have, or the length if the text
+ *         merely ends too early) or -ERR_DEPTH (offset: the bracket that is one too many)
  * source RFC 8259; lone surrogate escapes (\ud800) are accepted: streamed fragments split pairs
  */
 int json_scan(struct slice text, int depth_max, struct json_scan *out) must_check;
@@ -74,11 +79,17 @@ bool json_escaped(struct json value);
 /* json_string - string contents decoded to UTF-8: a slice of the text if nothing is escaped, else a copy
  * in the arena. Lone surrogates become U+FFFD. Absent if not a string or the arena is full. */
 struct slice json_string(struct json value, struct arena *arena);
+/* json_unescape - the same for contents one holds already (json_key, json_text); SLICE_NONE stays so. */
+struct slice json_unescape(struct slice escaped, struct arena *arena);
+/* json_escaped_is - do valid escaped contents decode to exactly this text? */
+bool json_escaped_is(struct slice escaped, const char *text);
+/* json_key_is - is it a member with exactly this decoded name? */
+bool json_key_is(struct json member, const char *name);
 /* json_is - is it a string with exactly these decoded contents? */
 bool json_is(struct json value, const char *text);
 /* json_i64 - an integral number (1, -3, 1e3, 2.0) in range; false otherwise. */
 bool json_i64(struct json value, int64_t *out) must_check;
-/* json_f64 - any number; false if not a number. Locale-free. */
+/* json_f64 - any number, correctly rounded (1e999 is infinity); false if not a number. Locale-free. */
 bool json_f64(struct json value, double *out) must_check;
 /* json_u64_or - an integral number >= 0, else the fallback. */
 uint64_t json_u64_or(struct json value, uint64_t fallback);
@@ -131,6 +142,7 @@ struct json_check {
     const char *literal;
     uint8_t utf8_left, utf8_low, utf8_high;
     bool bad, is_object; /* is_object: the outermost value is an object */
+    bool in_name;        /* the string being read is a member's name */
 };
 void json_check_init(struct json_check *check);
 /* json_check_feed - false once the text cannot become valid JSON (sticks). */
