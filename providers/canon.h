@@ -198,12 +198,30 @@ struct canon_events {
     bool rewrite;        /* same dialect: the raw event may not pass as it is; write the canonical events instead */
     bool swallow;        /* same dialect: the raw event must not reach the client at all */
     uint32_t flaws;      /* 1 << enum canon_flaw */
+    uint32_t mends;      /* notes from a dialect's reader to its own pass_event: what to mend in the raw event */
 };
+#define CANON_MEND_ALL (1u << 31) /* the raw event says something else than these events: write them */
 void canon_events_init(struct canon_events *events, struct arena *scratch);
 /* canon_events_clear - forget all; the caller resets the scratch arena. */
 void canon_events_clear(struct canon_events *events);
 /* canon_add - a zeroed event of that kind at the end, usage unknown; NULL without memory. */
 struct canon_event *canon_add(struct canon_events *events, enum canon_event_kind kind) must_check;
+
+/* ---------------------------------------------------------------- names and ids */
+
+/* canon_hash - a stable 64-bit hash (FNV-1a): the same id or name maps alike in every request and process. */
+uint64_t canon_hash(struct slice text);
+/*
+ * canon_legal_name - a tool name as a provider allows it: [A-Za-z0-9_-], at most max (16 to 128) characters.
+ * A legal one is given back as it is; else illegal characters become '_', the rest is cut, and "_" and 8 hex digits of
+ * the hash end it. Absent without memory.
+ */
+struct slice canon_legal_name(struct slice name, size_t max, struct arena *arena) must_check;
+/* canon_client_name - the name by which the client knows a tool that canon_legal_name (max 64) may have renamed: looked
+ * up in the request's tools. request may be NULL: the name itself. */
+struct slice canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena);
+/* canon_legal_id - an id of [A-Za-z0-9_-], at most max (24 or more) characters: as it is, or "call_" and 16 hex digits of its hash. */
+struct slice canon_legal_id(struct slice id, size_t max, struct arena *arena) must_check;
 
 /* ---------------------------------------------------------------- guard.c */
 

@@ -40,6 +40,7 @@ struct dialect_writer_options {
     enum dialect_reasoning reasoning;
     bool placeholder_signature; /* Anthropic: sign translated thinking */
     uint64_t input_estimate;    /* tokens, for message_start before usage is known; 0: none */
+    const struct canon_request *request; /* the client's, to give renamed tools their names back; NULL: none */
 };
 
 /* A frame is one SSE event to the client. Data lies in frames->bytes. */

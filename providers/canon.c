@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * canon.c - the small change of the canonical language: event lists, usage, reports, frames, flaw names, and the names
+ * and ids that have to be made legal on the way to another provider.
+ */
+#include "providers/canon.h"
+
+#include "providers/dialect.h"
+
+void
+canon_drop(struct canon_report *report, const char *name)
+{
+    for (int i = 0; i < report->count; i++)
+        if (strcmp(report->dropped[i], name) == 0)
+            return;
+    if (report->count < CANON_DROPPED_MAX)
+        report->dropped[report->count++] = name;
+    else
+        report->dropped[CANON_DROPPED_MAX - 1] = "more";
+}
+
+static void
+merge_counter(uint64_t *into, uint64_t from)
+{
+    if (from != UINT64_MAX)
+        *into = from;
+}
+
+void
+canon_usage_merge(struct canon_usage *into, const struct canon_usage *from)
+{
+    merge_counter(&into->in_total, from->in_total);
+    merge_counter(&into->cache_read, from->cache_read);
+    merge_counter(&into->cache_write, from->cache_write);
+    merge_counter(&into->out_total, from->out_total);
+    merge_counter(&into->reasoning, from->reasoning);
+}
+
+struct canon_error
+canon_error_of(int error)
+{
+    const struct err_row *row = err_row(error);
+    return (struct canon_error){
+        .error = error < 0 ? -error : error,
+        .kind = row->kind,
+        .status = row->status,
+        .message = slice_from(row->text),
+        .code = slice_from(row->code),
+        .retry_after_ms = UINT64_MAX,
+        .should_retry = -1,
+    };
+}
+
+static const char *const flaw_names[FLAW_COUNT] = {
+    [FLAW_NONE] = "none",
+    [FLAW_NO_ROLE] = "no_role",
+    [FLAW_TOOL_FIELDS] = "tool_fields",
+    [FLAW_NO_TERMINATOR] = "no_terminator",
+    [FLAW_NO_FINISH] = "no_finish",
+    [FLAW_REPEATED_FINISH] = "repeated_finish",
+    [FLAW_REPEATED_START] = "repeated_start",
+    [FLAW_BLOCK_ORDER] = "block_order",
+    [FLAW_AFTER_END] = "after_end",
+    [FLAW_UNKNOWN_FINISH] = "unknown_finish",
+    [FLAW_UNTERMINATED_EVENT] = "unterminated_event",
+    [FLAW_OVERSIZE_LINE] = "oversize_line",
+    [FLAW_UNKNOWN_EVENT] = "unknown_event",
+    [FLAW_FINISH_MISMATCH] = "finish_mismatch",
+};
+
+const char *
+canon_flaw_name(enum canon_flaw flaw)
+{
+    assert(flaw >= FLAW_NONE);
+    assert(flaw < FLAW_COUNT);
+    return flaw_names[flaw];
+}
+
+/* ---------------------------------------------------------------- event lists */
+
+void
+canon_events_init(struct canon_events *events, struct arena *scratch)
+{
+    *events = (struct canon_events){.arena = scratch};
+}
+
+void
+canon_events_clear(struct canon_events *events)
+{
+    canon_events_init(events, events->arena);
+}
+
+struct canon_event *
+canon_add(struct canon_events *events, enum canon_event_kind kind)
+{
+    assert(events->count <= events->capacity);
+    if (events->count == events->capacity) {
+        int capacity = events->capacity ? events->capacity * 4 : 4;
+        struct canon_event *at = arena_take(events->arena, (size_t)capacity * sizeof(*at));
+        if (!at)
+            return NULL;
+        if (events->count)
+            memcpy(at, events->at, (size_t)events->count * sizeof(*at));
+        events->at = at;
+        events->capacity = capacity;
+    }
+    struct canon_event *event = &events->at[events->count++];
+    *event = (struct canon_event){.kind = kind, .usage = CANON_USAGE_UNKNOWN};
+    return event;
+}
+
+/* ---------------------------------------------------------------- frames */
+
+void
+frames_init(struct frames *frames, size_t bytes_max)
+{
+    sink_init(&frames->bytes, bytes_max);
+    frames->count = 0;
+    frames->error = 0;
+}
+
+void
+frames_fini(struct frames *frames)
+{
+    sink_fini(&frames->bytes);
+    frames->count = 0;
+}
+
+void
+frames_clear(struct frames *frames)
+{
+    sink_reset(&frames->bytes, 64 * 1024);
+    frames->count = 0;
+    frames->error = 0;
+}
+
+void
+frame_begin(struct frames *frames, enum frame_kind kind, const char *type)
+{
+    if (frames->count == FRAMES_MAX) {
+        frames->error = -ERR_LIMIT;
+        return;
+    }
+    frames->at[frames->count] = (struct frame){.kind = kind, .type = type, .start = frames->bytes.len};
+}
+
+void
+frame_end(struct frames *frames)
+{
+    if (frames->bytes.error && !frames->error)
+        frames->error = frames->bytes.error;
+    if (frames->error)
+        return;
+    assert(frames->count < FRAMES_MAX);
+    struct frame *frame = &frames->at[frames->count++];
+    frame->len = frames->bytes.len - frame->start;
+}
+
+/* ---------------------------------------------------------------- names and ids */
+
+uint64_t
+canon_hash(struct slice text)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (uint8_t)text.ptr[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static bool
+is_legal(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '_' || byte == '-';
+}
+
+static bool
+all_legal(struct slice text, size_t max)
+{
+    if (text.len == 0 || text.len > max)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_legal(text.ptr[i]))
+            return false;
+    return true;
+}
+
+struct slice
+canon_legal_name(struct slice name, size_t max, struct arena *arena)
+{
+    assert(max >= 16);
+    assert(max <= 128);
+    if (all_legal(name, max))
+        return name;
+    char kept[128];
+    size_t n = name.len < max - 9 ? name.len : max - 9;
+    for (size_t i = 0; i < n; i++)
+        kept[i] = is_legal(name.ptr[i]) ? name.ptr[i] : '_';
+    return arena_printf(arena, "%.*s_%08x", (int)n, kept, (unsigned)(canon_hash(name) >> 32));
+}
+
+struct slice
+canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena)
+{
+    /* Only a name that ends in "_" and 8 hex digits can be one that was made. */
+    if (!request || name.len < 9 || name.ptr[name.len - 9] != '_')
+        return name;
+    for (struct canon_tool *tool = request->tools; tool; tool = tool->next) {
+        struct slice legal = canon_legal_name(tool->name, 64, arena);
+        if (slice_present(legal) && slice_eq(legal, name))
+            return tool->name;
+    }
+    return name;
+}
+
+struct slice
+canon_legal_id(struct slice id, size_t max, struct arena *arena)
+{
+    assert(max >= 24);
+    if (all_legal(id, max))
+        return id;
+    return arena_printf(arena, "call_%016llx", (unsigned long long)canon_hash(id));
+}
