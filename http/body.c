@@ -2,8 +2,9 @@
  *
  * body.c - message bodies: by length, in chunks, until the connection closes (RFC 9112 6 and 7).
  *
- * Payload is given as slices of the input; framing is read byte by byte, since it is a few bytes a chunk.
- * Chunk lines are held to their grammar: a lenient reader in front of a strict one is a smuggling hole.
+ * Payload is given as slices of the input; framing is read byte by byte, since it is a few bytes a
+ * chunk. Chunk lines are held to their grammar: a lenient reader in front of a strict one is a
+ * smuggling hole.
  */
 #include "http/http.h"
 
@@ -64,8 +65,8 @@ http_body_init(struct http_body *body, const struct http_head *head, enum http_r
         if (body->left > max)
             too_large(body);
     }
-    body->done = head->framing == HTTP_NO_BODY ||
-                 (head->framing == HTTP_LENGTH && head->length == 0);
+    body->done =
+        head->framing == HTTP_NO_BODY || (head->framing == HTTP_LENGTH && head->length == 0);
 }
 
 static int
@@ -87,7 +88,8 @@ begin_chunk(struct http_body *body)
     body->left = body->size;
     body->state = body->size > 0 ? CHUNK_DATA : TRAILER_START;
     /* Data pays for extensions; without it they may not add up to more than a head. */
-    body->extension_bytes -= body->size < body->extension_bytes ? body->size : body->extension_bytes;
+    body->extension_bytes -=
+        body->size < body->extension_bytes ? body->size : body->extension_bytes;
     body->size = 0;
     body->digits = 0;
     body->line_len = 0;
@@ -145,8 +147,8 @@ chunk_line_byte(struct http_body *body, char byte)
     return 0;
 }
 
-/* One byte of the trailer section: *( token ":" value CRLF ) CRLF. All of it is dropped, so that no trailer
- * can pass for a field of the head (RFC 9110 6.5.1). 0 or an error. */
+/* One byte of the trailer section: *( token ":" value CRLF ) CRLF. All of it is dropped, so that no
+ * trailer can pass for a field of the head (RFC 9110 6.5.1). 0 or an error. */
 static int
 trailer_byte(struct http_body *body, char byte)
 {
@@ -156,8 +158,8 @@ trailer_byte(struct http_body *body, char byte)
     switch (body->state) {
     case TRAILER_START:
         body->state = byte == '\r' ? TRAILER_END_LF : TRAILER_NAME;
-        good = byte == '\r' || (http_char_is(byte, HTTP_TOKEN) &&
-                                ++body->trailer_count <= body->limits.fields_max);
+        good = byte == '\r' ||
+               (http_char_is(byte, HTTP_TOKEN) && ++body->trailer_count <= body->limits.fields_max);
         break;
     case TRAILER_NAME:
         if (byte == ':')

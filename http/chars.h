@@ -12,10 +12,10 @@
 #endif
 
 enum http_char {
-    HTTP_TOKEN = 1,   /* tchar (RFC 9110 5.6.2) */
-    HTTP_CONTROL = 2, /* C0 and DEL, but not tab: nowhere in a message but as CRLF */
+    HTTP_TOKEN = 1,    /* tchar (RFC 9110 5.6.2) */
+    HTTP_CONTROL = 2,  /* C0 and DEL, but not tab: nowhere in a message but as CRLF */
     HTTP_HOSTNAME = 4, /* unreserved (RFC 3986 2.3): all that a host name needs */
-    HTTP_TARGET = 8,  /* visible ASCII but '#' */
+    HTTP_TARGET = 8,   /* visible ASCII but '#' */
 };
 
 extern const uint8_t http_chars[256];

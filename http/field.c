@@ -11,17 +11,14 @@
 #define G HTTP_TARGET
 #define T (HTTP_TOKEN | HTTP_TARGET)
 #define N (HTTP_TOKEN | HTTP_TARGET | HTTP_HOSTNAME)
-/* tab, space and the bytes from 0x80 on are of no class. '#' begins a fragment, which no target has. */
+/* tab, space and the bytes from 0x80 on are of no class. '#' begins a fragment, which no target
+ * has. */
 const uint8_t http_chars[256] = {
-    [0x00 ... 0x08] = C, [0x0a ... 0x1f] = C, [0x7f] = C,
-    ['!'] = T,           ['"'] = G,           ['#'] = HTTP_TOKEN,
-    ['$' ... '\''] = T,  ['('] = G,           [')'] = G,
-    ['*' ... '+'] = T,   [','] = G,           ['-' ... '.'] = N,
-    ['/'] = G,           ['0' ... '9'] = N,   [':' ... '@'] = G,
-    ['A' ... 'Z'] = N,   ['[' ... ']'] = G,   ['^'] = T,
-    ['_'] = N,           ['`'] = T,           ['a' ... 'z'] = N,
-    ['{'] = G,           ['|'] = T,           ['}'] = G,
-    ['~'] = N,
+    [0x00 ... 0x08] = C, [0x0a ... 0x1f] = C, [0x7f] = C, ['!'] = T,         ['"'] = G,
+    ['#'] = HTTP_TOKEN,  ['$' ... '\''] = T,  ['('] = G,  [')'] = G,         ['*' ... '+'] = T,
+    [','] = G,           ['-' ... '.'] = N,   ['/'] = G,  ['0' ... '9'] = N, [':' ... '@'] = G,
+    ['A' ... 'Z'] = N,   ['[' ... ']'] = G,   ['^'] = T,  ['_'] = N,         ['`'] = T,
+    ['a' ... 'z'] = N,   ['{'] = G,           ['|'] = T,  ['}'] = G,         ['~'] = N,
 };
 #undef C
 #undef G

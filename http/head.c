@@ -2,9 +2,9 @@
  *
  * head.c - gather the head of a message, then read its start line and fields (RFC 9112 2 to 6).
  *
- * Gathering settles line ends and control bytes, so that reading need not look for them again: in a gathered
- * head every CR is followed by LF, every LF preceded by CR, and no other control but tab occurs. The rules, and
- * where we are stricter than the RFC, are listed in docs/http.md.
+ * Gathering settles line ends and control bytes, so that reading need not look for them again: in a
+ * gathered head every CR is followed by LF, every LF preceded by CR, and no other control but tab
+ * occurs. The rules, and where we are stricter than the RFC, are listed in docs/http.md.
  */
 #include "http/http.h"
 
@@ -49,15 +49,16 @@ check_room(const struct http_reader *reader, size_t len, size_t n)
 {
     const struct http_limits *limits = &reader->limits;
     assert(len <= limits->head_max);
-    /* Until the first line is complete, len is that line's length. Whichever limit is met first speaks. */
+    /* Until the first line is complete, len is that line's length. Whichever limit is met first
+     * speaks. */
     if (reader->lines == 0 && limits->line_max <= limits->head_max && n > limits->line_max - len)
         return -ERR_LINE_LIMIT;
     return n > limits->head_max - len ? -ERR_HEAD_LIMIT : 0;
 }
 
 /*
- * end_line - the LF at offset len was read. Returns 0, or an error for a second empty line in front.
- * *skipped is set if the line was the one empty line in front that is forgiven.
+ * end_line - the LF at offset len was read. Returns 0, or an error for a second empty line in
+ * front. *skipped is set if the line was the one empty line in front that is forgiven.
  */
 static int
 end_line(struct http_reader *reader, size_t len, bool *skipped)
@@ -78,7 +79,8 @@ end_line(struct http_reader *reader, size_t len, bool *skipped)
     return *skipped ? 0 : -ERR_SYNTAX;
 }
 
-/* gather - advance *at as far as the head goes; *from is the first byte that is not in the sink yet. */
+/* gather - advance *at as far as the head goes; *from is the first byte that is not in the sink
+ * yet. */
 static int
 gather(struct http_reader *reader, const char **from, const char **at, const char *end)
 {
@@ -196,8 +198,9 @@ note_special(struct special *special, struct slice name, struct slice value)
 }
 
 /*
- * parse_fields - field-line = field-name ":" OWS field-value OWS (RFC 9112 5). The name must be a token right up
- * to the colon, which refuses obs-fold, space before the colon and empty names all at once.
+ * parse_fields - field-line = field-name ":" OWS field-value OWS (RFC 9112 5). The name must be a
+ * token right up to the colon, which refuses obs-fold, space before the colon and empty names all
+ * at once.
  */
 static int
 parse_fields(const struct http_reader *reader, struct slice rest, struct special *special,
@@ -235,14 +238,16 @@ parse_version(struct slice text, int *minor)
     return major == 1 && *minor <= 1 ? 0 : -ERR_VERSION;
 }
 
-/* Framing that is the same for both directions (RFC 9112 6.1 to 6.3). otherwise: neither field is there. */
+/* Framing that is the same for both directions (RFC 9112 6.1 to 6.3). otherwise: neither field is
+ * there. */
 static int
 parse_framing(const struct special *special, enum http_framing otherwise, struct http_head *out)
 {
     out->framing = otherwise;
     out->length = 0;
     if (special->codings > 0) {
-        /* A reader that trusts the length and one that trusts the chunks see two different messages. */
+        /* A reader that trusts the length and one that trusts the chunks see two different
+         * messages. */
         if (special->lengths > 0 || out->minor == 0)
             return -ERR_SYNTAX;
         if (special->codings > 1 || !text_caseless_is(special->coding, "chunked"))
@@ -267,8 +272,8 @@ static enum http_method
 method_of(struct slice text)
 {
     static const char *const names[] = {
-        [HTTP_GET] = "GET",       [HTTP_HEAD] = "HEAD",       [HTTP_POST] = "POST",
-        [HTTP_PUT] = "PUT",       [HTTP_DELETE] = "DELETE",   [HTTP_OPTIONS] = "OPTIONS",
+        [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+        [HTTP_PUT] = "PUT",     [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
         [HTTP_PATCH] = "PATCH",
     };
     for (size_t i = 0; i < countof(names); i++) {
@@ -318,7 +323,8 @@ parse_request(struct http_reader *reader, struct http_head *out)
     if (error)
         return error;
     out->keep_alive = persists(&special, out->minor);
-    /* RFC 9110 10.1.1: an expectation in HTTP/1.0 is ignored, and without content there is nothing to wait for. */
+    /* RFC 9110 10.1.1: an expectation in HTTP/1.0 is ignored, and without content there is nothing
+     * to wait for. */
     if (out->minor == 1 && special.expect_other)
         return -ERR_EXPECT;
     bool content = out->framing == HTTP_CHUNKED || out->length > 0;
@@ -328,8 +334,8 @@ parse_request(struct http_reader *reader, struct http_head *out)
     return 0;
 }
 
-/* status-line = HTTP-version SP status-code SP [ reason ]; the second space may be missing without a reason,
- * as many servers forget it (RFC 9112 4). */
+/* status-line = HTTP-version SP status-code SP [ reason ]; the second space may be missing without
+ * a reason, as many servers forget it (RFC 9112 4). */
 static int
 parse_status_line(struct slice line, struct http_head *out)
 {
@@ -351,7 +357,8 @@ parse_reply(struct http_reader *reader, bool to_head, struct http_head *out)
 {
     struct special special = {0};
     struct slice rest = sink_slice(&reader->head);
-    /* An empty line is forgiven in front of requests only; between replies it is somebody's left-over. */
+    /* An empty line is forgiven in front of requests only; between replies it is somebody's
+     * left-over. */
     if (reader->first_line_skipped)
         return -ERR_SYNTAX;
     int error = parse_status_line(next_line(&rest), out);
@@ -366,7 +373,8 @@ parse_reply(struct http_reader *reader, bool to_head, struct http_head *out)
     out->keep_alive = persists(&special, out->minor) && out->framing != HTTP_UNTIL_CLOSE;
     bool bodiless = out->status < 200 || out->status == 204;
     if (bodiless || to_head || out->status == 304) {
-        /* A 204 that announces a body may be followed by one: what comes next is not trusted to be a reply. */
+        /* A 204 that announces a body may be followed by one: what comes next is not trusted to be
+         * a reply. */
         bool announced = out->framing == HTTP_CHUNKED || out->length > 0;
         out->keep_alive = persists(&special, out->minor) && !(bodiless && announced);
         out->framing = HTTP_NO_BODY;

@@ -2,8 +2,8 @@
  *
  * target.c - request targets (RFC 9112 3.2) and Host (RFC 9110 7.2).
  *
- * Origin-form, absolute-form, and "*" for OPTIONS. Authority-form belongs to CONNECT, which a gateway for
- * models has no use for: both are refused.
+ * Origin-form, absolute-form, and "*" for OPTIONS. Authority-form belongs to CONNECT, which a
+ * gateway for models has no use for: both are refused.
  */
 #include "http/target.h"
 
@@ -17,8 +17,8 @@ port_valid(struct slice port)
     return port.len <= 5 && text_u64(port, &number) && number >= 1 && number <= 65535;
 }
 
-/* The shape of an IPv6 literal, enough that nothing else passes for one: hex digits, colons, and the dots of
- * an embedded IPv4 address. Zones and future versions are refused. */
+/* The shape of an IPv6 literal, enough that nothing else passes for one: hex digits, colons, and
+ * the dots of an embedded IPv4 address. Zones and future versions are refused. */
 static bool
 literal_valid(struct slice address)
 {
@@ -66,8 +66,8 @@ set_path(struct http_head *head, struct slice text)
 }
 
 /*
- * absolute-form: "http://authority/path?query". RFC 9112 3.2.2 lets the authority win over Host, while others
- * on the way may have gone by Host: so they have to agree.
+ * absolute-form: "http://authority/path?query". RFC 9112 3.2.2 lets the authority win over Host,
+ * while others on the way may have gone by Host: so they have to agree.
  */
 static bool
 parse_absolute(struct http_head *head, struct slice rest)

@@ -11,8 +11,9 @@
 bool http_host_valid(struct slice host) must_check;
 
 /*
- * http_parse_target - from method, target and host (absent without a Host field) set path, query and host.
- * returns false if the target has none of the forms that go with the method, or disagrees with Host
+ * http_parse_target - from method, target and host (absent without a Host field) set path, query
+ * and host. returns false if the target has none of the forms that go with the method, or disagrees
+ * with Host
  */
 bool http_parse_target(struct http_head *head) must_check;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * write.c - heads and chunk framing to bytes. Whatever is put, a message of ours keeps its shape: bytes that
- * would end a line or a word where they stand are replaced.
+ * write.c - heads and chunk framing to bytes. Whatever is put, a message of ours keeps its shape:
+ * bytes that would end a line or a word where they stand are replaced.
  */
 #include "http/http.h"
 
@@ -13,6 +13,7 @@
 const char *
 http_reason(int status)
 {
+    /* clang-format off */
     static const struct {
         int status;
         const char *reason;
@@ -35,6 +36,7 @@ http_reason(int status)
         {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"}, {529, "Site Is Overloaded"},
     };
+    /* clang-format on */
     for (size_t i = 0; i < countof(reasons); i++) {
         if (reasons[i].status == status)
             return reasons[i].reason;
@@ -42,7 +44,8 @@ http_reason(int status)
     return "Unknown";
 }
 
-/* Escaped rather than refused: a target made of a configured base and a client's path stays one word. */
+/* Escaped rather than refused: a target made of a configured base and a client's path stays one
+ * word. */
 static void
 put_target(struct sink *out, struct slice target)
 {
@@ -131,9 +134,10 @@ put_two_digits(char *to, int64_t value)
 }
 
 /*
- * The calendar by arithmetic: strftime asks the locale and gmtime the time zone's lock. Days are counted from
- * 1 March of year 0, so that the leap day is the last of its year; 146097 days are 400 years, and the months
- * from March on have 31,30,31,30,31 days over and over, which (5 * day + 2) / 153 inverts.
+ * The calendar by arithmetic: strftime asks the locale and gmtime the time zone's lock. Days are
+ * counted from 1 March of year 0, so that the leap day is the last of its year; 146097 days are 400
+ * years, and the months from March on have 31,30,31,30,31 days over and over, which (5 * day + 2) /
+ * 153 inverts.
  */
 void
 http_put_date(struct sink *out, int64_t unix_s)

@@ -2,9 +2,10 @@
  *
  * decode.c - bytes to blocks of server-sent events.
  *
- * A block is first looked for in the caller's run, where it mostly lies whole; fields are remembered as
- * offsets from the block's start. If the run ends early, its part of the block is copied to the sink and
- * every further line follows it there. Either way the block is contiguous when a line of it ends.
+ * A block is first looked for in the caller's run, where it mostly lies whole; fields are
+ * remembered as offsets from the block's start. If the run ends early, its part of the block is
+ * copied to the sink and every further line follows it there. Either way the block is contiguous
+ * when a line of it ends.
  */
 #include "sse/sse.h"
 
@@ -159,8 +160,7 @@ read_line(struct sse_decoder *decoder, const char *block, size_t at, size_t len)
         if (!memchr(block + value.at, '\0', value.len))
             decoder->id = value;
     } else if (name_is(line, name_len, "retry", 5))
-        decoder->retry_ms =
-            retry_value(slice_of(block + value.at, value.len), decoder->retry_ms);
+        decoder->retry_ms = retry_value(slice_of(block + value.at, value.len), decoder->retry_ms);
 }
 
 static struct slice
@@ -192,7 +192,8 @@ give(struct sse_decoder *decoder, struct slice block, bool unterminated, struct 
 
 /*
  * end_block - the empty line was just read (run->at stands behind its CR or LF).
- * cr: it ended in CR. Its LF is part of raw (see sse.h) and may be in the run, come later, or never.
+ * cr: it ended in CR. Its LF is part of raw (see sse.h) and may be in the run, come later, or
+ * never.
  */
 static int
 end_block(struct sse_decoder *decoder, struct run *run, bool cr, struct sse_event *event)
@@ -218,9 +219,8 @@ end_block(struct sse_decoder *decoder, struct run *run, bool cr, struct sse_even
 }
 
 /*
- * skip_bom - is the beginning of the stream a BOM? Up to two bytes of one are held back in the block,
- * and stay there if the third is another.
- * returns true when that is decided
+ * skip_bom - is the beginning of the stream a BOM? Up to two bytes of one are held back in the
+ * block, and stay there if the third is another. returns true when that is decided
  */
 static bool
 skip_bom(struct sse_decoder *decoder, struct run *run)
@@ -243,7 +243,8 @@ skip_bom(struct sse_decoder *decoder, struct run *run)
     return false;
 }
 
-/* The LF behind a CR: part of the block if the CR ended a line of it, of nothing if it ended a block. */
+/* The LF behind a CR: part of the block if the CR ended a line of it, of nothing if it ended a
+ * block. */
 static void
 swallow_lf(struct sse_decoder *decoder, struct run *run)
 {

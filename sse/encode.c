@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * encode.c - server-sent events to bytes: LF line ends, no BOM. No content can end a line it stands in.
+ * encode.c - server-sent events to bytes: LF line ends, no BOM. No content can end a line it stands
+ * in.
  */
 #include "sse/sse.h"
 

@@ -2,7 +2,8 @@
  *
  * line.h - where does a line end? Private to sse/.
  *
- * Every byte of every stream passes here, so it looks at sixteen bytes a step where the machine can.
+ * Every byte of every stream passes here, so it looks at sixteen bytes a step where the machine
+ * can.
  */
 #ifndef PENSTOCK_SSE_LINE_H
 #define PENSTOCK_SSE_LINE_H
