@@ -102,12 +102,18 @@ export class FakeProvider {
                     }
                 });
                 if (!found) return;
-                clearTimeout(timer);
-                this.watchers.delete(look);
+                stop();
                 resolve(found);
             };
-            const timer = setTimeout(() => {
+            const stop = () => {
+                clearTimeout(timer);
+                clearInterval(again);
                 this.watchers.delete(look);
+            };
+            // Counters change without notice, so a look now and then comes on top of the notices.
+            const again = setInterval(look, 5);
+            const timer = setTimeout(() => {
+                stop();
                 reject(new Error(`fake provider: nothing matched within ${timeout_ms} ms: ${test}`));
             }, timeout_ms);
             this.watchers.add(look);

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+//
+// suites - which end-to-end suites exist and with which builds of the gateway each is worth its time.
+
+const every = ['release', 'asan', 'tsan'];
+const both = ['release', 'asan'];
+const release = ['release'];
+
+export const suites = [
+    { file: 'harness.test.mjs', builds: release },
+    { file: 'sdk_openai.test.mjs', builds: every },
+    { file: 'sdk_anthropic.test.mjs', builds: every },
+];
