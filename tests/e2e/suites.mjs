@@ -10,4 +10,6 @@ export const suites = [
     { file: 'harness.test.mjs', builds: release },
     { file: 'sdk_openai.test.mjs', builds: every },
     { file: 'sdk_anthropic.test.mjs', builds: every },
+    { file: 'recordings.test.mjs', builds: both },
+    { file: 'recordings_errors.test.mjs', builds: both },
 ];

@@ -150,7 +150,7 @@ export function gateway_config(url, sections = {}) {
     const { penstock = {}, router_settings = {}, ...rest } = sections;
     return {
         model_list: models_at(url),
-        router_settings: { num_retries: 0, ...router_settings },
+        router_settings: { num_retries: 0, allowed_fails: 1000000, ...router_settings },
         penstock: { workers: 2, log: { level: 'info' }, ...penstock },
         ...rest,
     };

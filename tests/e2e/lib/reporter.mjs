@@ -14,6 +14,7 @@ function describe_error(error) {
 
 export default async function* reporter(source) {
     const counts = { passed: 0, failed: 0, skipped: 0 };
+    let cancelled = 0;
     for await (const { type, data } of source) {
         if (type !== 'test:pass' && type !== 'test:fail') continue;
         const suite = data.details?.type === 'suite';
@@ -23,6 +24,10 @@ export default async function* reporter(source) {
             const code = data.details?.error?.failureType ?? data.details?.error?.code;
             if (suite && code === 'subtestsFailed') continue;
             counts.failed++;
+            if (code === 'cancelledByParent') {
+                cancelled++;
+                continue;
+            }
             yield `    FAILED: ${data.name}\n${indent(describe_error(data.details?.error))}\n`;
         } else if (!suite && skipped) {
             counts.skipped++;
@@ -31,5 +36,6 @@ export default async function* reporter(source) {
             counts.passed++;
         }
     }
+    if (cancelled > 0) yield `    FAILED: ${cancelled} tests could not run\n`;
     yield `@@counts ${counts.passed} ${counts.failed} ${counts.skipped}\n`;
 }
