@@ -49,7 +49,7 @@ extern const struct backend_ops epoll_ops;
 
 /* ready_move - move for readiness backends. */
 bool ready_move(struct conn *conn);
-/* ready_in_flight - always 0: nobody but us holds a conn's memory. */
+/* ready_in_flight - 0: nobody but us holds a conn's memory. */
 int ready_in_flight(const struct conn *conn);
 /* ready_conn, ready_watch - a readiness backend reports what the kernel said, in its wait. */
 enum { READY_IN = 1, READY_OUT = 2, READY_PEER_FIN = 4, READY_ERROR = 8, READY_HANGUP = 16 };
@@ -68,8 +68,10 @@ struct conn_mark conn_mark(const struct conn *conn);
 void conn_settle(struct conn *conn, struct conn_mark mark, unsigned notices);
 /* conn_wants_input - does the owner (or a handshake) want bytes, and is there room for them? */
 bool conn_wants_input(const struct conn *conn);
-/* conn_connected - a dial has won: take the descriptor, begin to watch it and start the wire in the next move. */
-void conn_connected(struct conn *conn, int fd, const char *peer);
+/* conn_hold - if only a low chunk pool keeps this conn from receiving, list it to be moved when the pool recovers. */
+bool conn_hold(struct conn *conn);
+/* conn_connected - a dial has won: take the descriptor, watch it, and start the target's wire in the next move. */
+void conn_connected(struct conn *conn, int fd, const char *peer, const struct conn_target *target);
 /* conn_bury - the conn is over for everyone: close the socket, join the graveyard. */
 void conn_bury(struct conn *conn, bool reset);
 /* conn_sweep - free what is in the graveyard and no longer in flight. */

@@ -72,7 +72,7 @@ struct conn {
     bool peer_fin;         /* the kernel reported the peer's FIN: read until 0 */
     bool got_fin;          /* and it was read */
     bool broken;           /* the kernel reported an error: take what it still holds, then fail */
-    int broken_error;      /* -ERR_x behind it; 0: ask the kernel */
+    bool finished;         /* while closing: wire->finish said that all is said */
     uint8_t offer_chunks;  /* how much memory the next receive is offered; adapts */
     uint64_t moved_tick;   /* the tick that moved_in and moved_out belong to */
     size_t moved_in, moved_out;
@@ -110,7 +110,8 @@ uint64_t conn_acked(struct conn *conn);
  * cut = false  what is in out is sent first, then FIN (and TLS close_notify), then input is discarded until END,
  *              linger_ms or linger_bytes, so that a last answer is not lost to a reset; output that makes no
  *              progress for flush_ms is given up
- * cut = true   close at once; unread or unsent bytes turn into a reset. So does a conn that is not up
+ * cut = true   close at once; unread or unsent bytes turn into a reset
+ * A dial that has not connected yet is cancelled either way.
  */
 void conn_close(struct conn *conn, bool cut);
 

@@ -19,6 +19,8 @@ struct listener {
     struct deadline retry;  /* after running out of descriptors */
     bool paused;
     int batch_max;          /* accepts per tick; default 64 */
+    int accepted_now;       /* in the tick below */
+    uint64_t tick;
     const struct server_key *server_key; /* TLS for accepted conns; may be changed between accepts */
     /* accepted - a new connection; the callee adopts fd (conn_adopt) or closes it. Runs in the run phase. */
     void (*accepted)(struct listener *, int fd, const char *peer);
@@ -32,13 +34,13 @@ struct listener {
  * returns the descriptor, or -ERR_SYSTEM with problem describing it, -ERR_CONFIG for a bad host
  */
 int listener_socket(struct slice host, uint16_t *port, int backlog, char problem[128]) must_check;
-/* listener_open - start accepting on fd, which is taken over. */
+/* listener_open - start accepting on fd, which is taken over. 0 or -ERR_SYSTEM; on failure fd is still the caller's. */
 int listener_open(struct loop *loop, struct listener *listener, int fd,
                   void (*accepted)(struct listener *, int fd, const char *peer), void *owner) must_check;
 /* listener_pause, listener_resume - stop and go on accepting (the backlog waits in the kernel). */
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
-/* listener_close - stop and close the descriptor. */
+/* listener_close - stop and close the descriptor; harmless a second time. accepted may call it. */
 void listener_close(struct listener *listener);
 
 #endif

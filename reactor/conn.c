@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * conn.c - one byte stream: its life from open to grave, its notices, what its owner may do to it.
+ *
+ *     open -> dial -> connected ---> started -> up -> (ended) --close--> flush -> FIN -> discard -> grave -> free
+ *     adopt ----------------------^      \________ lost _______________________________________^
+ *
+ * How bytes move is the backend's business (ready.c); how a dial finds its socket is dial.c's.
+ */
+#include "reactor/conn.h"
+
+#include "reactor/backend.h"
+#include "reactor/wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define OFFER_CHUNKS_PLAIN 1
+#define OFFER_CHUNKS_TLS 8 /* a record of full size and the beginning of the next */
+
+static void linger_due(struct deadline *deadline);
+
+static struct conn *
+conn_new(struct loop *loop, conn_notify *notify, void *owner)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+    if (!conn)
+        return NULL;
+    conn->magic = MAGIC_CONN;
+    conn->fd = -1;
+    conn->loop = loop;
+    conn->notify = notify;
+    conn->owner = owner;
+    conn->wire = &plain_wire;
+    conn->offer_chunks = OFFER_CHUNKS_PLAIN;
+    conn->out_high = conn->out_low = loop->limits.in_bytes_max;
+    conn->opened_ms = loop->now_ms;
+    buf_init(&conn->in, &loop->pool);
+    buf_init(&conn->out, &loop->pool);
+    list_init(&conn->move_link);
+    list_init(&conn->grave_link);
+    deadline_init(&conn->linger, linger_due);
+    list_init(&conn->loop_link);
+    list_push_back(&loop->conn_list, &conn->loop_link);
+    loop->conns++;
+    loop_count(&loop->stats.conns_open, 1);
+    return conn;
+}
+
+static void
+conn_free(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+    assert(conn->magic == MAGIC_CONN);
+    assert(!conn->dial);
+    assert(!list_linked(&conn->move_link));
+    assert(!deadline_armed(&conn->linger));
+    conn->wire->fini(conn);
+    buf_clear(&conn->in);
+    buf_clear(&conn->out);
+    list_remove(&conn->loop_link);
+    list_remove(&conn->grave_link);
+    assert(loop->conns > 0);
+    loop->conns--;
+    loop_count(&loop->stats.conns_closed, 1);
+    conn->magic = 0;
+    free(conn);
+}
+
+int
+conn_open(struct loop *loop, const struct conn_target *target, conn_notify *notify, void *owner,
+          struct conn **out)
+{
+    assert(notify);
+    struct conn *conn = conn_new(loop, notify, owner);
+    if (!conn)
+        return -ERR_MEMORY;
+    snprintf(conn->peer, sizeof(conn->peer), "%.*s:%u", (int)(target->host.len > 50 ? 50 : target->host.len),
+             target->host.ptr, (unsigned)target->port);
+    int error = dial_start(conn, target);
+    if (error) {
+        conn_free(conn);
+        return error;
+    }
+    *out = conn;
+    return 0;
+}
+
+/* begin - a connected socket is ours: watch it, and let the next move start the wire. */
+static int
+begin(struct conn *conn, int fd, const char *peer)
+{
+    assert(conn->fd < 0);
+    snprintf(conn->peer, sizeof(conn->peer), "%s", peer);
+    conn->fd = fd;
+    int error = conn->loop->ops->attach(conn);
+    if (error) {
+        conn->fd = -1;
+        return error;
+    }
+    conn->writable = true; /* a fresh socket is; whether it is readable the first edge says */
+    conn_touch(conn);
+    return 0;
+}
+
+int
+conn_adopt(struct loop *loop, int fd, const struct server_key *server_key, const char *peer,
+           conn_notify *notify, void *owner, struct conn **out)
+{
+    assert(fd >= 0);
+    assert(notify);
+    struct conn *conn = conn_new(loop, notify, owner);
+    if (!conn)
+        return -ERR_MEMORY;
+    conn->client_side = true;
+    int error = 0;
+    if (server_key) {
+        conn->offer_chunks = OFFER_CHUNKS_TLS;
+        error = tls_server_wire(conn, server_key);
+    }
+    if (!error)
+        error = begin(conn, fd, peer ? peer : "");
+    if (error) {
+        conn_free(conn);
+        return error;
+    }
+    *out = conn;
+    return 0;
+}
+
+void
+conn_connected(struct conn *conn, int fd, const char *peer, const struct conn_target *target)
+{
+    assert(!conn->dial);
+    assert(!conn->started);
+    int error = 0;
+    if (target->tls) {
+        conn->offer_chunks = OFFER_CHUNKS_TLS;
+        error = tls_client_wire(conn, target);
+    }
+    if (!error)
+        error = begin(conn, fd, peer);
+    if (error) {
+        conn->loop->ops->socket_close(conn->loop, fd, false);
+        conn_fail(conn, error);
+    }
+}
+
+void
+conn_own(struct conn *conn, conn_notify *notify, void *owner)
+{
+    assert(conn->magic == MAGIC_CONN);
+    assert(!conn->closing);
+    assert(notify);
+    conn->notify = notify;
+    conn->owner = owner;
+}
+
+void
+conn_touch(struct conn *conn)
+{
+    assert(conn->magic == MAGIC_CONN);
+    if (conn->out.len > conn->out_high)
+        conn->was_high = true;
+    if (conn->out.len > 0)
+        conn->had_out = true;
+    if (conn->fd < 0)
+        return;
+    /* It may stand on the late or the held list, which would keep its output waiting. */
+    list_remove(&conn->move_link);
+    list_push_back(&conn->loop->move_list, &conn->move_link);
+}
+
+int
+conn_put(struct conn *conn, struct slice bytes)
+{
+    assert(!conn->closing);
+    if (conn->lost)
+        return 0;
+    int error = buf_put(&conn->out, bytes);
+    if (!error)
+        conn_touch(conn);
+    return error;
+}
+
+void
+conn_pause(struct conn *conn)
+{
+    assert(!conn->closing);
+    conn->paused = true;
+}
+
+void
+conn_resume(struct conn *conn)
+{
+    assert(!conn->closing);
+    if (!conn->paused)
+        return;
+    conn->paused = false;
+    conn_touch(conn);
+}
+
+size_t
+conn_unsent(const struct conn *conn)
+{
+    assert(conn->magic == MAGIC_CONN);
+    return conn->out.len + conn->wire->unsent(conn);
+}
+
+uint64_t
+conn_acked(struct conn *conn)
+{
+    assert(conn->magic == MAGIC_CONN);
+    if (conn->fd >= 0) {
+        uint64_t acked = conn->loop->ops->acked(conn->loop, conn->fd);
+        if (acked > conn->acked_last)
+            conn->acked_last = acked;
+    }
+    return conn->acked_last;
+}
+
+void
+conn_raise(struct conn *conn, unsigned notices)
+{
+    assert(conn->magic == MAGIC_CONN);
+    if (notices & CONN_UP) {
+        assert(!conn->up);
+        conn->up = true;
+    }
+    if (notices & CONN_END)
+        conn->ended = true;
+    if (notices && !conn->closing)
+        conn->notify(conn->owner, conn, notices);
+}
+
+void
+conn_fail(struct conn *conn, int error)
+{
+    assert(error < 0);
+    if (conn->lost)
+        return;
+    conn->lost = true;
+    conn->error = error;
+    conn_touch(conn); /* the move drops what can no longer be sent */
+    conn_raise(conn, CONN_LOST);
+}
+
+struct conn_mark
+conn_mark(const struct conn *conn)
+{
+    return (struct conn_mark){conn->in.len, conn->out.len};
+}
+
+void
+conn_settle(struct conn *conn, struct conn_mark mark, unsigned notices)
+{
+    assert(conn->in.len >= mark.in_len);
+    assert(conn->out.len <= mark.out_len);
+    conn->bytes_in += conn->in.len - mark.in_len;
+    conn->bytes_out += mark.out_len - conn->out.len;
+    if (conn->in.len > mark.in_len)
+        notices |= CONN_BYTES;
+    if (conn->was_high && conn->out.len <= conn->out_low) {
+        conn->was_high = false;
+        notices |= CONN_ROOM;
+    }
+    if (conn->had_out && conn_unsent(conn) == 0) {
+        conn->had_out = false;
+        notices |= CONN_EMPTY;
+    }
+    conn_raise(conn, notices);
+}
+
+/* hungry - would this conn take input, were it not for the pool? */
+static bool
+hungry(const struct conn *conn)
+{
+    if (conn->lost || conn->got_fin || conn->ended)
+        return false;
+    if (!conn->up)
+        return conn->started; /* a handshake pays no heed to pauses */
+    return !conn->paused && !conn->closing && conn->in.len < conn->loop->limits.in_bytes_max;
+}
+
+bool
+conn_wants_input(const struct conn *conn)
+{
+    return hungry(conn) && (conn->client_side || !conn->up || !pool_low(&conn->loop->pool));
+}
+
+bool
+conn_hold(struct conn *conn)
+{
+    if (!pool_low(&conn->loop->pool) || !hungry(conn))
+        return false;
+    if (!conn->readable && conn->wire == &plain_wire)
+        return false; /* the next edge will do; other wires may hold bytes of their own */
+    list_remove(&conn->move_link);
+    list_push_back(&conn->loop->held_list, &conn->move_link);
+    return true;
+}
+
+void
+conn_close(struct conn *conn, bool cut)
+{
+    assert(conn->magic == MAGIC_CONN);
+    assert(!conn->closing);
+    bool unread = conn->in.len > 0 || (conn->readable && !conn->got_fin);
+    size_t unsent = conn_unsent(conn);
+    conn->closing = true;
+    conn->cut = cut;
+    if (conn->loop->ops->in_flight(conn) == 0)
+        buf_clear(&conn->in);
+    if (conn->dial || conn->lost || cut || (!conn->up && conn->out.len == 0)) {
+        dial_cancel(conn);
+        conn_bury(conn, unread || unsent > 0);
+        return;
+    }
+    loop_arm(conn->loop, &conn->linger, conn->loop->limits.flush_ms);
+    conn_touch(conn);
+}
+
+static void
+linger_due(struct deadline *deadline)
+{
+    struct conn *conn = container_of(deadline, struct conn, linger);
+    assert(conn->magic == MAGIC_CONN);
+    assert(conn->closing);
+    conn_bury(conn, !conn->sent_fin);
+}
+
+void
+conn_bury(struct conn *conn, bool reset)
+{
+    struct loop *loop = conn->loop;
+    assert(conn->magic == MAGIC_CONN);
+    assert(conn->closing);
+    assert(!list_linked(&conn->grave_link));
+    loop_cancel(loop, &conn->linger);
+    list_remove(&conn->move_link);
+    if (conn->fd >= 0) {
+        loop->ops->detach(conn);
+        loop->ops->socket_close(loop, conn->fd, reset);
+        conn->fd = -1;
+    }
+    list_remove(&conn->loop_link);
+    list_push_back(&loop->graveyard, &conn->grave_link);
+}
+
+void
+conn_sweep(struct loop *loop)
+{
+    struct list *link = loop->graveyard.next;
+    while (link != &loop->graveyard) {
+        struct conn *conn = list_entry(link, struct conn, grave_link);
+        link = link->next;
+        if (loop->ops->in_flight(conn) == 0)
+            conn_free(conn);
+    }
+}
