@@ -127,6 +127,7 @@ test_bad_chunks(void **state)
     static const struct sample samples[] = {
         SAMPLE("\r\n", REFUSED),
         SAMPLE(";a\r\n", REFUSED),
+        SAMPLE(";a", REFUSED),
         SAMPLE(" 5\r\nhello", REFUSED),
         SAMPLE("5 \r\nhello", REFUSED),
         SAMPLE("5 ;a\r\nhello", REFUSED),
@@ -147,6 +148,7 @@ test_bad_chunks(void **state)
         SAMPLE("5\r\rhello", REFUSED),
         SAMPLE("5\r\nhello0\r\n\r\n", "hello" REFUSED),
         SAMPLE("5\r\nhello!\r\n0\r\n\r\n", "hello" REFUSED),
+        SAMPLE("5\r\nhello!\n0\r\n\r\n", "hello" REFUSED),
         SAMPLE("5\r\nhello\rx", "hello" REFUSED),
         SAMPLE("5\r\nhello\r\n\r\n", "hello" REFUSED),
         SAMPLE("5\0\r\nhello", REFUSED),

@@ -74,7 +74,7 @@ test_hop_by_hop(void **state)
     };
     (void)state;
     head.field_count = 0;
-    add("Connection", "close, x-one");
+    add("Connection", "close,, x-one");
     add("connection", "X-Two");
     for (size_t i = 0; i < countof(hops); i++)
         assert_true(http_is_hop_by_hop(&head, slice_from(hops[i])));

@@ -155,6 +155,9 @@ test_smuggling_fields(void **state)
         HEAD_SAMPLE(GET "A: b\x0B\r\n" END, "SYNTAX"),
         HEAD_SAMPLE(GET "A: b\x7F\r\n" END, "SYNTAX"),
         HEAD_SAMPLE(GET "A: 0123456789abcdef0123456789ab\x1B\r\n" END, "SYNTAX"),
+        HEAD_SAMPLE(GET "A: 0123456789abcdef\x7F"
+                        "0123456789abcdef\r\n" END,
+                    "SYNTAX"),
         /* names */
         HEAD_SAMPLE(GET " A: b\r\n" END, "SYNTAX"),
         HEAD_SAMPLE("GET / HTTP/1.1\r\n Host: a\r\n" END, "SYNTAX"),

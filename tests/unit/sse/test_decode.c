@@ -189,6 +189,8 @@ test_fields(void **state)
                "block retry=9223372036854775807 raw=[retry: 9223372036854775807\\0a\\0a]\n"),
         SAMPLE("retry: 9223372036854775808\n\n",
                "block raw=[retry: 9223372036854775808\\0a\\0a]\n"),
+        SAMPLE("retry: 18446744073709551621\n\n",
+               "block raw=[retry: 18446744073709551621\\0a\\0a]\n"),
         SAMPLE("retry: 5\nretry: x\n\n", "block retry=5 raw=[retry: 5\\0aretry: x\\0a\\0a]\n"),
         SAMPLE(":\n\n", "block comment=[] raw=[:\\0a\\0a]\n"),
         SAMPLE(": ping\n: pong\n\n", "block comment=[ ping] raw=[: ping\\0a: pong\\0a\\0a]\n"),
