@@ -232,8 +232,13 @@ struct slice canon_legal_id(struct slice id, size_t max, struct arena *arena) mu
 struct canon_guard_call;
 struct canon_guard {
     struct arena *arena; /* of the request */
-    struct canon_guard_call *calls;
+    struct canon_guard_call *calls; /* every tool call of the reply, newest first */
+    struct canon_guard_call *open;  /* open blocks that are not calls, newest first */
+    struct canon_guard_call *spare; /* nodes of closed blocks, for reuse */
     uint32_t open_blocks, blocks, call_count;
+    uint64_t finished_choices[2]; /* one bit a choice: its FINISH was seen */
+    bool native; /* the reply holds blocks that only its own dialect understands: they may be calls */
+    int error;   /* the first, which sticks */
     bool started, finished, ended, failed;
     enum canon_finish finish;
     uint32_t flaws;      /* all seen */

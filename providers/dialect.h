@@ -54,7 +54,7 @@ struct frame {
     const char *type; /* literal or NULL */
     size_t start, len; /* of the data in frames->bytes */
 };
-#define FRAMES_MAX 256
+#define FRAMES_MAX 4096 /* a thousand calls that waited for one another are let go at once */
 struct frames {
     struct sink bytes;
     struct frame at[FRAMES_MAX];
