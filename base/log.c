@@ -171,10 +171,12 @@ log_field(struct log_line *line, const char *name, struct slice value)
     assert(name[0] != '\0');
     size_t before = line->len;
     if (line_put(line, SLICE_LIT(" ")) && line_put(line, slice_from(name)) &&
-        line_put(line, SLICE_LIT("=")) && line->len + 1 < LINE_ROOM)
+        line_put(line, SLICE_LIT("=")) && line->len + 1 < LINE_ROOM) {
         line_put_value(line, value);
-    else
+    } else {
         line->len = before; /* A name without a value is worse than no field. */
+        line->cut = true;
+    }
 }
 
 void

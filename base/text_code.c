@@ -94,7 +94,7 @@ text_base64_decode(struct slice text, struct sink *out)
         digits = 0;
     }
     /* A group that is cut short stands for one byte (two digits) or two (three digits). */
-    if (digits == 1 || (padding > 0 && digits + padding != 4))
+    if (digits == 1 || (padding > 0 && (digits == 0 || digits + padding != 4)))
         return false;
     if (digits >= 2)
         sink_byte(out, (char)(digits == 2 ? group >> 4 : group >> 10));
