@@ -48,7 +48,7 @@ in_world('anthropic library', {}, (world) => {
 
         it(`${upstream}: abort reaches the upstream within 100 ms`, async () => {
             world.provider.reset();
-            const stream = anthropic_at(world.penstock.url).messages.stream({ model: `${prefix}count,count=1000,pace_ms=20`, max_tokens: 100, messages: [{ role: 'user', content: 'x' }] });
+            const stream = anthropic_at(world.penstock.url).messages.stream({ model: `${prefix}count,count=1000,pace_ms=20,sdk=true`, max_tokens: 100, messages: [{ role: 'user', content: 'x' }] });
             let left_at = 0;
             let events = 0;
             stream.on('streamEvent', () => {
@@ -58,7 +58,7 @@ in_world('anthropic library', {}, (world) => {
                 }
             });
             await assert.rejects(stream.done(), Anthropic.APIUserAbortError);
-            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model.startsWith('count'));
+            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model.includes('sdk=true'));
             assert.ok(seen.client_closed_at - left_at < 100 * patience, `cancelled after ${seen.client_closed_at - left_at} ms`);
         });
 

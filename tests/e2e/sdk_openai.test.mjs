@@ -44,7 +44,7 @@ in_world('openai library', {}, (world) => {
         });
 
         it(`${upstream}: abort reaches the upstream within 100 ms`, async () => {
-            const model = `${prefix}count,count=1000,pace_ms=20`;
+            const model = `${prefix}count,count=1000,pace_ms=20,sdk=true`;
             world.provider.reset();
             const stream = await openai_at(world.penstock.url).chat.completions.create({ model, stream: true, messages: [{ role: 'user', content: 'x' }] });
             let events = 0;
@@ -56,7 +56,7 @@ in_world('openai library', {}, (world) => {
                     stream.controller.abort();
                 }
             }
-            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model.startsWith('count'));
+            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model.includes('sdk=true'));
             assert.ok(seen.client_closed_at - left_at < 100 * patience, `cancelled after ${seen.client_closed_at - left_at} ms`);
             assert.equal(seen.outcome === 'complete', false);
         });

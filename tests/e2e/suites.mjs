@@ -12,4 +12,5 @@ export const suites = [
     { file: 'sdk_anthropic.test.mjs', builds: every },
     { file: 'recordings.test.mjs', builds: both },
     { file: 'recordings_errors.test.mjs', builds: both },
+    { file: 'streams.test.mjs', builds: both },
 ];
