@@ -69,7 +69,8 @@ struct config_deployment {
     struct config_timeouts timeouts;
     uint64_t max_retries;      /* tries of this deployment beyond the first; UINT64_MAX: not set */
     uint64_t rpm, tpm;         /* 0: no limit */
-    uint64_t weight;           /* >= 1 */
+    uint64_t weight;           /* share of the traffic of its model name, in thousandths: 1000 is 1 */
+    uint64_t order;            /* lower is tried first; equal ones share by weight; 0 when not set */
     uint64_t max_connections;  /* 0: limits.upstream_connections */
     /* translation */
     uint64_t max_output_tokens;     /* model limit used for clamping and as Anthropic's default; 0 unknown */
@@ -95,10 +96,12 @@ struct config_pair {
 };
 
 struct config_key {
-    struct slice name;   /* a label for logs and metrics, never the key */
-    uint8_t digest[32];  /* not secret-revealing: SHA-256 is not in base, so a keyed digest made at load */
-    struct slice key;    /* secret */
+    struct slice name; /* a label for logs and metrics, never the key */
+    struct slice key;  /* secret; compare with text_equal_secret */
 };
+
+struct config_source; /* where a value came from; config_print alone reads it */
+struct config_entry;  /* a deployment with what was written in the file about it */
 
 struct config {
     _Atomic uint32_t references;
@@ -141,13 +144,22 @@ struct config {
     uint32_t context_fallback_count;
     struct config_key *keys;       /* master_key first */
     uint32_t key_count;
+    /* for the loader and config_print only */
+    struct slice master_key;       /* secret; the same as keys[0].key */
+    struct config_pair default_fallbacks;
+    struct config_source *sources;
+    struct config_entry *entries;  /* one per deployment, same order */
 };
 
 /* What the command line says; absent members say nothing. */
 struct config_flags {
     struct slice config_path, host, log_level;
     uint64_t port, workers; /* UINT64_MAX: not given */
+    bool allow_open;        /* --allow-open: listen beyond loopback without client keys */
 };
+
+/* config_flags_init - a command line that says nothing. */
+void config_flags_init(struct config_flags *flags);
 
 struct config_problem { /* an error or a warning, already formatted: "file:line:column: key: text" */
     struct config_problem *next;
@@ -170,6 +182,8 @@ void config_drop(struct config *config);
 void config_print(const struct config *config, struct sink *out);
 /* config_reference - penstock.example.yaml: every key from the table, with unit, default, bounds, help. */
 void config_reference(struct sink *out);
+/* config_manual - docs/configuration.md, from the same table. */
+void config_manual(struct sink *out);
 
 /* config_is_loopback - is this listen host reachable from this machine only? */
 bool config_is_loopback(struct slice host);
