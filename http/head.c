@@ -143,6 +143,7 @@ http_head_feed(struct http_reader *reader, struct slice *bytes)
 struct special {
     struct slice host, length, coding;
     int hosts, lengths, codings;
+    size_t options; /* members of Connection lists, empty ones too */
     bool close, keep_alive, expect, expect_other;
 };
 
@@ -155,6 +156,15 @@ next_line(struct slice *rest)
     struct slice line = slice_take(*rest, (size_t)(cr - rest->ptr));
     *rest = slice_skip(*rest, line.len + 2);
     return line;
+}
+
+static size_t
+list_members(struct slice list)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < list.len; i++)
+        count += list.ptr[i] == ',';
+    return count;
 }
 
 static void
@@ -176,6 +186,7 @@ note_special(struct special *special, struct slice name, struct slice value)
         break;
     case 10:
         if (text_caseless_is(name, "Connection")) {
+            special->options += list_members(value);
             special->close |= http_list_has(value, SLICE_LIT("close"));
             special->keep_alive |= http_list_has(value, SLICE_LIT("keep-alive"));
         }
@@ -222,7 +233,9 @@ parse_fields(const struct http_reader *reader, struct slice rest, struct special
         note_special(special, field->name, field->value);
     }
     assert(rest.len == 0);
-    return 0;
+    /* Each field that is relayed is held against each option: an endless list would make that slow.
+     */
+    return special->options > reader->limits.fields_max ? -ERR_HEAD_LIMIT : 0;
 }
 
 /* HTTP-version = "HTTP/" DIGIT "." DIGIT, case-sensitive (RFC 9112 2.3). We speak 1.0 and 1.1. */

@@ -255,6 +255,9 @@ test_limits(void **state)
         HEAD_SAMPLE("GET / HTTP/1.1\r\n" HOST "A:1\r\nB:2\r\n" END,
                     "GET(0) / @a 1.1 none keep A=[1] B=[2]"),
         HEAD_SAMPLE("GET / HTTP/1.1\r\n" HOST "A:1\r\nB:2\r\nC:3\r\n" END, "HEAD_LIMIT"),
+        HEAD_SAMPLE("GET / HTTP/1.1\r\n" HOST "Connection: a,b,c\r\n" END,
+                    "GET(0) / @a 1.1 none keep Connection=[a,b,c]"),
+        HEAD_SAMPLE("GET / HTTP/1.1\r\n" HOST "Connection: a,,c,\r\n" END, "HEAD_LIMIT"),
     };
     static const struct head_sample long_line[] = {
         HEAD_SAMPLE("GET /3456789012345678901234567890123456789012345 HTTP/1.1\r\n", "HEAD_LIMIT"),
