@@ -42,6 +42,14 @@ int dns_lookup(struct loop *loop, struct slice host, uint16_t port, struct dns_a
 void dns_cancel(struct loop *loop, struct lookup *lookup);
 /* dns_forget - an address failed: do not serve this name from the cache again before a fresh lookup. */
 void dns_forget(struct loop *loop, struct slice host);
+/* How to resolve; for tests. Absent or 0: as the system says. */
+struct dns_options {
+    const char *servers;     /* "127.0.0.1:5353,..." */
+    const char *resolv_conf; /* a path */
+    int timeout_ms, tries;
+};
+/* dns_configure - before the loop's first lookup of a name. 0, -ERR_MEMORY. The texts must outlive the loop. */
+int dns_configure(struct loop *loop, const struct dns_options *options) must_check;
 /* dns_fini - called by loop_fini. */
 void dns_fini(struct loop *loop);
 
