@@ -137,11 +137,16 @@ export class Penstock {
     }
 }
 
-/* Two upstreams at a fake provider: c/NAME speaks OpenAI chat to it, a/NAME speaks Anthropic Messages. */
+/*
+ * Two upstreams at a fake provider: c/NAME speaks OpenAI chat to it, a/NAME speaks Anthropic Messages; and two
+ * models with names of their own, since patterns are no names and so in no list.
+ */
 export function models_at(url, params = {}) {
     return [
         { model_name: 'c/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params } },
         { model_name: 'a/*', litellm_params: { model: 'anthropic/*', api_base: url, api_key: 'sk-ant-upstream', ...params } },
+        { model_name: 'gpt-fake', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params } },
+        { model_name: 'claude-fake', litellm_params: { model: 'anthropic/text', api_base: url, api_key: 'sk-ant-upstream', ...params } },
     ];
 }
 
