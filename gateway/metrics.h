@@ -13,6 +13,8 @@
 #include "providers/canon.h"
 #include "providers/dialect.h"
 
+#include <stdatomic.h>
+
 #define METRICS_LABELS_MAX 1024
 #define METRICS_STATUS_CLASSES 6 /* index 1..5: 1xx..5xx; 0: nothing was sent */
 
@@ -46,8 +48,8 @@ static inline void
 metrics_add(_Atomic uint64_t *counter, uint64_t n)
 {
     /* One writer: a relaxed load and store is enough, and needs no locked instruction. */
-    __atomic_store_n((uint64_t *)counter, __atomic_load_n((uint64_t *)counter, __ATOMIC_RELAXED) + n,
-                     __ATOMIC_RELAXED);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                     memory_order_relaxed);
 }
 static inline void
 metrics_sub(_Atomic uint64_t *counter, uint64_t n)
@@ -65,6 +67,8 @@ int metrics_label(struct slice model_name, struct slice provider, struct slice i
 struct metrics_model *metrics_model(struct metrics *metrics, int label);
 
 struct worker;
+/* metrics_publish - copy the figures of a worker's own structures to where a scrape may read them; once a turn. */
+void metrics_publish(struct worker *worker);
 /* metrics_expose - Prometheus text of all workers together, process figures (RSS, descriptors, build info) included. */
 void metrics_expose(struct worker *const *workers, uint32_t count, struct sink *out);
 

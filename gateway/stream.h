@@ -24,7 +24,7 @@
 enum endpoint {
     ENDPOINT_CHAT, ENDPOINT_MESSAGES, ENDPOINT_COUNT_TOKENS, ENDPOINT_MODELS, ENDPOINT_MODEL, ENDPOINT_ROOT,
     ENDPOINT_HELLO, ENDPOINT_HEALTH, ENDPOINT_LIVE, ENDPOINT_READY, ENDPOINT_METRICS, ENDPOINT_STREAMS,
-    ENDPOINT_PREFLIGHT, ENDPOINT_NONE, ENDPOINT_COUNT_
+    ENDPOINT_PREFLIGHT, ENDPOINT_NONE
 };
 
 struct worker;
@@ -32,7 +32,7 @@ struct generation;
 struct gather;
 
 struct stamps { /* microseconds of the loop's clock; 0: has not happened */
-    uint64_t begin, head, body, dialed, sent, first_byte, committed, first_token, last_token, done;
+    uint64_t begin, head, body, dialed, sent, first_byte, committed, first_token, last_token, last_event, done;
 };
 
 struct stream {
@@ -92,7 +92,7 @@ struct stream {
     struct http_body reply_body;
     struct sse_decoder sse;
     bool sse_live;             /* the decoder holds memory */
-    bool reply_sse, same_dialect, committed, ended, whole_ready;
+    bool reply_keep_alive, reply_sse, same_dialect, committed, ended, whole_ready;
     const struct dialect *upstream_dialect;
     void *dialect_reader, *dialect_writer;
     struct canon_guard guard;
@@ -128,23 +128,39 @@ void stream_post(struct stream *stream, enum stream_event notice);
 /* stream_next - the table: where does this event lead from this state? STATE_COUNT when there is no row. For tests and docs. */
 enum stream_state stream_next(enum stream_state state, enum stream_event event, const char **action);
 
-/* ---- actions, in act.c, answer.c and relay.c: verdicts are enum stream_event */
+/* ---- actions, in request.c, attempt.c, reply.c, pump.c, output.c, finish.c and answer.c: verdicts are enum stream_event */
 typedef enum stream_event stream_action(struct stream *stream);
 stream_action act_begin_request, act_read_head, act_begin_body, act_read_body, act_choose, act_dial, act_send_request,
     act_send_more, act_read_reply, act_collect, act_judge, act_begin_reply, act_pump, act_pause, act_resume, act_ping,
     act_commit_early, act_end_reply, act_break_off, act_refuse, act_answer, act_deliver, act_feed, act_part, act_check_drain,
-    act_rest, act_depart, act_cancel;
+    act_rest, act_depart, act_cancel, act_ask;
 
 /* ---- shared by the action files */
 /* stream_fail - record what failed; the first of an attempt wins. Returns FAILED. */
 enum stream_event stream_fail(struct stream *stream, int error);
 enum stream_event stream_fail_text(struct stream *stream, int error, struct slice message, struct slice param);
+/* stream_enter_finish - the last answer is on its way: only draining it is left. Returns what to look at next. */
+enum stream_event stream_enter_finish(struct stream *stream);
+/* stream_writer - make the client dialect's writer, once. 0 or -ERR_MEMORY. */
+int stream_writer(struct stream *stream) must_check;
+/* stream_flush_text - what is framed in the worker's text sink becomes one chunk for the client. 0 or -ERR. */
+int stream_flush_text(struct stream *stream) must_check;
+/* stream_send_answer - status, type and the collected bytes as a whole reply. */
+enum stream_event stream_send_answer(struct stream *stream, int status, const char *type);
 /* stream_commit - send the head of a stream (once) and what the dialect says first. */
-int stream_commit(struct stream *stream);
+int stream_commit(struct stream *stream) must_check;
 /* stream_put_frames - frame what the writer made and queue it for the client as one chunk. 0 or -ERR. */
-int stream_put_frames(struct stream *stream, struct frames *frames, struct slice raw);
+int stream_put_frames(struct stream *stream, struct frames *frames, struct slice raw) must_check;
 /* stream_put_head - status line and the common fields into the worker's scratch sink; the caller adds its own. */
 void stream_put_head(struct stream *stream, struct sink *out, int status);
+void stream_put_connection(const struct stream *stream, struct sink *out);
+/* stream_carry - bytes of the upstream's SSE body to the client until one side runs dry.
+ * 1: the reply has ended; 0: no more input now; 2: the client is full; negative: the attempt failed */
+int stream_carry(struct stream *stream) must_check;
+/* stream_check_events - think filter, in-stream errors, guard, figures. 0 or -ERR. */
+int stream_check_events(struct stream *stream, struct canon_events *events) must_check;
+/* stream_write_out - canonical events (and the raw event they came from, or NULL) to the client's side. 0 or -ERR. */
+int stream_write_out(struct stream *stream, struct canon_events *events, const struct sse_event *raw) must_check;
 /* stream_drop_lease, stream_return_lease - the only two ways to part with an upstream connection. */
 void stream_drop_lease(struct stream *stream);
 void stream_return_lease(struct stream *stream);
@@ -156,6 +172,10 @@ void stream_client_notify(void *owner, struct conn *conn, unsigned notices);
 void stream_upstream_notify(void *owner, struct conn *conn, unsigned notices);
 /* stream_finish_metrics - fold the exchange into the worker's metrics and write the access line; once per exchange. */
 void stream_account(struct stream *stream);
+/* stream_end_codecs - free what the reply's codecs hold. */
+void stream_end_codecs(struct stream *stream);
+/* stream_end_reader - the upstream side only: another attempt follows. */
+void stream_end_reader(struct stream *stream);
 /* stream_free - from CLOSED. */
 void stream_free(struct stream *stream);
 

@@ -19,6 +19,7 @@ struct upstream_host {
     struct list link;  /* of the pool */
     char *key;         /* names host, port, TLS settings; owned */
     struct list idle;  /* upstreams, most recently used first */
+    struct list settling;
     struct list queue; /* waiters */
     uint32_t active;   /* leased or dialing */
     uint32_t waiting, idle_count;
@@ -32,7 +33,7 @@ struct upstream_waiter {
 
 struct upstream {
     uint32_t magic;
-    struct list link; /* idle list */
+    struct list link; /* the host's idle or settling list */
     struct upstream_host *host;
     struct worker *worker;
     struct conn *conn;
@@ -40,7 +41,7 @@ struct upstream {
     struct deadline deadline; /* idle, or settling */
     struct task task;
     struct http_body body;    /* settling: the rest of a reply is read away */
-    bool settling, dead;
+    bool idle, settling, dead;
     uint64_t requests;
 };
 

@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 #define FLIGHT_RECORDS 4096
+#define WORKER_FIGURES 32
 
 struct flight_record { /* one transition */
     uint64_t now_us, serial;
@@ -50,6 +51,7 @@ struct worker {
     uint64_t next_serial;
     struct upstream_pool upstreams;
     struct metrics *metrics;
+    _Atomic uint64_t published[WORKER_FIGURES];
     struct arena scratch;   /* reset after each upstream event */
     struct canon_events events;
     struct frames frames;
@@ -65,7 +67,8 @@ struct worker {
     struct task mail_task;
     struct deadline drain;  /* shutdown: the last streams are broken off */
     struct deadline second; /* once a second: wall clock, gauges */
-    bool draining, stop, demo_open;
+    _Atomic bool stop; /* main looks at it */
+    bool draining;
     void *demo;             /* demo.c */
     struct flight_record flight[FLIGHT_RECORDS];
     uint32_t flight_at;

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * attempt.c - one try after another: choose a deployment, dial, send, and judge what went wrong.
+ *
+ * Tries end at the commit point: from then on judge answers BREAK and the failure is told in the stream.
+ */
+#include "base/text.h"
+#include "gateway/answer.h"
+#include "gateway/stream.h"
+#include "gateway/worker.h"
+
+#include <strings.h>
+
+#define SEND_PIECE_BYTES 65536u /* of a request body queued at once */
+#define SEND_HIGH_BYTES 131072u
+
+/* The upstream's body for the chosen deployment: spliced for the same dialect, written anew for another. */
+static int
+write_body(struct stream *stream, struct deployment *deployment, struct canon_fault *fault)
+{
+    struct dialect_upstream upstream = deployment->upstream;
+    upstream.model = route_model(&stream->route, deployment, &stream->request);
+    if (!slice_present(upstream.model))
+        return -ERR_MEMORY;
+    stream->upstream_model = arena_copy(&stream->reply, upstream.model);
+    sink_reset(&stream->out_body, 65536);
+    stream->report.count = 0;
+    stream->same_dialect = deployment->dialect == stream->dialect;
+    int error;
+    if (stream->same_dialect && !(stream->endpoint == ENDPOINT_CHAT && upstream.strict_turns)) {
+        error = deployment->dialect->pass_request(stream->canon, &upstream, &stream->out_body);
+    } else {
+        if (!stream->canon_read) {
+            error = stream->dialect->read_request(stream->canon, fault);
+            if (error < 0)
+                return error;
+            stream->canon_read = true;
+        }
+        error = stream->same_dialect
+                    ? deployment->dialect->pass_request(stream->canon, &upstream, &stream->out_body)
+                    : deployment->dialect->write_request(stream->canon, &upstream, &stream->out_body,
+                                                         &stream->report, fault);
+    }
+    if (error == 0 && stream->out_body.error)
+        error = -ERR_BODY_LIMIT;
+    metrics_add(&stream->worker->metrics->dropped_fields, (uint64_t)stream->report.count);
+    return error;
+}
+
+static enum stream_event
+give_up(struct stream *stream)
+{
+    return stream->committed ? EVENT_BREAK : EVENT_REJECT;
+}
+
+/* Everything of an earlier attempt that the next must not see. */
+static void
+begin_attempt(struct stream *stream)
+{
+    stream->failed = false;
+    stream->reply_head = NULL;
+    stream->reply_keep_alive = false;
+    stream->lease_answered = false;
+    stream_end_reader(stream);
+    stream->out_sent = 0;
+    stream->upstream_status = 0;
+    stream->whole_ready = false;
+    sink_reset(&stream->collected, 65536);
+    http_reader_reset(&stream->reply_reader);
+    stream->attempts++;
+    if (stream->attempts > 1)
+        metrics_add(&stream->worker->metrics->retries, 1);
+}
+
+static enum stream_event
+choose_deployment(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    int error = 0;
+    uint32_t groups = stream->route.group_count;
+    struct deployment *deployment =
+        route_next(&stream->route, stream->failed ? &stream->error : NULL, worker->loop.now_ms,
+                   worker_random(worker), &error);
+    if (!deployment) {
+        if (!stream->failed)
+            stream_fail(stream, error < 0 ? error : -ERR_COOLDOWN);
+        return give_up(stream);
+    }
+    if (stream->route.group_count > groups && stream->attempts > 0)
+        metrics_add(&worker->metrics->fallbacks, 1);
+    stream->deployment = deployment;
+    if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !deployment->dialect->count_path)
+        return EVENT_ANSWER;
+    struct canon_fault fault = {0};
+    error = write_body(stream, deployment, &fault);
+    if (error < 0) {
+        stream->failed = false;
+        stream_fail_text(stream, error, fault.message, fault.param);
+        return give_up(stream);
+    }
+    struct metrics_model *model = metrics_model(worker->metrics, deployment->label);
+    if (model)
+        metrics_add(&model->attempts, 1);
+    return EVENT_NONE;
+}
+
+enum stream_event
+act_dial(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    assert(stream->lease == NULL);
+    if (stream->gather)
+        return answer_gathered(stream);
+    if (stream->wait_until_ms > worker->loop.now_ms) {
+        loop_arm(&worker->loop, &stream->step, stream->wait_until_ms - worker->loop.now_ms);
+        return EVENT_NONE;
+    }
+    stream->wait_until_ms = 0;
+    if (!stream->deployment) {
+        enum stream_event verdict = choose_deployment(stream);
+        if (verdict != EVENT_NONE)
+            return verdict;
+    }
+    if (!stream->queued)
+        begin_attempt(stream);
+    stream->queued = false;
+    int got = upstream_lease(&worker->upstreams, stream, stream->deployment, stream->again_fresh, &stream->lease);
+    if (got < 0)
+        return stream_fail(stream, got);
+    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->connect_ms);
+    if (got == 2) {
+        stream->queued = true;
+        return EVENT_NONE;
+    }
+    stream->lease->conn->out_high = SEND_HIGH_BYTES;
+    stream->lease->conn->out_low = SEND_HIGH_BYTES / 2;
+    return got == 1 ? EVENT_UPSTREAM_UP : EVENT_NONE;
+}
+
+/* Client fields that an upstream of the same family must see (R66): never credentials, never hop-by-hop. */
+static void
+forward_fields(struct stream *stream, struct sink *out)
+{
+    if (!stream->same_dialect)
+        return;
+    struct slice prefix = stream->dialect->id == DIALECT_ANTHROPIC ? SLICE_LIT("anthropic-") : SLICE_LIT("openai-");
+    for (size_t i = 0; i < stream->head->field_count; i++) {
+        const struct http_field *field = &stream->head->fields[i];
+        if (field->name.len <= prefix.len || !text_caseless_eq(slice_take(field->name, prefix.len), prefix) ||
+            http_is_hop_by_hop(stream->head, field->name))
+            continue;
+        sink_put(out, field->name);
+        sink_text(out, ": ");
+        sink_put(out, field->value);
+        sink_text(out, "\r\n");
+    }
+}
+
+static void
+write_head(struct stream *stream, struct sink *out)
+{
+    const struct deployment *deployment = stream->deployment;
+    const struct dialect *dialect = deployment->dialect;
+    struct worker *worker = stream->worker;
+    sink_reset(out, 65536);
+    arena_reset(&worker->scratch);
+    struct dialect_upstream upstream = deployment->upstream;
+    upstream.model = stream->upstream_model;
+    struct sink target;
+    sink_init(&target, 65536);
+    if (stream->endpoint == ENDPOINT_COUNT_TOKENS) {
+        sink_put(&target, upstream.base_path);
+        sink_text(&target, dialect->count_path);
+    } else {
+        dialect->put_target(&target, &upstream, stream->streaming || !stream->same_dialect);
+    }
+    http_put_request_line(out, "POST", sink_slice(&target));
+    sink_fini(&target);
+    http_put_field(out, "Host", deployment->config->host_header);
+    http_put_field(out, "User-Agent", SLICE_LIT("penstock/" PENSTOCK_VERSION));
+    http_put_field(out, "Content-Type", SLICE_LIT("application/json"));
+    http_put_field(out, "Accept", stream->streaming || !stream->same_dialect
+                                      ? SLICE_LIT("text/event-stream, application/json")
+                                      : SLICE_LIT("application/json"));
+    http_put_field(out, "Accept-Encoding", SLICE_LIT("identity"));
+    http_put_field(out, "X-Request-Id", slice_from(stream->request_id));
+    struct dialect_field fields[4];
+    int count = dialect->fields(&upstream, &worker->scratch, fields);
+    for (int i = 0; i < count; i++) {
+        /* A version the client chose is forwarded in place of the dialect's default. */
+        if (stream->same_dialect && strncasecmp(fields[i].name, "anthropic-", 10) == 0 &&
+            slice_present(http_field(stream->head, fields[i].name)))
+            continue;
+        http_put_field(out, fields[i].name, fields[i].value);
+    }
+    forward_fields(stream, out);
+    for (uint32_t i = 0; i < deployment->config->header_count; i++) {
+        sink_put(out, deployment->config->headers[2 * i]);
+        sink_text(out, ": ");
+        sink_put(out, deployment->config->headers[2 * i + 1]);
+        sink_text(out, "\r\n");
+    }
+    http_put_field_u64(out, "Content-Length", stream->out_body.len);
+    http_put_end_of_head(out);
+}
+
+enum stream_event
+act_send_request(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    assert(stream->lease != NULL);
+    stream->stamps.dialed = worker->loop.now_us;
+    struct sink *head = &worker->head;
+    write_head(stream, head);
+    if (head->error || conn_put(stream->lease->conn, sink_slice(head)) < 0)
+        return stream_fail(stream, -ERR_MEMORY);
+    stream->lease->requests++;
+    stream->upstream_out += head->len + stream->out_body.len;
+    metrics_add(&worker->metrics->upstream_bytes_out, head->len + stream->out_body.len);
+    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->first_byte_ms);
+    return EVENT_UPSTREAM_ROOM;
+}
+
+enum stream_event
+act_send_more(struct stream *stream)
+{
+    struct conn *conn = stream->lease->conn;
+    if (conn->lost || conn->ended)
+        return EVENT_UPSTREAM_BYTES; /* a last word may be waiting in its input */
+    struct slice body = sink_slice(&stream->out_body);
+    while (stream->out_sent < body.len && conn->out.len < SEND_HIGH_BYTES) {
+        struct slice piece = slice_take(slice_skip(body, stream->out_sent), SEND_PIECE_BYTES);
+        if (conn_put(conn, piece) < 0)
+            return conn->out.len > 0 ? EVENT_NONE : stream_fail(stream, -ERR_MEMORY);
+        stream->out_sent += piece.len;
+    }
+    if (stream->out_sent < body.len || conn_unsent(conn) > 0)
+        return EVENT_NONE;
+    stream->stamps.sent = stream->worker->loop.now_us;
+    return EVENT_UPSTREAM_SENT;
+}
+
+/* ---------------------------------------------------------------- judging */
+
+/* What went wrong, when only a deadline or a dead connection says so. EVENT_NONE: nothing did. */
+static enum stream_event
+diagnose(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    if (worker->gateway->ending)
+        return stream_fail(stream, -ERR_DRAINING);
+    if (!deadline_armed(&stream->total))
+        return stream_fail(stream, -ERR_REQUEST_TIMEOUT);
+    if (stream->lease && stream->lease->conn->lost && !stream->lease->conn->up)
+        return stream_fail(stream, stream->lease->conn->error);
+    switch (stream->state) {
+    case STATE_DIAL:
+        if (stream->wait_until_ms)
+            return worker->loop.now_ms >= stream->wait_until_ms ? EVENT_NEXT : EVENT_NONE;
+        if (stream->queued) {
+            metrics_add(&worker->metrics->queue_full, 1);
+            return stream_fail(stream, -ERR_QUEUE);
+        }
+        return stream_fail(stream, -ERR_CONNECT_TIMEOUT);
+    case STATE_SEND:
+    case STATE_AWAIT:
+        return stream_fail(stream, -ERR_FIRST_BYTE_TIMEOUT);
+    default:
+        break;
+    }
+    /* Idle is lazy: progress only stored a time. */
+    uint64_t idle_ms = stream_timeouts(stream)->idle_ms;
+    uint64_t quiet_ms = worker->loop.now_ms - stream->progress_ms;
+    if (quiet_ms < idle_ms) {
+        loop_arm(&worker->loop, &stream->step, idle_ms - quiet_ms);
+        return EVENT_NONE;
+    }
+    return stream_fail(stream, -ERR_IDLE_TIMEOUT);
+}
+
+static void
+log_attempt(const struct stream *stream, bool again)
+{
+    if (!log_on(again ? LOG_WARN : LOG_DEBUG1))
+        return;
+    struct log_line line;
+    log_begin(&line, again ? LOG_WARN : LOG_DEBUG1, "attempt failed");
+    log_text(&line, "request_id", stream->request_id);
+    if (stream->deployment) {
+        log_field(&line, "model", stream->deployment->config->model_name);
+        log_field(&line, "upstream", stream->deployment->config->id);
+    }
+    log_i64(&line, "attempt", stream->attempts);
+    log_text(&line, "error", err_row(stream->error.error)->code);
+    log_i64(&line, "upstream_status", stream->upstream_status);
+    if (stream->lease && stream->lease->conn->tls_error)
+        log_text(&line, "tls", tls_error_text(stream->lease->conn->tls_error));
+    log_text(&line, "again", again ? "true" : "false");
+    log_end(&line);
+}
+
+enum stream_event
+act_judge(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    struct generation *generation = stream->generation;
+    if (!stream->failed) {
+        enum stream_event verdict = diagnose(stream);
+        if (verdict != EVENT_FAILED)
+            return verdict;
+    }
+    struct deployment *deployment = (struct deployment *)(uintptr_t)stream->deployment;
+    /* A kept connection that the server had already closed is nobody's failure: once more on a new one. */
+    bool stale = stream->lease && stream->lease->reused && !stream->lease_answered && !stream->committed &&
+                 (stream->error.error == ERR_DISCONNECTED || stream->error.error == ERR_RESET ||
+                  stream->error.error == ERR_TLS_TRUNCATED) && !stream->again_fresh;
+    bool counted = !stale && deployment && err_row(stream->error.error)->blame == BLAME_UPSTREAM;
+    if (counted) {
+        struct metrics_model *model = metrics_model(worker->metrics, deployment->label);
+        if (model)
+            metrics_add(&model->failures, 1);
+        route_report_failure(generation, deployment, &stream->error, worker->loop.now_ms);
+    }
+    bool timeout = stream->error.error == ERR_REQUEST_TIMEOUT || worker->gateway->ending;
+    bool again = !stream->committed && !timeout && deployment &&
+                 (stale || route_retryable(generation, &stream->error));
+    log_attempt(stream, again);
+    upstream_leave_queue(&worker->upstreams, stream);
+    stream->queued = false;
+    stream_drop_lease(stream);
+    if (stale) {
+        metrics_add(&worker->metrics->stale_connections, 1);
+        stream->again_fresh = true;
+        return EVENT_NEXT;
+    }
+    stream->again_fresh = false;
+    if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !again && !timeout)
+        return EVENT_ANSWER; /* an estimate is better than a failure */
+    if (!again)
+        return give_up(stream);
+    uint64_t wait_ms = route_backoff_ms(generation->config, stream->attempts, &stream->error, worker_random(worker));
+    stream->wait_until_ms = worker->loop.now_ms + wait_ms;
+    stream->deployment = NULL;
+    return EVENT_NEXT;
+}
+
+void
+stream_drop_lease(struct stream *stream)
+{
+    if (stream->lease) {
+        upstream_drop(stream->lease);
+        stream->lease = NULL;
+    }
+    stream->notices &= ~(1u << EVENT_UPSTREAM_LOST | 1u << EVENT_UPSTREAM_UP | 1u << EVENT_UPSTREAM_SENT |
+                         1u << EVENT_UPSTREAM_ROOM | 1u << EVENT_UPSTREAM_BYTES);
+}
+
+void
+stream_return_lease(struct stream *stream)
+{
+    struct upstream *lease = stream->lease;
+    bool usable = lease && stream->reply_keep_alive && stream->out_sent == stream->out_body.len &&
+                  !lease->conn->ended && !lease->conn->lost && conn_unsent(lease->conn) == 0;
+    if (!usable) {
+        stream_drop_lease(stream);
+        return;
+    }
+    stream->lease = NULL;
+    stream_drop_lease(stream); /* clears the notices */
+    upstream_return(lease, &stream->reply_body);
+}

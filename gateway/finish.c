@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * finish.c - every way an exchange can end: its last chunk, an in-band error, a refusal with a status, a whole answer;
+ * then draining the client's queue, resting for the next request, or parting.
+ */
+#include "gateway/answer.h"
+#include "gateway/stream.h"
+#include "gateway/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FEED_PIECE_BYTES 65536u /* of a whole answer queued at once */
+
+enum stream_event
+stream_enter_finish(struct stream *stream)
+{
+    struct loop *loop = &stream->worker->loop;
+    loop_cancel(loop, &stream->total);
+    loop_cancel(loop, &stream->commit);
+    loop_cancel(loop, &stream->ping);
+    loop_arm(loop, &stream->step, stream->generation->config->timeouts.drain_ms);
+    stream->acked = conn_acked(stream->client);
+    stream->stamps.done = loop->now_us;
+    return EVENT_CLIENT_ROOM;
+}
+
+static enum stream_event
+end_body(struct stream *stream)
+{
+    if (!stream->http10 && conn_put(stream->client, SLICE_LIT("0\r\n\r\n")) < 0)
+        stream->close_after = true;
+    stream_end_codecs(stream);
+    return stream_enter_finish(stream);
+}
+
+enum stream_event
+act_end_reply(struct stream *stream)
+{
+    route_report_success((struct deployment *)(uintptr_t)stream->deployment, stream->worker->loop.now_ms,
+                         (stream->usage.in_total == UINT64_MAX ? 0 : stream->usage.in_total) +
+                             (stream->usage.out_total == UINT64_MAX ? 0 : stream->usage.out_total));
+    stream->end = END_DONE;
+    stream_return_lease(stream);
+    return end_body(stream);
+}
+
+static void
+set_end(struct stream *stream)
+{
+    const struct err_row *row = err_row(stream->error.error);
+    if (stream->worker->gateway->ending)
+        stream->end = END_SHUTDOWN;
+    else if (stream->error.error == ERR_BACKPRESSURE)
+        stream->end = END_BACKPRESSURE;
+    else if (stream->error.kind == KIND_TIMEOUT)
+        stream->end = END_TIMEOUT;
+    else if (row->blame == BLAME_UPSTREAM)
+        stream->end = END_UPSTREAM_ERROR;
+    else if (stream->committed)
+        stream->end = END_INTERNAL;
+    else
+        stream->end = END_REFUSED;
+}
+
+enum stream_event
+act_break_off(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    assert(stream->committed);
+    assert(stream->failed);
+    stream_drop_lease(stream);
+    set_end(stream);
+    frames_clear(&worker->frames);
+    sink_reset(&worker->text, 131072);
+    int error = stream->dialect->write_error(stream->dialect_writer, &stream->error, &worker->frames);
+    if (error == 0)
+        error = stream_put_frames(stream, &worker->frames, SLICE_NONE);
+    if (error == 0)
+        error = stream_flush_text(stream);
+    stream->close_after = true; /* whatever the client makes of it, this connection starts clean next time */
+    metrics_add(&worker->metrics->errors[stream->error.error], 1);
+    return end_body(stream);
+}
+
+enum stream_event
+stream_send_answer(struct stream *stream, int status, const char *type)
+{
+    struct sink *head = &stream->worker->head;
+    stream_put_head(stream, head, status);
+    if (type)
+        http_put_field(head, "Content-Type", slice_from(type));
+    if (status != 204)
+        http_put_field_u64(head, "Content-Length", stream->collected.len);
+    stream_put_connection(stream, head);
+    http_put_end_of_head(head);
+    stream->status = status;
+    stream->collected_sent = 0;
+    if (head->error || conn_put(stream->client, sink_slice(head)) < 0) {
+        sink_reset(&stream->collected, 0);
+        stream->close_after = true;
+    }
+    return stream_enter_finish(stream);
+}
+
+/* A whole reply for a client that streams: its events are framed already, and fed as the client takes them. */
+static enum stream_event
+deliver_framed(struct stream *stream)
+{
+    struct sink *text = &stream->worker->text;
+    struct sink *out = &stream->collected;
+    sink_reset(out, 0);
+    if (stream_commit(stream) < 0 || text->error)
+        stream->close_after = true;
+    else if (stream->http10)
+        sink_put(out, sink_slice(text));
+    else {
+        http_put_chunk(out, sink_slice(text));
+        http_put_last_chunk(out);
+    }
+    sink_reset(text, 131072);
+    stream->collected_sent = 0;
+    stream_end_codecs(stream);
+    return stream_enter_finish(stream);
+}
+
+enum stream_event
+act_deliver(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    route_report_success((struct deployment *)(uintptr_t)stream->deployment, worker->loop.now_ms,
+                         (stream->usage.in_total == UINT64_MAX ? 0 : stream->usage.in_total) +
+                             (stream->usage.out_total == UINT64_MAX ? 0 : stream->usage.out_total));
+    stream->end = END_DONE;
+    stream_return_lease(stream);
+    if (stream->streaming)
+        return deliver_framed(stream);
+    bool raw = stream->same_dialect && !stream->reply_sse && !worker->events.rewrite;
+    if (!raw && stream->endpoint != ENDPOINT_COUNT_TOKENS) {
+        sink_reset(&stream->collected, 65536);
+        if (stream->dialect->write_whole(stream->dialect_writer, &stream->collected) < 0 || stream->collected.error) {
+            stream_fail(stream, -ERR_UPSTREAM_TOO_LARGE);
+            return act_refuse(stream);
+        }
+    }
+    stream_end_codecs(stream);
+    return stream_send_answer(stream, 200, "application/json");
+}
+
+/* An error before the commit point, in the caller's dialect with a real status (R2, R55, R68). */
+enum stream_event
+act_refuse(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    if (!stream->failed) /* a deadline while the request was being read */
+        stream_fail(stream, worker->gateway->ending ? -ERR_DRAINING : -ERR_CLIENT_SLOW);
+    if (stream->error.error == ERR_CLIENT_SLOW)
+        stream->close_after = true;
+    stream_drop_lease(stream);
+    set_end(stream);
+    stream_end_codecs(stream);
+    metrics_add(&worker->metrics->errors[stream->error.error], 1);
+    arena_reset(&worker->scratch);
+    struct canon_error *error = &stream->error;
+    bool theirs = error->error == ERR_UPSTREAM_STATUS && stream->same_dialect && stream->collected.len > 0 &&
+                  stream->dialect->error_conforms(sink_slice(&stream->collected), &worker->scratch);
+    int status = theirs ? stream->upstream_status : stream->dialect->error_status(error);
+    if (!theirs) {
+        sink_reset(&stream->collected, 65536);
+        stream->dialect->error_body(error, slice_from(stream->request_id), &stream->collected);
+    }
+    char extra[128] = "";
+    if (error->retry_after_ms != UINT64_MAX)
+        snprintf(extra, sizeof extra, "Retry-After: %llu\r\n", (unsigned long long)((error->retry_after_ms + 999) / 1000));
+    else if (error->error == ERR_QUEUE || error->error == ERR_RATE || error->error == ERR_COOLDOWN)
+        snprintf(extra, sizeof extra, "Retry-After: 1\r\n");
+    struct slice passed = stream->pass_fields;
+    stream->pass_fields = arena_printf(&stream->reply, "%.*s%s", SLICE_ARG(passed), extra);
+    if (!slice_present(stream->pass_fields))
+        stream->pass_fields = SLICE_NONE;
+    return stream_send_answer(stream, status, "application/json");
+}
+
+/* ---------------------------------------------------------------- draining and parting */
+
+enum stream_event
+act_feed(struct stream *stream)
+{
+    struct conn *client = stream->client;
+    struct slice rest = slice_skip(sink_slice(&stream->collected), stream->collected_sent);
+    while (rest.len > 0 && !stream->head_request && client->out.len < client->out_high) {
+        struct slice piece = slice_take(rest, FEED_PIECE_BYTES);
+        if (conn_put(client, piece) < 0)
+            break; /* the pool is empty: EMPTY comes when some of it is back */
+        stream->collected_sent += piece.len;
+        stream->client_out += piece.len;
+        rest = slice_skip(rest, piece.len);
+    }
+    return EVENT_CLIENT_EMPTY;
+}
+
+enum stream_event
+act_part(struct stream *stream)
+{
+    if (!stream->head_request && stream->collected_sent < stream->collected.len) {
+        struct conn *client = stream->client;
+        if (client->out.len >= client->out_low)
+            return EVENT_NONE;
+        size_t before = stream->collected_sent;
+        act_feed(stream);
+        if (stream->collected_sent == before && conn_unsent(client) == 0)
+            return stream_fail(stream, -ERR_MEMORY);
+        return EVENT_NONE;
+    }
+    if (conn_unsent(stream->client) > 0)
+        return EVENT_NONE;
+    bool keep = stream->keep_alive && !stream->close_after && !stream->worker->draining;
+    stream_account(stream);
+    return keep ? EVENT_KEEP : EVENT_LEAVE;
+}
+
+/* The queue is full, or the last bytes are waiting: is the peer's kernel still taking any? */
+enum stream_event
+act_check_drain(struct stream *stream)
+{
+    uint64_t acked = conn_acked(stream->client);
+    bool stuck = acked == stream->acked;
+    stream->acked = acked;
+    if (!stuck) {
+        loop_arm(&stream->worker->loop, &stream->step, stream_timeouts(stream)->drain_ms);
+        return EVENT_NONE;
+    }
+    metrics_add(&stream->worker->metrics->drain_timeouts, 1);
+    stream->failed = false;
+    stream->end = END_BACKPRESSURE;
+    return stream_fail(stream, -ERR_BACKPRESSURE);
+}
+
+enum stream_event
+act_rest(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    struct loop *loop = &worker->loop;
+    assert(stream->lease == NULL);
+    uint64_t idle_ms = worker->generation->config->client_idle_ms;
+    loop_cancel(loop, &stream->total);
+    loop_cancel(loop, &stream->ping);
+    loop_cancel(loop, &stream->commit);
+    stream_release_request(stream);
+    http_reader_fini(&stream->reader);
+    http_reader_init(&stream->reader, &stream->reply_reader.limits);
+    http_reader_reset(&stream->reply_reader);
+    sink_reset(&stream->collected, 0);
+    arena_reset(&stream->reply);
+    if (stream->generation)
+        generation_drop(stream->generation);
+    /* What describes an exchange lies behind the connection's own members: forget it in one step. */
+    stream->generation = NULL;
+    stream->gather = NULL;
+    memset(&stream->route, 0, sizeof stream->route);
+    stream->deployment = NULL;
+    stream->attempts = 0;
+    stream->again_fresh = stream->queued = stream->failed = stream->committed = stream->ended = false;
+    stream->asked = stream->whole_ready = stream->streaming = stream->reply_sse = stream->same_dialect = false;
+    stream->head_request = stream->include_usage = false;
+    stream->wait_until_ms = stream->out_sent = stream->collected_sent = 0;
+    stream->reply_head = NULL;
+    stream->dialect_reader = stream->dialect_writer = NULL;
+    stream->upstream_dialect = NULL;
+    stream->origin = stream->model = stream->upstream_model = SLICE_NONE;
+    stream->upstream_request_id = stream->pass_fields = SLICE_NONE;
+    stream->status = stream->upstream_status = 0;
+    stream->report.count = 0;
+    stream->client_in = stream->client_out = stream->upstream_in = stream->upstream_out = 0;
+    stream->events_in = stream->events_out = stream->stalls = stream->stall_us = 0;
+    stream->stall_longest_us = stream->keepalives = stream->sse_serial = stream->overhead_us = 0;
+    stream->notices &= 1u << EVENT_CLIENT_GONE;
+    loop_arm(loop, &stream->step, idle_ms);
+    if (worker->draining)
+        return EVENT_DRAIN;
+    if (stream->client->lost)
+        return EVENT_CLIENT_GONE;
+    return stream->client->in.len > 0 || stream->client->ended ? EVENT_CLIENT_BYTES : EVENT_NONE;
+}
+
+static void
+let_go(struct stream *stream, bool cut)
+{
+    struct worker *worker = stream->worker;
+    upstream_leave_queue(&worker->upstreams, stream);
+    stream_drop_lease(stream);
+    answer_forget(stream);
+    stream_end_codecs(stream);
+    conn_close(stream->client, cut);
+    stream->client = NULL;
+    if (stream->generation) {
+        generation_drop(stream->generation);
+        stream->generation = NULL;
+    }
+    stream->notices = 0;
+    loop_post(&worker->loop, &stream->task); /* run frees it, also when it was closed from elsewhere */
+}
+
+enum stream_event
+act_depart(struct stream *stream)
+{
+    if (stream->generation)
+        stream_account(stream);
+    let_go(stream, false);
+    return EVENT_NONE;
+}
+
+enum stream_event
+act_cancel(struct stream *stream)
+{
+    if (stream->lease && stream->end == END_INTERNAL)
+        metrics_add(&stream->worker->metrics->upstream_cancels, 1);
+    if (stream->end == END_INTERNAL)
+        stream->end = END_CLIENT_CLOSE;
+    else if (stream->end == END_DONE && conn_unsent(stream->client) > 0 && stream->client->lost)
+        stream->end = END_CLIENT_CLOSE;
+    if (stream->generation)
+        stream_account(stream);
+    let_go(stream, true);
+    return EVENT_NONE;
+}

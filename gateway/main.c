@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * main.c - the process: arguments, configuration, listeners, workers, signals. It does what blocks.
+ */
+#include "base/log.h"
+#include "gateway/cli.h"
+#include "gateway/demo.h"
+#include "gateway/worker.h"
+#include "reactor/backend.h"
+#include "reactor/trust.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#define BACKLOG 4096
+#define PROBE_MS 15000u
+
+static struct gateway *crashing; /* for the assert handler only */
+
+/* A failed assertion prints what led to it. */
+static void
+on_abort(int signal_number)
+{
+    (void)signal_number;
+    struct gateway *gateway = crashing;
+    crashing = NULL;
+    for (uint32_t i = 0; gateway && i < gateway->worker_count; i++) {
+        if (gateway->workers[i] && pthread_equal(gateway->workers[i]->thread, pthread_self()))
+            worker_print_flight(gateway->workers[i]);
+    }
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+struct generation_mail {
+    struct mail mail;
+    struct generation *generation;
+};
+
+static void
+deliver_generation(struct worker *worker, struct mail *mail)
+{
+    struct generation_mail *message = container_of(mail, struct generation_mail, mail);
+    worker_take_generation(worker, message->generation);
+    free(message);
+}
+
+struct drain_mail {
+    struct mail mail;
+    bool now;
+};
+
+static void
+deliver_drain(struct worker *worker, struct mail *mail)
+{
+    struct drain_mail *message = container_of(mail, struct drain_mail, mail);
+    worker_drain(worker, message->now);
+    free(message);
+}
+
+static void
+send_drain(struct gateway *gateway, bool now)
+{
+    for (uint32_t i = 0; i < gateway->worker_count; i++) {
+        struct drain_mail *message = calloc(1, sizeof *message);
+        if (!message)
+            continue;
+        message->mail.deliver = deliver_drain;
+        message->now = now;
+        worker_send(gateway->workers[i], &message->mail);
+    }
+}
+
+/* A new configuration is read and checked aside; a wrong one leaves everything as it was (R193). */
+static void
+reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struct generation **current)
+{
+    struct config *config;
+    if (cli_load(&cli->flags, environ, false, &config) < 0) {
+        log_say(LOG_ERROR, "reload refused", "the configuration has errors; the old one stays");
+        return;
+    }
+    struct sink problem;
+    sink_init(&problem, 4096);
+    struct generation *fresh;
+    if (generation_new(config, demo_port, &fresh, &problem) < 0) {
+        log_say(LOG_ERROR, "reload refused", "%.*s", SLICE_ARG(sink_slice(&problem)));
+        sink_fini(&problem);
+        return;
+    }
+    sink_fini(&problem);
+    log_set_level(fresh->config->log_level);
+    for (uint32_t i = 0; i < gateway->worker_count; i++) {
+        struct generation_mail *message = calloc(1, sizeof *message);
+        if (!message)
+            continue;
+        message->mail.deliver = deliver_generation;
+        message->generation = generation_hold(fresh);
+        worker_send(gateway->workers[i], &message->mail);
+    }
+    generation_drop(*current);
+    *current = fresh;
+    log_say(LOG_INFO, "reloaded", "%u deployments", fresh->count);
+}
+
+static bool
+workers_done(const struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < gateway->worker_count; i++) {
+        if (!gateway->workers[i]->stop)
+            return false;
+    }
+    return true;
+}
+
+static void
+wait_for_signals(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struct generation **current,
+                 const sigset_t *signals)
+{
+    while (!workers_done(gateway)) {
+        struct timespec tenth = {0, 100000000}, day = {86400, 0};
+        int got = sigtimedwait(signals, NULL, gateway->draining ? &tenth : &day);
+        if (got == SIGHUP) {
+            reload(gateway, cli, demo_port, current);
+        } else if (got == SIGTERM || got == SIGINT) {
+            bool now = gateway->draining;
+            log_say(LOG_INFO, now ? "ending now" : "draining", "%s", strsignal(got));
+            gateway->draining = true;
+            send_drain(gateway, now);
+        }
+    }
+}
+
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            log_say(LOG_WARN, "descriptor limit", "%s", strerror(errno));
+    }
+}
+
+/* Every worker gets its own listening socket on the same address; the first decides a port of 0. */
+static int
+open_listeners(struct gateway *gateway, struct slice host, uint16_t *port, int (*take)(struct worker *, int))
+{
+    for (uint32_t i = 0; i < gateway->worker_count; i++) {
+        char problem[128];
+        int fd = listener_socket(host, port, BACKLOG, problem);
+        if (fd < 0) {
+            log_say(LOG_ERROR, "can not listen", "%.*s:%u: %s", SLICE_ARG(host), (unsigned)*port, problem);
+            return fd;
+        }
+        int error = take(gateway->workers[i], fd);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+static bool
+uses_demo(const struct config *config)
+{
+    for (uint32_t i = 0; i < config->deployment_count; i++) {
+        if (slice_is(config->deployments[i].provider, "demo"))
+            return true;
+    }
+    return config->demo;
+}
+
+static int
+make_workers(struct gateway *gateway, struct generation *generation, uint32_t count)
+{
+    gateway->workers = calloc(count, sizeof *gateway->workers);
+    if (!gateway->workers)
+        return -ERR_MEMORY;
+    for (uint32_t i = 0; i < count; i++) {
+        gateway->workers[i] = calloc(1, sizeof **gateway->workers);
+        int error = gateway->workers[i] ? worker_init(gateway->workers[i], gateway, i, generation, &epoll_ops, NULL) : -ERR_MEMORY;
+        if (error < 0)
+            return error;
+        gateway->worker_count = i + 1;
+    }
+    return 0;
+}
+
+/* The demo provider's port must be known before deployments are resolved: bind the first socket early. */
+static int
+demo_socket(uint16_t *port)
+{
+    char problem[128];
+    int fd = listener_socket(SLICE_LIT("127.0.0.1"), port, BACKLOG, problem);
+    if (fd < 0)
+        log_say(LOG_ERROR, "can not listen for the demo provider", "%s", problem);
+    return fd;
+}
+
+static int
+serve(const struct cli *cli)
+{
+    struct config *config;
+    struct gateway gateway = {0};
+    struct generation *generation = NULL;
+    sigset_t signals;
+    if (cli_load(&cli->flags, environ, false, &config) < 0)
+        return 1;
+    log_set_level(config->log_level);
+    raise_descriptor_limit();
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    crashing = &gateway;
+    signal(SIGABRT, on_abort);
+    if (log_start(STDERR_FILENO) < 0)
+        return 1;
+
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gateway.started_unix_s = (uint64_t)now.tv_sec;
+    uint16_t demo_port = 0, port = config->port;
+    bool demo = uses_demo(config);
+    int demo_fd = demo ? demo_socket(&demo_port) : -1;
+    struct sink problem;
+    sink_init(&problem, 4096);
+    struct slice host = config->host;
+    uint32_t workers = config->workers;
+    int error = demo && demo_fd < 0 ? demo_fd : generation_new(config, demo_port, &generation, &problem);
+    if (error < 0 && problem.len > 0)
+        log_say(LOG_ERROR, "configuration", "%.*s", SLICE_ARG(sink_slice(&problem)));
+    sink_fini(&problem);
+    if (error == 0)
+        error = make_workers(&gateway, generation, workers);
+    if (error == 0 && demo) {
+        error = open_listeners(&gateway, SLICE_LIT("127.0.0.1"), &demo_port, demo_open);
+        close(demo_fd);
+    }
+    if (error == 0)
+        error = open_listeners(&gateway, host, &port, worker_listen);
+    for (uint32_t i = 0; error == 0 && i < gateway.worker_count; i++) {
+        gateway.workers[i]->listener.server_key = generation->server_key;
+        error = worker_start(gateway.workers[i]);
+    }
+    if (error < 0) {
+        log_stop();
+        return 1;
+    }
+    struct log_line line;
+    char address[300];
+    bool literal6 = memchr(host.ptr, ':', host.len) != NULL;
+    snprintf(address, sizeof address, literal6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(host), (unsigned)port);
+    log_begin(&line, LOG_INFO, "listening");
+    log_text(&line, "addr", address);
+    log_i64(&line, "workers", gateway.worker_count);
+    log_i64(&line, "deployments", generation->count);
+    log_text(&line, "version", PENSTOCK_VERSION);
+    log_end(&line);
+
+    wait_for_signals(&gateway, cli, demo_port, &generation, &signals);
+    for (uint32_t i = 0; i < gateway.worker_count; i++)
+        worker_join(gateway.workers[i]);
+    for (uint32_t i = 0; i < gateway.worker_count; i++) {
+        worker_fini(gateway.workers[i]);
+        free(gateway.workers[i]);
+    }
+    free(gateway.workers);
+    generation_drop(generation);
+    log_say(LOG_INFO, "stopped", "all streams have ended");
+    log_stop();
+    return 0;
+}
+
+/* tls-probe URL: what a TLS upstream offers and whether penstock can use it. */
+static int
+probe(const struct cli *cli)
+{
+    struct slice rest = cli->url;
+    if (slice_starts(rest, SLICE_LIT("https://")))
+        rest = slice_skip(rest, 8);
+    struct slice host = text_split(&rest, '/');
+    uint64_t port = 443;
+    const char *colon = host.len ? memrchr(host.ptr, ':', host.len) : NULL;
+    if (colon && host.ptr[host.len - 1] != ']') {
+        struct slice digits = slice_of(colon + 1, (size_t)(host.ptr + host.len - colon - 1));
+        host.len = (size_t)(colon - host.ptr);
+        if (!text_u64(digits, &port) || port == 0 || port > 65535) {
+            fprintf(stderr, "tls-probe: bad port in %.*s\n", SLICE_ARG(cli->url));
+            return CLI_USAGE_STATUS;
+        }
+    }
+    struct sink report, problem;
+    struct trust *trust;
+    sink_init(&report, 65536);
+    sink_init(&problem, 4096);
+    if (trust_load(SLICE_NONE, &trust, &problem) < 0) {
+        fprintf(stderr, "tls-probe: %.*s\n", SLICE_ARG(sink_slice(&problem)));
+        sink_fini(&problem);
+        return 1;
+    }
+    int error = tls_probe(host, (uint16_t)port, SLICE_NONE, trust, PROBE_MS, &report);
+    printf("%.*s", SLICE_ARG(sink_slice(&report)));
+    trust_drop(trust);
+    sink_fini(&report);
+    sink_fini(&problem);
+    return error < 0 ? 1 : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct cli cli;
+    int status = cli_parse(argc, argv, &cli);
+    if (status != 0)
+        return status;
+    if (cli_is_offline(&cli))
+        return cli_run_offline(&cli, environ);
+    return cli.command == CLI_TLS_PROBE ? probe(&cli) : serve(&cli);
+}

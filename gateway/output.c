@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * output.c - everything that a stream sends to its client before its end: head, frames, keep-alives, the question.
+ *
+ * A stream's head goes out at the commit point and not before.
+ */
+#include "gateway/answer.h"
+#include "gateway/stream.h"
+#include "gateway/worker.h"
+
+#include <stdio.h>
+
+int
+stream_writer(struct stream *stream)
+{
+    if (stream->dialect_writer)
+        return 0;
+    struct dialect_writer_options options = {
+        .stream = stream->streaming,
+        .include_usage = stream->include_usage,
+        .id = slice_from(stream->id),
+        .model = stream->model,
+        .created_s = worker_unix_us(stream->worker) / 1000000,
+        .reasoning = stream->deployment ? (enum dialect_reasoning)stream->deployment->config->reasoning
+                                        : SHOW_REASONING_CONTENT,
+        .placeholder_signature = stream->deployment && stream->deployment->config->placeholder_signature,
+    };
+    void *writer = arena_take(&stream->reply, stream->dialect->writer_bytes);
+    if (!writer || stream->dialect->writer_init(writer, &options, &stream->reply) < 0)
+        return -ERR_MEMORY;
+    stream->dialect_writer = writer;
+    return 0;
+}
+
+static void
+put_server_timing(const struct stream *stream, struct sink *out)
+{
+    const struct stamps *at = &stream->stamps;
+    uint64_t now = stream->worker->loop.now_us;
+    sink_text(out, "Server-Timing: ");
+    if (at->first_byte && at->body)
+        sink_printf(out, "upstream;dur=%.3f, ", (double)(at->first_byte - at->body) / 1000);
+    sink_printf(out, "total;dur=%.3f\r\n", (double)(now - at->begin) / 1000);
+}
+
+/* What every reply carries. Bytes from upstream fields were cleaned when they were kept. */
+void
+stream_put_head(struct stream *stream, struct sink *out, int status)
+{
+    sink_reset(out, 65536);
+    http_put_status(out, status);
+    http_put_date(out, worker_unix_us(stream->worker) / 1000000);
+    http_put_field(out, "X-Request-Id", slice_from(stream->request_id));
+    if (stream->deployment && stream->attempts > 0)
+        http_put_field(out, "X-Penstock-Upstream", stream->deployment->config->id);
+    if (stream->attempts > 0)
+        http_put_field_u64(out, "X-Penstock-Attempts", stream->attempts);
+    if (stream->report.count > 0) {
+        sink_text(out, "X-Penstock-Dropped: ");
+        for (int i = 0; i < stream->report.count; i++)
+            sink_printf(out, "%s%s", i ? ", " : "", stream->report.dropped[i]);
+        sink_text(out, "\r\n");
+    }
+    put_server_timing(stream, out);
+    sink_put(out, stream->pass_fields);
+    answer_cors(stream, out);
+}
+
+void
+stream_put_connection(const struct stream *stream, struct sink *out)
+{
+    if (!stream->keep_alive || stream->close_after || stream->worker->draining)
+        sink_text(out, "Connection: close\r\n");
+    else if (stream->http10)
+        sink_text(out, "Connection: keep-alive\r\n");
+}
+
+int
+stream_flush_text(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    struct sink *text = &worker->text;
+    if (text->error) {
+        sink_reset(text, 65536);
+        return -ERR_MEMORY;
+    }
+    if (text->len == 0)
+        return 0;
+    int error = 0;
+    if (stream->http10) {
+        error = conn_put(stream->client, sink_slice(text));
+    } else {
+        /* Chunk framing around bytes that are already in place, without copying them twice. */
+        char size[24];
+        int n = snprintf(size, sizeof size, "%zx\r\n", text->len);
+        error = conn_put(stream->client, slice_of(size, (size_t)n));
+        if (error == 0)
+            error = conn_put(stream->client, sink_slice(text));
+        if (error == 0)
+            error = conn_put(stream->client, SLICE_LIT("\r\n"));
+    }
+    stream->client_out += text->len;
+    stream->output_ms = worker->loop.now_ms;
+    metrics_add(&worker->metrics->client_bytes_out, text->len);
+    sink_reset(text, 131072);
+    return error;
+}
+
+int
+stream_put_frames(struct stream *stream, struct frames *frames, struct slice raw)
+{
+    struct worker *worker = stream->worker;
+    const struct config *config = stream->generation->config;
+    struct sink *text = &worker->text;
+    if (frames->error || frames->bytes.error)
+        return frames->error ? frames->error : -ERR_UPSTREAM_TOO_LARGE;
+    for (int i = 0; i < frames->count; i++) {
+        const struct frame *frame = &frames->at[i];
+        struct slice data = slice_take(slice_skip(sink_slice(&frames->bytes), frame->start), frame->len);
+        if (frame->kind == FRAME_COMMENT) {
+            sse_put_comment(text, data);
+            continue;
+        }
+        if (config->sse_ids) {
+            char id[64];
+            int n = snprintf(id, sizeof id, "%.16s-%llu", stream->id, (unsigned long long)stream->sse_serial);
+            sse_put_fields(text, slice_of(id, (size_t)n), stream->sse_serial == 0 ? config->sse_retry_ms : 0);
+        }
+        stream->sse_serial++;
+        if (frame->kind == FRAME_PASS)
+            sink_put(text, raw);
+        else
+            sse_put_event(text, slice_from(frame->type), data);
+        stream->events_out++;
+    }
+    metrics_add(&worker->metrics->events_out, (uint64_t)frames->count);
+    return text->error ? -ERR_MEMORY : 0;
+}
+
+int
+stream_commit(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    if (stream->committed)
+        return 0;
+    int error = stream_writer(stream);
+    if (error < 0)
+        return error;
+    struct sink *head = &worker->head;
+    if (stream->http10)
+        stream->keep_alive = false;
+    stream_put_head(stream, head, 200);
+    sink_text(head, "Content-Type: text/event-stream; charset=utf-8\r\n"
+                    "Cache-Control: no-cache, no-transform\r\n"
+                    "X-Accel-Buffering: no\r\n");
+    if (!stream->http10)
+        sink_text(head, "Transfer-Encoding: chunked\r\n");
+    stream_put_connection(stream, head);
+    http_put_end_of_head(head);
+    if (head->error || conn_put(stream->client, sink_slice(head)) < 0)
+        return -ERR_MEMORY;
+    stream->committed = true;
+    stream->status = 200;
+    stream->stamps.committed = worker->loop.now_us;
+    stream->output_ms = worker->loop.now_ms;
+    metrics_add(&worker->metrics->streams_committed, 1);
+    loop_cancel(&worker->loop, &stream->commit);
+    loop_arm(&worker->loop, &stream->ping, stream_timeouts(stream)->keepalive_ms);
+    return 0;
+}
+
+enum stream_event
+act_commit_early(struct stream *stream)
+{
+    if (stream->committed || !stream->streaming)
+        return EVENT_NONE;
+    struct frames *frames = &stream->worker->frames;
+    frames_clear(frames);
+    sink_reset(&stream->worker->text, 131072);
+    int error = stream_commit(stream);
+    if (error == 0)
+        error = stream->dialect->write_start(stream->dialect_writer, frames);
+    if (error == 0) {
+        stream->dialect->write_ping(stream->dialect_writer, frames);
+        error = stream_put_frames(stream, frames, SLICE_NONE);
+    }
+    if (error == 0)
+        error = stream_flush_text(stream);
+    metrics_add(&stream->worker->metrics->commits_early, 1);
+    return error < 0 ? stream_fail(stream, error) : EVENT_NONE;
+}
+
+static enum stream_event
+send_ping(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    frames_clear(&worker->frames);
+    sink_reset(&worker->text, 131072);
+    stream->dialect->write_ping(stream->dialect_writer, &worker->frames);
+    int error = stream_put_frames(stream, &worker->frames, SLICE_NONE);
+    if (error == 0)
+        error = stream_flush_text(stream);
+    stream->keepalives++;
+    metrics_add(&worker->metrics->keepalives, 1);
+    return error < 0 ? stream_fail(stream, error) : EVENT_NONE;
+}
+
+enum stream_event
+act_ping(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    uint64_t keepalive_ms = stream_timeouts(stream)->keepalive_ms;
+    uint64_t quiet_ms = worker->loop.now_ms - stream->output_ms;
+    if (!stream->committed)
+        return EVENT_NONE;
+    loop_arm(&worker->loop, &stream->ping, quiet_ms < keepalive_ms ? keepalive_ms - quiet_ms : keepalive_ms);
+    return quiet_ms < keepalive_ms ? EVENT_NONE : send_ping(stream);
+}
+
+/*
+ * The client has sent its FIN: gone, or only done with sending? We ask by sending something harmless. One that
+ * has gone answers with a reset (CLIENT_GONE); a half-closed one takes it and gets its whole reply.
+ */
+enum stream_event
+act_ask(struct stream *stream)
+{
+    if (!stream->client->ended || stream->asked)
+        return EVENT_NONE;
+    stream->asked = true;
+    stream->client_ended = true;
+    if (stream->committed)
+        return send_ping(stream);
+    if (stream->streaming)
+        return act_commit_early(stream);
+    if (!stream->http10 && conn_put(stream->client, SLICE_LIT("HTTP/1.1 102 Processing\r\n\r\n")) < 0)
+        return stream_fail(stream, -ERR_MEMORY);
+    return EVENT_NONE;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pump.c - the data path: upstream bytes to client bytes, event by event.
+ *
+ *     in -> http_body -> sse_decode -> read_event -> think -> guard -> pass_event | write_events -> frames -> out
+ *
+ * Until the first event that is not an error nothing has reached the client; from then on every failure is said in
+ * the client's own dialect.
+ */
+#include "gateway/stream.h"
+#include "gateway/worker.h"
+
+#include <stdlib.h>
+
+#define TEXT_HIGH_BYTES 32768u /* framed bytes gathered before they become a chunk */
+
+static void
+note_events(struct stream *stream, const struct canon_events *events)
+{
+    struct worker *worker = stream->worker;
+    uint64_t now = worker->loop.now_us;
+    for (int i = 0; i < events->count; i++) {
+        const struct canon_event *event = &events->at[i];
+        if (event->kind == CANON_USAGE)
+            canon_usage_merge(&stream->usage, &event->usage);
+        if (event->kind == CANON_DELTA && event->text.len > 0) {
+            if (!stream->stamps.first_token)
+                stream->stamps.first_token = now;
+            stream->stamps.last_token = now;
+        }
+    }
+    for (uint32_t flaws = events->flaws; flaws; flaws &= flaws - 1)
+        metrics_add(&worker->metrics->flaws[__builtin_ctz(flaws)], 1);
+}
+
+static void
+log_event(const struct stream *stream, struct slice type, struct slice data)
+{
+    struct log_line line;
+    log_begin(&line, LOG_DEBUG2, "upstream event");
+    log_text(&line, "request_id", stream->request_id);
+    log_field(&line, "type", type);
+    log_i64(&line, "bytes", (int64_t)data.len);
+    if (log_on(LOG_DEBUG3))
+        log_field(&line, "data", slice_take(data, 2048));
+    log_end(&line);
+}
+
+/* What an in-stream error or the guard said becomes the failure of this attempt. */
+int
+stream_check_events(struct stream *stream, struct canon_events *events)
+{
+    if (stream->deployment->config->think_tags) {
+        int error = canon_think_filter(&stream->think, events);
+        if (error < 0)
+            return error;
+    }
+    for (int i = 0; i < events->count; i++) {
+        if (events->at[i].kind != CANON_ERROR)
+            continue;
+        struct canon_error *error = &events->at[i].error;
+        stream->failed = true;
+        stream->error = *error;
+        if (stream->error.error == 0)
+            stream->error.error = ERR_UPSTREAM_ERROR;
+        stream->error.message = arena_copy(&stream->reply, slice_take(error->message, 4096));
+        stream->error.code = slice_present(error->code) ? arena_copy(&stream->reply, slice_take(error->code, 256)) : SLICE_NONE;
+        stream->error.type = slice_present(error->type) ? arena_copy(&stream->reply, slice_take(error->type, 256)) : SLICE_NONE;
+        stream->error.param = slice_present(error->param) ? arena_copy(&stream->reply, slice_take(error->param, 256)) : SLICE_NONE;
+        return -stream->error.error;
+    }
+    int error = canon_guard_check(&stream->guard, events);
+    note_events(stream, events);
+    if (error == -ERR_TOOL_CALL) {
+        metrics_add(&stream->worker->metrics->tool_call_rejections, 1);
+        if (log_on(LOG_DEBUG3))
+            log_say(LOG_DEBUG3, "tool call refused", "request_id=%s verdict=%s", stream->request_id,
+                    stream->guard.verdict ? stream->guard.verdict : "?");
+    }
+    return error;
+}
+
+static bool
+has_end(const struct canon_events *events)
+{
+    for (int i = 0; i < events->count; i++) {
+        if (events->at[i].kind == CANON_END)
+            return true;
+    }
+    return false;
+}
+
+/* One step of the pipe: canonical events (and the raw event they came from, if any) to the client's side. */
+int
+stream_write_out(struct stream *stream, struct canon_events *events, const struct sse_event *raw)
+{
+    struct worker *worker = stream->worker;
+    struct frames *frames = &worker->frames;
+    frames_clear(frames);
+    int error = stream_writer(stream);
+    if (error < 0)
+        return error;
+    if (!stream->streaming)
+        return stream->dialect->write_events(stream->dialect_writer, events, frames);
+    if (stream->same_dialect && raw)
+        error = stream->dialect->pass_event(stream->dialect_writer, raw->data, events, frames);
+    else
+        error = stream->dialect->write_events(stream->dialect_writer, events, frames);
+    if (error == 0 && frames->count > 0)
+        error = stream_commit(stream);
+    if (error == 0)
+        error = stream_put_frames(stream, frames, raw ? raw->raw : SLICE_NONE);
+    return error;
+}
+
+/* 1: the reply has ended; 0: go on; negative: the attempt failed. */
+static int
+take_event(struct stream *stream, const struct sse_event *event)
+{
+    struct worker *worker = stream->worker;
+    struct canon_events *events = &worker->events;
+    uint64_t now = worker->loop.now_us;
+    if (!slice_present(event->data)) {
+        /* A comment: relayed as a line, never as an empty event that some clients would dispatch. */
+        if (stream->same_dialect && stream->committed && slice_present(event->comment))
+            sse_put_comment(&worker->text, event->comment);
+        return 0;
+    }
+    stream->events_in++;
+    metrics_add(&worker->metrics->events_in, 1);
+    if (stream->events_in > 1)
+        hist_record(&worker->metrics->inter_event, &metrics_latency, now - stream->stamps.last_event);
+    stream->stamps.last_event = now;
+    if (log_on(LOG_DEBUG2))
+        log_event(stream, event->type, event->data);
+    arena_reset(&worker->scratch);
+    canon_events_clear(events);
+    if (event->unterminated)
+        events->flaws |= 1u << FLAW_UNTERMINATED_EVENT;
+    int error = stream->upstream_dialect->read_event(stream->dialect_reader, event->type, event->data, events);
+    if (event->unterminated)
+        events->rewrite = true; /* its raw bytes lack the empty line */
+    if (error == 0)
+        error = stream_check_events(stream, events);
+    if (error < 0)
+        return error;
+    error = stream_write_out(stream, events, event);
+    if (error < 0)
+        return error;
+    return has_end(events);
+}
+
+/* The upstream's body is over: what does its end mean? */
+static int
+take_end(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    struct sse_event event;
+    int got = sse_decode_end(&stream->sse, &event);
+    if (got == 1)
+        got = take_event(stream, &event);
+    if (got != 0)
+        return got;
+    arena_reset(&worker->scratch);
+    canon_events_clear(&worker->events);
+    int error = stream->upstream_dialect->read_end(stream->dialect_reader, &worker->events);
+    if (error == 0)
+        error = stream_check_events(stream, &worker->events);
+    if (error == 0)
+        error = stream_write_out(stream, &worker->events, NULL);
+    return error < 0 ? error : has_end(&worker->events) ? 1 : -ERR_DISCONNECTED;
+}
+
+/* Is there room for what one more run may expand to? Whole replies are bounded by their sink instead. */
+static bool
+client_has_room(const struct stream *stream)
+{
+    return !stream->streaming || stream->client->out.len + stream->worker->text.len < stream->client->out_high;
+}
+
+/*
+ * Bytes of the upstream's SSE body to the client, until one side runs dry.
+ * 1: the reply has ended; 0: no more input now; 2: the client is full; negative: the attempt failed
+ */
+int
+stream_carry(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    struct conn *conn = stream->lease->conn;
+    int got = 0;
+    while (got == 0 && conn->in.len > 0 && !http_body_done(&stream->reply_body)) {
+        if (!client_has_room(stream))
+            return 2;
+        struct slice run = buf_peek(&conn->in), data = SLICE_NONE;
+        size_t before = run.len;
+        struct sse_event event;
+        got = http_body_next(&stream->reply_body, &run, &data);
+        if (got == 1) {
+            got = 0;
+            hist_record(&worker->metrics->chunk_size, &metrics_size, data.len);
+            while (got == 0 && (got = sse_decode(&stream->sse, &data, &event)) == 1)
+                got = take_event(stream, &event);
+        }
+        size_t used = before - run.len;
+        buf_consume(&conn->in, used);
+        conn_touch(conn);
+        stream->upstream_in += used;
+        metrics_add(&worker->metrics->upstream_bytes_in, used);
+        stream->progress_ms = worker->loop.now_ms;
+        if (got >= 0 && worker->text.len >= TEXT_HIGH_BYTES && stream->streaming && stream_flush_text(stream) < 0)
+            got = -ERR_MEMORY;
+    }
+    if (got != 0)
+        return got;
+    if (http_body_done(&stream->reply_body))
+        return take_end(stream);
+    if (conn->lost)
+        return conn->error;
+    if (!conn->ended)
+        return 0;
+    got = http_body_end(&stream->reply_body);
+    return got < 0 ? got : take_end(stream);
+}
+
+enum stream_event
+act_begin_reply(struct stream *stream)
+{
+    loop_arm(&stream->worker->loop, &stream->step, stream_timeouts(stream)->idle_ms);
+    return EVENT_UPSTREAM_BYTES;
+}
+
+enum stream_event
+act_pump(struct stream *stream)
+{
+    sink_reset(&stream->worker->text, 131072);
+    int got = stream_carry(stream);
+    int error = stream_flush_text(stream);
+    if (stream->committed && stream->canon)
+        stream_release_request(stream); /* there are no more tries: only they need it */
+    if (got < 0)
+        return stream_fail(stream, got);
+    if (error < 0)
+        return stream_fail(stream, error);
+    if (got == 1)
+        return EVENT_REPLY_DONE;
+    if (got == 2)
+        return EVENT_CLIENT_FULL;
+    return EVENT_NONE;
+}
+
+enum stream_event
+act_pause(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    conn_pause(stream->lease->conn);
+    stream->stalls++;
+    stream->stall_began_us = worker->loop.now_us;
+    stream->acked = conn_acked(stream->client);
+    metrics_add(&worker->metrics->backpressure, 1);
+    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->drain_ms);
+    return stream->client->out.len <= stream->client->out_low ? EVENT_CLIENT_ROOM : EVENT_NONE;
+}
+
+enum stream_event
+act_resume(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    uint64_t stalled = worker->loop.now_us - stream->stall_began_us;
+    stream->stall_us += stalled;
+    if (stalled > stream->stall_longest_us)
+        stream->stall_longest_us = stalled;
+    metrics_add(&worker->metrics->backpressure_us, stalled);
+    if (stalled > atomic_load_explicit(&worker->metrics->longest_stall_us, memory_order_relaxed))
+        atomic_store_explicit(&worker->metrics->longest_stall_us, stalled, memory_order_relaxed);
+    hist_record(&worker->metrics->stall, &metrics_latency, stalled);
+    stream->progress_ms = worker->loop.now_ms;
+    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->idle_ms);
+    conn_resume(stream->lease->conn);
+    return EVENT_UPSTREAM_BYTES;
+}
+
+void
+stream_end_reader(struct stream *stream)
+{
+    if (stream->sse_live)
+        sse_decoder_fini(&stream->sse);
+    stream->sse_live = false;
+    if (stream->dialect_reader && stream->upstream_dialect->reader_fini)
+        stream->upstream_dialect->reader_fini(stream->dialect_reader);
+    stream->dialect_reader = NULL;
+    /* A writer that has sent nothing may hold events of the failed attempt. */
+    if (!stream->committed && stream->dialect_writer) {
+        if (stream->dialect->writer_fini)
+            stream->dialect->writer_fini(stream->dialect_writer);
+        stream->dialect_writer = NULL;
+    }
+}
+
+void
+stream_end_codecs(struct stream *stream)
+{
+    stream_end_reader(stream);
+    if (stream->dialect_writer && stream->dialect->writer_fini)
+        stream->dialect->writer_fini(stream->dialect_writer);
+    stream->dialect_writer = NULL;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * request.c - the actions that read a request: head, body, JSON, and the choice of a model group.
+ *
+ * Each action looks at levels, never at the notice that called it, and returns a verdict.
+ */
+#include "base/text.h"
+#include "gateway/answer.h"
+#include "gateway/stream.h"
+#include "gateway/worker.h"
+
+enum stream_event
+stream_fail_text(struct stream *stream, int error, struct slice message, struct slice param)
+{
+    if (stream->failed)
+        return EVENT_FAILED;
+    stream->failed = true;
+    stream->error = canon_error_of(error);
+    if (slice_present(message))
+        stream->error.message = message;
+    if (slice_present(param))
+        stream->error.param = param;
+    return EVENT_FAILED;
+}
+
+enum stream_event
+stream_fail(struct stream *stream, int error)
+{
+    return stream_fail_text(stream, error, SLICE_NONE, SLICE_NONE);
+}
+
+const struct config_timeouts *
+stream_timeouts(const struct stream *stream)
+{
+    if (stream->deployment)
+        return &stream->deployment->timeouts;
+    return &stream->generation->config->timeouts;
+}
+
+enum stream_event
+act_begin_request(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    const struct config *config = worker->generation->config;
+    if (stream->client->in.len == 0)
+        return stream->client->ended ? EVENT_LEAVE : EVENT_KEEP;
+    assert(stream->generation == NULL);
+    stream->generation = generation_hold(worker->generation);
+    stream->exchanges++;
+    stream->dialect = dialect_of(DIALECT_OPENAI_CHAT);
+    stream->endpoint = ENDPOINT_NONE;
+    stream->key_index = -1;
+    stream->end = END_INTERNAL;
+    stream->usage = CANON_USAGE_UNKNOWN;
+    stream->stamps = (struct stamps){.begin = worker->loop.now_us};
+    char id[25];
+    worker_id(worker, id);
+    memcpy(stream->id, id, sizeof id);
+    memcpy(stream->request_id, "req_", 4);
+    memcpy(stream->request_id + 4, id, sizeof id);
+    metrics_add(&worker->metrics->streams_active, 1);
+    loop_arm(&worker->loop, &stream->total, config->timeouts.request_ms);
+    loop_arm(&worker->loop, &stream->step, config->head_ms);
+    return EVENT_CLIENT_BYTES;
+}
+
+enum stream_event
+act_read_head(struct stream *stream)
+{
+    struct conn *client = stream->client;
+    while (client->in.len > 0) {
+        struct slice run = buf_peek(&client->in);
+        size_t before = run.len;
+        int got = http_head_feed(&stream->reader, &run);
+        buf_consume(&client->in, before - run.len);
+        conn_touch(client);
+        if (got < 0) {
+            stream->close_after = true;
+            return stream_fail(stream, got);
+        }
+        if (got == 1)
+            return EVENT_HEAD_DONE;
+    }
+    return client->ended ? EVENT_CLIENT_GONE : EVENT_NONE;
+}
+
+/* A client's own request id is kept when it is short and clean, so that its logs and ours agree. */
+static void
+take_request_id(struct stream *stream)
+{
+    struct slice given = http_field(stream->head, "x-request-id");
+    if (given.len == 0 || given.len >= sizeof stream->request_id)
+        return;
+    for (size_t i = 0; i < given.len; i++) {
+        if (given.ptr[i] <= 0x20 || given.ptr[i] >= 0x7f)
+            return;
+    }
+    memcpy(stream->request_id, given.ptr, given.len);
+    stream->request_id[given.len] = '\0';
+}
+
+/* Which configured key did the client present? -1: none of them. Every key is compared, in constant time. */
+static int
+find_key(const struct stream *stream)
+{
+    const struct config *config = stream->generation->config;
+    struct slice given = http_field(stream->head, "authorization");
+    if (given.len > 7 && text_caseless_eq(slice_take(given, 7), SLICE_LIT("bearer ")))
+        given = text_trim(slice_skip(given, 7));
+    else if (http_field(stream->head, "x-api-key").len > 0)
+        given = http_field(stream->head, "x-api-key");
+    else
+        given = http_field(stream->head, "api-key");
+    int found = -1;
+    for (uint32_t i = 0; i < config->key_count; i++) {
+        if (text_equal_secret(given, config->keys[i].key) && given.len > 0)
+            found = (int)i;
+    }
+    return found;
+}
+
+static bool
+needs_key(const struct stream *stream)
+{
+    const struct config *config = stream->generation->config;
+    if (config->key_count == 0)
+        return false;
+    switch (stream->endpoint) {
+    case ENDPOINT_ROOT:
+    case ENDPOINT_HELLO:
+    case ENDPOINT_HEALTH:
+    case ENDPOINT_LIVE:
+    case ENDPOINT_READY:
+    case ENDPOINT_PREFLIGHT:
+    case ENDPOINT_NONE:
+        return false;
+    case ENDPOINT_METRICS:
+        return !config->public_metrics;
+    default:
+        return true;
+    }
+}
+
+enum stream_event
+act_begin_body(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    const struct config *config = stream->generation->config;
+    stream->stamps.head = worker->loop.now_us;
+    metrics_add(&worker->metrics->client_requests, 1);
+    stream->head = arena_take(&stream->request, sizeof *stream->head);
+    if (!stream->head) {
+        stream->close_after = true;
+        return stream_fail(stream, -ERR_MEMORY);
+    }
+    int error = http_parse_request(&stream->reader, stream->head);
+    if (error < 0) {
+        stream->close_after = true;
+        return stream_fail(stream, error);
+    }
+    stream->http10 = stream->head->minor == 0;
+    stream->keep_alive = stream->head->keep_alive;
+    stream->head_request = stream->head->method == HTTP_HEAD;
+    take_request_id(stream);
+    error = answer_find(stream); /* endpoint, dialect, CORS origin */
+    bool body = stream->head->framing != HTTP_NO_BODY;
+    http_body_init(&stream->body, stream->head, HTTP_FROM_CLIENT, config->limits.body_bytes,
+                   &stream->reader.limits);
+    if (error == 0 && needs_key(stream) && (stream->key_index = find_key(stream)) < 0) {
+        metrics_add(&worker->metrics->auth_failures, 1);
+        error = -ERR_AUTH;
+    }
+    if (error == 0 && stream->head->framing == HTTP_LENGTH &&
+        stream->head->length > config->limits.body_bytes)
+        error = -ERR_BODY_LIMIT;
+    if (error < 0) {
+        stream->close_after = stream->close_after || body; /* the body is not going to be read */
+        return stream_fail(stream, error);
+    }
+    if (body && stream->head->expect_continue && !stream->http10 && stream->client->in.len == 0 &&
+        conn_put(stream->client, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
+        return stream_fail(stream, -ERR_MEMORY);
+    stream->progress_ms = worker->loop.now_ms;
+    loop_arm(&worker->loop, &stream->step, config->body_ms);
+    return EVENT_CLIENT_BYTES;
+}
+
+enum stream_event
+act_read_body(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    struct conn *client = stream->client;
+    while (client->in.len > 0 && !http_body_done(&stream->body)) {
+        struct slice run = buf_peek(&client->in), data;
+        size_t before = run.len;
+        int got;
+        while ((got = http_body_next(&stream->body, &run, &data)) == 1)
+            sink_put(&stream->body_bytes, data);
+        buf_consume(&client->in, before - run.len);
+        conn_touch(client);
+        if (got == 0 && stream->body_bytes.error)
+            got = -ERR_MEMORY;
+        if (got < 0) {
+            stream->close_after = true;
+            return stream_fail(stream, got);
+        }
+        stream->progress_ms = worker->loop.now_ms;
+    }
+    if (!http_body_done(&stream->body)) {
+        if (client->ended)
+            return EVENT_CLIENT_GONE;
+        /* Any progress starts the wait anew: the whole request is still under the total deadline. */
+        loop_arm(&worker->loop, &stream->step, stream->generation->config->body_ms);
+        return EVENT_NONE;
+    }
+    loop_cancel(&worker->loop, &stream->step);
+    stream->client_in += stream->body_bytes.len;
+    metrics_add(&worker->metrics->client_bytes_in, stream->body_bytes.len);
+    stream->stamps.body = worker->loop.now_us;
+    return EVENT_BODY_DONE;
+}
+
+static enum stream_event
+read_json(struct stream *stream)
+{
+    const struct config *config = stream->generation->config;
+    struct slice body = sink_slice(&stream->body_bytes);
+    struct canon_request *canon = arena_take(&stream->request, sizeof *canon);
+    if (!canon)
+        return stream_fail(stream, -ERR_MEMORY);
+    canon->body = body;
+    canon->arena = &stream->request;
+    int error = json_parse(body, (int)config->limits.json_depth, config->limits.json_tokens,
+                           &stream->request, &canon->root);
+    if (error == -ERR_JSON) {
+        struct json_scan scan = {0};
+        int again = json_scan(body, (int)config->limits.json_depth, &scan);
+        struct slice text = arena_printf(&stream->request, "request body is not valid JSON (at byte %zu)",
+                                         again < 0 ? scan.offset : body.len);
+        return stream_fail_text(stream, -ERR_JSON, text, SLICE_NONE);
+    }
+    if (error == -ERR_LIMIT)
+        return stream_fail_text(stream, -ERR_BODY_LIMIT, SLICE_LIT("request body has too many JSON values"), SLICE_NONE);
+    if (error < 0)
+        return stream_fail(stream, error);
+    if (json_type(canon->root) != JSON_OBJECT)
+        return stream_fail_text(stream, -ERR_REQUEST, SLICE_LIT("request body must be a JSON object"), SLICE_NONE);
+    struct canon_fault fault = {0};
+    error = stream->dialect->outline(canon, &fault);
+    if (error < 0)
+        return stream_fail_text(stream, error, fault.message, fault.param);
+    stream->canon = canon;
+    return EVENT_NONE;
+}
+
+enum stream_event
+act_choose(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    if (stream->endpoint != ENDPOINT_CHAT && stream->endpoint != ENDPOINT_MESSAGES &&
+        stream->endpoint != ENDPOINT_COUNT_TOKENS)
+        return answer_begin(stream);
+    if (read_json(stream) == EVENT_FAILED)
+        return EVENT_REJECT;
+    stream->streaming = stream->endpoint != ENDPOINT_COUNT_TOKENS && stream->canon->stream;
+    stream->include_usage = stream->canon->include_usage;
+    stream->model = arena_copy(&stream->reply, slice_take(stream->canon->model, 256));
+    struct slice near = SLICE_NONE;
+    int error = route_begin(&stream->route, stream->generation, stream->canon->model, &near);
+    if (error < 0) {
+        struct slice text = arena_printf(&stream->reply, near.len ? "model '%.*s' not found; did you mean '%.*s'?" : "model '%.*s' not found",
+                                         SLICE_ARG(stream->model), SLICE_ARG(near));
+        stream_fail_text(stream, error, text, SLICE_LIT("model"));
+        return EVENT_REJECT;
+    }
+    if (stream->streaming)
+        loop_arm(&worker->loop, &stream->commit, stream->generation->config->timeouts.commit_ms);
+    return EVENT_NEXT;
+}
+
+void
+stream_release_request(struct stream *stream)
+{
+    stream->canon = NULL;
+    stream->canon_read = false;
+    stream->head = NULL;
+    stream->reply_head = NULL;
+    stream->out_sent = stream->out_sent == stream->out_body.len ? 0 : 1;
+    sink_reset(&stream->body_bytes, 0);
+    sink_reset(&stream->out_body, 0);
+    http_reader_reset(&stream->reader);
+    arena_reset(&stream->request);
+}

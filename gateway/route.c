@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * route.c - model names to deployments: groups, aliases, wildcards, weights, cooldowns, rates, fallbacks.
+ */
+#include "gateway/route.h"
+#include "base/text.h"
+#include "gateway/metrics.h"
+
+#include <stdlib.h>
+
+#define MINUTE_MS 60000u
+
+/* ---------------------------------------------------------------- generations */
+
+static uint64_t
+or_global(uint64_t own, uint64_t global)
+{
+    return own ? own : global;
+}
+
+static void
+resolve_timeouts(struct config_timeouts *out, const struct config_timeouts *own, const struct config_timeouts *global)
+{
+    out->request_ms = or_global(own->request_ms, global->request_ms);
+    out->connect_ms = or_global(own->connect_ms, global->connect_ms);
+    out->first_byte_ms = or_global(own->first_byte_ms, global->first_byte_ms);
+    out->idle_ms = or_global(own->idle_ms, global->idle_ms);
+    out->keepalive_ms = or_global(own->keepalive_ms, global->keepalive_ms);
+    out->drain_ms = or_global(own->drain_ms, global->drain_ms);
+    out->commit_ms = or_global(own->commit_ms, global->commit_ms);
+}
+
+static void
+resolve_upstream(struct dialect_upstream *out, const struct config_deployment *from)
+{
+    *out = (struct dialect_upstream){
+        .api_key = from->api_key,
+        .bearer = from->bearer,
+        .base_path = from->base_path,
+        .max_output_tokens = from->max_output_tokens,
+        .max_completion_tokens = from->max_completion_tokens,
+        .usage_in_stream = from->usage_in_stream,
+        .strict_turns = from->strict_turns,
+        .extra_fields = from->extra_fields,
+        .top_k = from->top_k,
+        .developer_role = from->developer_role,
+        .replay_reasoning = from->replay_reasoning,
+        .effort = (enum dialect_effort)from->effort,
+        .default_params = from->default_params,
+    };
+}
+
+static int
+resolve_target(struct generation *generation, struct deployment *deployment, uint16_t demo_port, struct sink *problem)
+{
+    const struct config_deployment *from = deployment->config;
+    bool demo = slice_is(from->provider, "demo");
+    deployment->target = (struct conn_target){
+        .host = from->host,
+        .port = demo ? demo_port : from->port,
+        .tls = from->tls,
+        .server_name = from->tls_server_name,
+        .pin = from->spki_pin,
+    };
+    struct slice key = arena_printf(&generation->config->arena, "%.*s:%u/%d/%.*s/%.*s/%.*s", SLICE_ARG(from->host),
+                                    (unsigned)deployment->target.port, from->tls, SLICE_ARG(from->tls_server_name),
+                                    SLICE_ARG(from->ca_file), from->spki_pin.len ? 4 : 0, "pin:");
+    if (!slice_present(key))
+        return -ERR_MEMORY;
+    deployment->target.cache_key = key;
+    if (!from->tls)
+        return 0;
+    if (from->ca_file.len > 0) {
+        int error = trust_load(from->ca_file, &deployment->trust, problem);
+        if (error < 0)
+            return error;
+    } else {
+        if (!generation->trust) {
+            int error = trust_load(generation->config->ca_file, &generation->trust, problem);
+            if (error < 0)
+                return error;
+        }
+        deployment->trust = trust_hold(generation->trust);
+    }
+    deployment->target.trust = deployment->trust;
+    return 0;
+}
+
+int
+generation_new(struct config *config, uint16_t demo_port, struct generation **out, struct sink *problem)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (!generation) {
+        config_drop(config);
+        return -ERR_MEMORY;
+    }
+    generation->references = 1;
+    generation->config = config;
+    generation->count = config->deployment_count;
+    generation->deployments = calloc(config->deployment_count ? config->deployment_count : 1, sizeof *generation->deployments);
+    int error = generation->deployments ? 0 : -ERR_MEMORY;
+    for (uint32_t i = 0; error == 0 && i < generation->count; i++) {
+        struct deployment *deployment = &generation->deployments[i];
+        deployment->config = &config->deployments[i];
+        deployment->dialect = dialect_of((enum dialect_id)deployment->config->dialect);
+        resolve_timeouts(&deployment->timeouts, &deployment->config->timeouts, &config->timeouts);
+        resolve_upstream(&deployment->upstream, deployment->config);
+        deployment->label = metrics_label(deployment->config->model_name, deployment->config->provider, deployment->config->id);
+        error = resolve_target(generation, deployment, demo_port, problem);
+    }
+    if (error == 0 && config->tls_certificate.len > 0)
+        error = server_key_load(config->tls_certificate, config->tls_key, &generation->server_key, problem);
+    if (error < 0) {
+        generation_drop(generation);
+        return error;
+    }
+    *out = generation;
+    return 0;
+}
+
+struct generation *
+generation_hold(struct generation *generation)
+{
+    atomic_fetch_add_explicit(&generation->references, 1, memory_order_relaxed);
+    return generation;
+}
+
+void
+generation_drop(struct generation *generation)
+{
+    if (atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; generation->deployments && i < generation->count; i++) {
+        if (generation->deployments[i].trust)
+            trust_drop(generation->deployments[i].trust);
+    }
+    if (generation->trust)
+        trust_drop(generation->trust);
+    if (generation->server_key)
+        server_key_drop(generation->server_key);
+    free(generation->deployments);
+    config_drop(generation->config);
+    free(generation);
+}
+
+/* ---------------------------------------------------------------- names */
+
+/* Does a pattern with at most one '*' match? Its weight is the count of literal characters, so that the longest wins. */
+static bool
+match(struct slice pattern, struct slice name, struct slice *star)
+{
+    const char *at = memchr(pattern.ptr, '*', pattern.len);
+    if (!at) {
+        *star = SLICE_NONE;
+        return slice_eq(pattern, name);
+    }
+    struct slice before = slice_of(pattern.ptr, (size_t)(at - pattern.ptr));
+    struct slice after = slice_skip(pattern, before.len + 1);
+    if (name.len < before.len + after.len || !slice_starts(name, before) || !slice_ends(name, after))
+        return false;
+    *star = slice_of(name.ptr + before.len, name.len - before.len - after.len);
+    return true;
+}
+
+static struct slice
+resolve_alias(const struct config *config, struct slice name)
+{
+    for (uint32_t i = 0; i < config->alias_count; i++) {
+        if (slice_eq(config->aliases[i].from, name) && config->aliases[i].count > 0)
+            return config->aliases[i].to[0];
+    }
+    return name;
+}
+
+/* The group that serves a name: an exact model_name, else the wildcard with the most literal characters. */
+static bool
+find_group(const struct generation *generation, struct slice name, struct slice *group, struct slice *star)
+{
+    size_t best = 0;
+    bool found = false;
+    struct slice asked = resolve_alias(generation->config, name);
+    for (uint32_t i = 0; i < generation->count; i++) {
+        struct slice pattern = generation->deployments[i].config->model_name, part;
+        if (!match(pattern, asked, &part))
+            continue;
+        bool exact = !slice_present(part);
+        size_t weight = exact ? SIZE_MAX : pattern.len;
+        if (!found || weight > best) {
+            *group = pattern;
+            *star = part;
+            best = weight;
+            found = true;
+        }
+    }
+    return found;
+}
+
+static struct slice
+nearest(const struct generation *generation, struct slice name)
+{
+    struct slice near = SLICE_NONE;
+    int best = (int)(name.len / 2) + 1;
+    for (uint32_t i = 0; i < generation->count; i++) {
+        struct slice known = generation->deployments[i].config->model_name;
+        int distance = memchr(known.ptr, '*', known.len) ? 64 : text_distance(known, name);
+        if (distance < best) {
+            best = distance;
+            near = known;
+        }
+    }
+    return near;
+}
+
+static void
+enter_group(struct route *route, struct slice group, struct slice star)
+{
+    route->group = group;
+    route->star = star;
+    route->tries = 0;
+    route->tried_count = 0;
+    if (route->group_count < countof(route->groups))
+        route->groups[route->group_count++] = group;
+}
+
+int
+route_begin(struct route *route, const struct generation *generation, struct slice model, struct slice *near)
+{
+    struct slice group, star;
+    *route = (struct route){.generation = generation, .asked = model};
+    if (!find_group(generation, model, &group, &star)) {
+        *near = nearest(generation, model);
+        return -ERR_MODEL;
+    }
+    enter_group(route, group, star);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- choosing */
+
+static uint64_t
+load(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void
+store(_Atomic uint64_t *value, uint64_t to)
+{
+    atomic_store_explicit(value, to, memory_order_relaxed);
+}
+
+/* The minute's counters start anew when the minute does. Workers may race here: a count more or less is harmless. */
+static void
+turn_minute(struct deployment *deployment, uint64_t now_ms)
+{
+    uint64_t minute = now_ms / MINUTE_MS;
+    if (load(&deployment->minute) == minute)
+        return;
+    store(&deployment->minute, minute);
+    store(&deployment->minute_requests, 0);
+    store(&deployment->minute_tokens, 0);
+    store(&deployment->minute_failures, 0);
+}
+
+static bool
+over_rate(struct deployment *deployment, uint64_t now_ms)
+{
+    turn_minute(deployment, now_ms);
+    const struct config_deployment *config = deployment->config;
+    return (config->rpm && load(&deployment->minute_requests) >= config->rpm) ||
+           (config->tpm && load(&deployment->minute_tokens) >= config->tpm);
+}
+
+static bool
+was_tried(const struct route *route, uint32_t index)
+{
+    for (uint32_t i = 0; i < route->tried_count; i++) {
+        if (route->tried[i] == index)
+            return true;
+    }
+    return false;
+}
+
+/* Weighted choice among the group's usable deployments; fresh ones first, then (retries) those tried before. */
+static struct deployment *
+pick(struct route *route, bool again, uint64_t now_ms, uint64_t random, int *error)
+{
+    const struct generation *generation = route->generation;
+    bool ordered = generation->config->strategy == STRATEGY_ORDER;
+    uint64_t total = 0;
+    struct deployment *chosen = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        uint64_t point = total ? random % total : 0;
+        for (uint32_t i = 0; i < generation->count; i++) {
+            struct deployment *deployment = &generation->deployments[i];
+            if (!slice_eq(deployment->config->model_name, route->group) || was_tried(route, i) != again)
+                continue;
+            if (load(&deployment->cool_until_ms) > now_ms) {
+                *error = -ERR_COOLDOWN;
+                continue;
+            }
+            if (over_rate(deployment, now_ms)) {
+                *error = -ERR_RATE;
+                continue;
+            }
+            uint64_t weight = deployment->config->weight ? deployment->config->weight : 1;
+            if (pass == 0) {
+                total += weight;
+            } else if (ordered || point < weight) {
+                chosen = deployment;
+                break;
+            } else {
+                point -= weight;
+            }
+        }
+    }
+    if (chosen && route->tried_count < ROUTE_TRIED_MAX && !again)
+        route->tried[route->tried_count++] = (uint16_t)(chosen - generation->deployments);
+    return chosen;
+}
+
+static bool
+visited(const struct route *route, struct slice group)
+{
+    for (uint32_t i = 0; i < route->group_count; i++) {
+        if (slice_eq(route->groups[i], group))
+            return true;
+    }
+    return false;
+}
+
+static const struct config_pair *
+find_pair(const struct config_pair *pairs, uint32_t count, struct slice name, struct slice group)
+{
+    const struct config_pair *any = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_eq(pairs[i].from, name) || slice_eq(pairs[i].from, group))
+            return &pairs[i];
+        if (slice_is(pairs[i].from, "*"))
+            any = &pairs[i];
+    }
+    return any;
+}
+
+/* The next fallback group that was not visited yet: chains are followed to the end, never in circles. */
+static bool
+next_group(struct route *route, const struct canon_error *failed)
+{
+    const struct config *config = route->generation->config;
+    bool context = failed && failed->kind == KIND_CONTEXT;
+    for (int chain = 0; chain < 16; chain++) {
+        if (!route->fallback) {
+            const struct config_pair *pair =
+                context ? find_pair(config->context_fallbacks, config->context_fallback_count, route->asked, route->group)
+                        : find_pair(config->fallbacks, config->fallback_count, route->asked, route->group);
+            if (!pair)
+                return false;
+            route->fallback = pair;
+            route->fallback_at = 0;
+        }
+        while (route->fallback_at < route->fallback->count) {
+            struct slice to = route->fallback->to[route->fallback_at++];
+            struct slice group, star;
+            if (!find_group(route->generation, to, &group, &star) || visited(route, group))
+                continue;
+            enter_group(route, group, star);
+            return true;
+        }
+        /* This list is used up: the last group it led to may have fallbacks of its own. */
+        route->fallback = NULL;
+        const struct config_pair *own = find_pair(config->fallbacks, config->fallback_count, route->group, route->group);
+        if (!own || context || chain > 0)
+            return false;
+        route->asked = route->group;
+    }
+    return false;
+}
+
+struct deployment *
+route_next(struct route *route, const struct canon_error *failed, uint64_t now_ms, uint64_t random, int *error)
+{
+    const struct config *config = route->generation->config;
+    *error = 0;
+    bool context = failed && failed->kind == KIND_CONTEXT;
+    for (int rounds = 0; rounds < 32; rounds++) {
+        if (!context && route->tries <= config->num_retries) {
+            struct deployment *deployment = pick(route, false, now_ms, random, error);
+            if (!deployment && route->tries > 0)
+                deployment = pick(route, true, now_ms, random, error);
+            if (deployment) {
+                route->tries++;
+                atomic_fetch_add_explicit(&deployment->minute_requests, 1, memory_order_relaxed);
+                return deployment;
+            }
+        }
+        if (!next_group(route, failed))
+            return NULL;
+        context = false;
+    }
+    return NULL;
+}
+
+bool
+route_retryable(const struct generation *generation, const struct canon_error *failed)
+{
+    const struct config *config = generation->config;
+    if (failed->kind == KIND_CONTEXT)
+        return config->context_fallback_count > 0;
+    if (failed->should_retry == 0)
+        return false;
+    if (failed->error != ERR_UPSTREAM_STATUS)
+        return err_row(failed->error)->retryable;
+    for (uint32_t i = 0; i < config->retry_status_count; i++) {
+        if (config->retry_statuses[i] == failed->status)
+            return failed->kind != KIND_BILLING; /* a spent quota does not come back in a second */
+    }
+    return failed->should_retry == 1;
+}
+
+struct slice
+route_model(const struct route *route, const struct deployment *deployment, struct arena *arena)
+{
+    struct slice pattern = deployment->config->model;
+    const char *at = pattern.len ? memchr(pattern.ptr, '*', pattern.len) : NULL;
+    if (!at)
+        return arena_copy(arena, pattern);
+    struct slice before = slice_of(pattern.ptr, (size_t)(at - pattern.ptr));
+    struct slice after = slice_skip(pattern, before.len + 1);
+    struct slice star = slice_present(route->star) ? route->star : route->asked;
+    return arena_printf(arena, "%.*s%.*s%.*s", SLICE_ARG(before), SLICE_ARG(star), SLICE_ARG(after));
+}
+
+/* ---------------------------------------------------------------- what became of it */
+
+void
+route_report_failure(const struct generation *generation, struct deployment *deployment,
+                     const struct canon_error *error, uint64_t now_ms)
+{
+    const struct config *config = generation->config;
+    turn_minute(deployment, now_ms);
+    uint64_t failures = 1 + atomic_fetch_add_explicit(&deployment->minute_failures, 1, memory_order_relaxed);
+    /* The caller's own mistakes say nothing about the upstream. */
+    bool caller = error->error == ERR_UPSTREAM_STATUS && error->status < 500 && error->status != 401 &&
+                  error->status != 408 && error->status != 429;
+    if (caller || config->cooldown_ms == 0 || failures <= config->allowed_fails)
+        return;
+    uint64_t rest_ms = config->cooldown_ms;
+    if (error->retry_after_ms != UINT64_MAX && error->retry_after_ms > rest_ms && error->retry_after_ms <= MINUTE_MS)
+        rest_ms = error->retry_after_ms;
+    store(&deployment->cool_until_ms, now_ms + rest_ms);
+}
+
+void
+route_report_success(struct deployment *deployment, uint64_t now_ms, uint64_t tokens)
+{
+    turn_minute(deployment, now_ms);
+    atomic_fetch_add_explicit(&deployment->minute_tokens, tokens, memory_order_relaxed);
+}
+
+bool
+route_usable(const struct generation *generation, uint64_t now_ms)
+{
+    for (uint32_t i = 0; i < generation->count; i++) {
+        if (load(&generation->deployments[i].cool_until_ms) <= now_ms)
+            return true;
+    }
+    return false;
+}
+
+uint64_t
+route_backoff_ms(const struct config *config, uint32_t attempt, const struct canon_error *error, uint64_t random)
+{
+    uint64_t wait = config->retry_base_ms;
+    for (uint32_t i = 1; i < attempt && wait < config->retry_max_ms; i++)
+        wait *= 2;
+    if (wait > config->retry_max_ms)
+        wait = config->retry_max_ms;
+    wait = wait / 2 + (wait ? random % (wait / 2 + 1) : 0);
+    if (wait < config->retry_after_ms)
+        wait = config->retry_after_ms;
+    if (error->retry_after_ms != UINT64_MAX && error->retry_after_ms > wait)
+        wait = error->retry_after_ms < config->retry_max_ms * 4 ? error->retry_after_ms : config->retry_max_ms * 4;
+    return wait;
+}
