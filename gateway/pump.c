@@ -7,6 +7,7 @@
  * Until the first event that is not an error nothing has reached the client; from then on every failure is said in
  * the client's own dialect.
  */
+#include "base/text.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -123,7 +124,7 @@ take_event(struct stream *stream, const struct sse_event *event)
     if (!slice_present(event->data)) {
         /* A comment: relayed as a line, never as an empty event that some clients would dispatch. */
         if (stream->same_dialect && stream->committed && slice_present(event->comment))
-            sse_put_comment(&worker->text, event->comment);
+            sse_put_comment(&worker->text, text_trim(event->comment));
         return 0;
     }
     stream->events_in++;

@@ -106,6 +106,7 @@ act_read_reply(struct stream *stream)
 {
     struct conn *conn = stream->lease->conn;
     struct worker *worker = stream->worker;
+    struct http_head *head = NULL; /* interim replies share it */
     if (stream->reply_head) /* it came while we were still sending */
         return stream->state == STATE_AWAIT ? begin_body(stream) : EVENT_NONE;
     while (conn->in.len > 0) {
@@ -119,16 +120,17 @@ act_read_reply(struct stream *stream)
         conn_touch(conn);
         stream->upstream_in += before - run.len;
         if (got < 0)
-            return stream_fail(stream, -ERR_UPSTREAM_PROTOCOL);
+            return stream_fail(stream, got == -ERR_MEMORY ? got : -ERR_UPSTREAM_PROTOCOL);
         if (got == 0)
             continue;
-        struct http_head *head = arena_take(&stream->request, sizeof *head);
+        if (!head)
+            head = arena_take(&stream->request, sizeof *head);
         if (!head)
             return stream_fail(stream, -ERR_MEMORY);
         got = http_parse_reply(&stream->reply_reader, false, head);
         if (got < 0)
             return stream_fail(stream, got);
-        if (head->status < 200) { /* interim */
+        if (head->status < 200) {
             http_reader_reset(&stream->reply_reader);
             continue;
         }
