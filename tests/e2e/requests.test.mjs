@@ -5,6 +5,7 @@
 
 import { it } from 'node:test';
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { models_at } from './lib/penstock.mjs';
 import { exchange, json_of } from './lib/raw.mjs';
 import { in_world } from './lib/world.mjs';
@@ -287,6 +288,28 @@ in_world('requests', config, (world) => {
         assert.equal(last().path, '/v1/messages/count_tokens');
         const estimate = json_of(await exchange(world.penstock.port, 'POST', '/v1/messages/count_tokens', { body: { ...body, model: 'c/text' } }));
         assert.ok(estimate.input_tokens > 80 && estimate.input_tokens < 160, `${estimate.input_tokens}`);
+    });
+
+    it('nothing is fetched, and nobody but the configured upstream is spoken to', async () => {
+        let visits = 0;
+        const canary = net.createServer((socket) => {
+            visits++;
+            socket.destroy();
+        });
+        await new Promise((resolve) => canary.listen(0, '127.0.0.1', resolve));
+        const url = `http://127.0.0.1:${canary.address().port}/a.png`;
+        const image = [{ role: 'user', content: [{ type: 'text', text: url }, { type: 'image_url', image_url: { url } }] }];
+        await send(chat, { model: 'a/text', messages: image });
+        await send(chat, { model: 'c/text', messages: image });
+        const block = [{ role: 'user', content: [{ type: 'image', source: { type: 'url', url } }] }];
+        await send(messages, { model: 'c/text', max_tokens: 5, messages: block, tools: [{ type: 'web_search_20250305', name: 'web_search' }], mcp_servers: [{ type: 'url', url, name: 'm' }] });
+        await exchange(world.penstock.port, 'POST', '/v1/complete', { body: { api_base: url } });
+        await exchange(world.penstock.port, 'GET', `/v1/models/${encodeURIComponent(url)}`);
+        await new Promise((resolve) => { setTimeout(resolve, 200); });
+        canary.close();
+        assert.equal(visits, 0);
+        const known = new Set([world.provider.port, world.penstock.port]);
+        for (const remote of world.penstock.remote_ports()) assert.ok(known.has(remote.port) || remote.client, JSON.stringify(remote));
     });
 
     it('upstream hosts see none of the client\'s private headers', async () => {

@@ -127,8 +127,28 @@ export class Penstock {
         return fs.readdirSync(`/proc/${this.pid}/fd`).length;
     }
 
-    threads() {
-        return fs.readdirSync(`/proc/${this.pid}/task`).length;
+    /* remote_ports - whom its sockets are connected to; client: they called us, on our own port. */
+    remote_ports() {
+        const own = new Set();
+        for (const fd of fs.readdirSync(`/proc/${this.pid}/fd`)) {
+            let target = '';
+            try {
+                target = fs.readlinkSync(`/proc/${this.pid}/fd/${fd}`);
+            } catch { /* closed meanwhile */ }
+            const found = /^socket:\[(\d+)\]$/.exec(target);
+            if (found) own.add(found[1]);
+        }
+        const remotes = [];
+        for (const table of ['tcp', 'tcp6', 'udp', 'udp6']) {
+            for (const line of fs.readFileSync(`/proc/${this.pid}/net/${table}`, 'utf8').split('\n').slice(1)) {
+                const words = line.trim().split(/\s+/);
+                if (!own.has(words[9])) continue;
+                const port = parseInt(words[2].split(':')[1], 16);
+                const local = parseInt(words[1].split(':')[1], 16);
+                if (port !== 0) remotes.push({ table, address: words[2], port, client: local === this.port });
+            }
+        }
+        return remotes;
     }
 
     rss_bytes() {
