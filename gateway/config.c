@@ -30,16 +30,19 @@ problem(struct config_loader *loader, bool warning, struct slice where, const ch
         va_list args)
 {
     uint32_t *count = warning ? &loader->warnings : &loader->errors;
-    if (++*count > CONFIG_PROBLEMS_MAX)
-        return;
     char text[1024];
     (void)vsnprintf(text, sizeof(text), format, args);
+    struct slice line = arena_printf(loader->report, "%.*s%s%s", SLICE_ARG(where),
+                                     where.len > 0 ? ": " : "", text);
+    if (loader->last != NULL && slice_eq(loader->last->text, line))
+        return; /* the same about several models that one variable made */
+    if (++*count > CONFIG_PROBLEMS_MAX)
+        return;
     struct config_problem *made = arena_take(loader->report, sizeof(*made));
     if (made == NULL)
         return; /* counted: the load fails all the same */
     made->warning = warning;
-    made->text = arena_printf(loader->report, "%.*s%s%s", SLICE_ARG(where),
-                              where.len > 0 ? ": " : "", text);
+    made->text = line;
     if (loader->last != NULL)
         loader->last->next = made;
     else
@@ -413,6 +416,8 @@ check_whole(struct config_loader *loader)
     if (config->retry_base_ms > config->retry_max_ms)
         config_problem_plain(loader, false, SLICE_LIT("penstock.retry"), "base is more than max");
     join_default_fallbacks(loader);
+    if (loader->errors > 0)
+        return; /* models may be missing for one of those reasons: no noise on top */
     check_names(loader, "fallbacks", config->fallbacks, config->fallback_count);
     check_names(loader, "context_window_fallbacks", config->context_fallbacks,
                 config->context_fallback_count);

@@ -269,8 +269,14 @@ bool config_read_entry_node(struct config_loader *loader, const struct config_ro
                             const struct config_node *node, struct config_target *target);
 /* config_entry_add - a new entry with its defaults unset; NULL when memory is out (noted). */
 struct config_entry *config_entry_add(struct config_loader *loader);
-/* config_entry_finish - provider, address, quirks, headers, identity. origin: for messages. */
+/* config_entry_problem - about a key of the entry: its place in the file, or the model's name. */
+void config_entry_problem(struct config_loader *loader, bool warning, const struct config_entry *entry,
+                          const char *key, const char *text, struct slice detail);
+/* ---- config_entry.c ---- */
+
+/* config_entry_finish - overrides, provider, address, key, habits, headers; false: leave it out. */
 bool config_entry_finish(struct config_loader *loader, struct config_entry *entry);
+
 /* config_entry_overrides - what penstock.models says about it, then its own penstock: map. */
 void config_entry_overrides(struct config_loader *loader, struct config_entry *entry);
 /* config_models_publish - hand the finished entries to the config. */

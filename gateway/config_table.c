@@ -180,7 +180,7 @@ static const struct config_row override_rows[] = {
      .flags = ROW_ALWAYS, .help = "The upstream wants this name rather than max_tokens."},
     {"usage_in_stream", CONFIG_BOOL, MODEL(deployment.usage_in_stream), .flags = ROW_ALWAYS,
      .help = "Ask for usage with stream_options.include_usage."},
-    {"defaults", CONFIG_SPECIAL, .read = config_read_param, .print = config_print_params, .example = "{temperature: 0.7}",
+    {"defaults", CONFIG_SPECIAL, MODEL(deployment.default_params), .read = config_read_param, .print = config_print_params, .example = "{temperature: 0.7}",
      .help = "Request defaults, as in litellm_params, under any name."},
 };
 

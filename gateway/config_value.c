@@ -393,8 +393,7 @@ store_text(struct config_loader *loader, const struct config_row *row, void *bas
            const struct config_origin *origin, struct slice text)
 {
     if (row->choices != NULL && choice_index(row->choices, text) < 0) {
-        config_problem_of(loader, false, origin, "\"%.*s\" is not one of %s", SLICE_ARG(text),
-                          row->choices);
+        config_problem_of(loader, false, origin, "this value is not one of %s", row->choices);
         return false;
     }
     struct slice *at = (struct slice *)(void *)((char *)base + row->offset);
@@ -423,6 +422,8 @@ config_store(struct config_loader *loader, const struct config_row *row,
              struct slice from)
 {
     uint64_t value = 0;
+    /* What a reference led to may be a secret put in the wrong place: it is not shown. */
+    struct slice shown = slice_present(from) ? SLICE_LIT("***") : slice_take(text, 64);
     if (row->type == CONFIG_TEXT || row->type == CONFIG_SECRET || row->type == CONFIG_PATH) {
         if (!store_text(loader, row, target->base, origin, text))
             return false;
@@ -433,7 +434,7 @@ config_store(struct config_loader *loader, const struct config_row *row,
         struct slice word = slice_is(text, "debug") ? SLICE_LIT("debug1") : text;
         int index = choice_index(row->choices, word);
         if (index < 0) {
-            config_problem_of(loader, false, origin, "\"%.*s\" is not one of %s", SLICE_ARG(text),
+            config_problem_of(loader, false, origin, "\"%.*s\" is not one of %s", SLICE_ARG(shown),
                               row->choices);
             return false;
         }
@@ -441,7 +442,7 @@ config_store(struct config_loader *loader, const struct config_row *row,
     } else {
         if (!parse_number(row, text, &value)) {
             config_problem_of(loader, false, origin, "%s, not \"%.*s\"", expected(row->type),
-                              SLICE_ARG(slice_take(text, 64)));
+                              SLICE_ARG(shown));
             return false;
         }
         if (row->type != CONFIG_BOOL && !check_bounds(loader, row, origin, &value))
