@@ -148,6 +148,9 @@ expose_plain(const struct metrics *sum, struct sink *out)
 #define COUNTER(field, name, help)                                                                 \
     announce(out, name, "counter", help);                                                          \
     sink_printf(out, name " %llu\n", (unsigned long long)load(&sum->field));
+#define SECONDS(field, name, help)                                                                 \
+    announce(out, name, "counter", help);                                                          \
+    sink_printf(out, name " %.6f\n", (double)load(&sum->field) / 1e6);
 #define GAUGE(field, name, help)                                                                   \
     announce(out, name, "gauge", help);                                                            \
     sink_printf(out, name " %llu\n", (unsigned long long)load(&sum->field));
@@ -156,6 +159,7 @@ expose_plain(const struct metrics *sum, struct sink *out)
     put_hist(out, name, "", &sum->field, &metrics_##shape, scale_of(&metrics_##shape));
 #include "gateway/metrics.def"
 #undef COUNTER
+#undef SECONDS
 #undef GAUGE
 #undef HIST
     announce(out, "penstock_longest_stall_seconds", "gauge", "Longest pause for a slow client since the start");
@@ -361,10 +365,12 @@ static void
 sum_plain(struct metrics *sum, const struct metrics *from)
 {
 #define COUNTER(field, name, help) metrics_add(&sum->field, load(&from->field));
+#define SECONDS(field, name, help) metrics_add(&sum->field, load(&from->field));
 #define GAUGE(field, name, help) metrics_add(&sum->field, load(&from->field));
 #define HIST(field, shape, name, help) hist_add(&sum->field, &from->field, &metrics_##shape);
 #include "gateway/metrics.def"
 #undef COUNTER
+#undef SECONDS
 #undef GAUGE
 #undef HIST
     for (int i = 0; i < STATE_COUNT; i++) {

@@ -27,10 +27,12 @@ struct metrics_model { /* one per deployment label that was used by this worker;
 
 struct metrics {
 #define COUNTER(field, name, help) _Atomic uint64_t field;
+#define SECONDS(field, name, help) _Atomic uint64_t field;
 #define GAUGE(field, name, help) _Atomic uint64_t field;
 #define HIST(field, shape, name, help) struct hist field;
 #include "gateway/metrics.def"
 #undef COUNTER
+#undef SECONDS
 #undef GAUGE
 #undef HIST
     _Atomic uint64_t transitions[STATE_COUNT][EVENT_COUNT];
