@@ -89,6 +89,7 @@ choose_deployment(struct stream *stream)
     if (stream->route.group_count > groups && stream->attempts > 0)
         metrics_add(&worker->metrics->fallbacks, 1);
     stream->deployment = deployment;
+    stream->chosen = true;
     if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !deployment->dialect->count_path)
         return EVENT_ANSWER;
     struct canon_fault fault = {0};
@@ -116,7 +117,7 @@ act_dial(struct stream *stream)
         return EVENT_NONE;
     }
     stream->wait_until_ms = 0;
-    if (!stream->deployment) {
+    if (!stream->chosen) {
         enum stream_event verdict = choose_deployment(stream);
         if (verdict != EVENT_NONE)
             return verdict;
@@ -255,8 +256,6 @@ diagnose(struct stream *stream)
         return stream_fail(stream, stream->lease->conn->error);
     switch (stream->state) {
     case STATE_DIAL:
-        if (stream->wait_until_ms)
-            return worker->loop.now_ms >= stream->wait_until_ms ? EVENT_NEXT : EVENT_NONE;
         if (stream->queued) {
             metrics_add(&worker->metrics->queue_full, 1);
             return stream_fail(stream, -ERR_QUEUE);
@@ -304,6 +303,12 @@ act_judge(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     struct generation *generation = stream->generation;
+    if (stream->wait_until_ms) { /* between two tries: the last failure is settled, only the wait can end */
+        if (deadline_armed(&stream->total) && !worker->gateway->ending)
+            return worker->loop.now_ms >= stream->wait_until_ms ? EVENT_NEXT : EVENT_NONE;
+        stream->wait_until_ms = 0;
+        stream->failed = false;
+    }
     if (!stream->failed) {
         enum stream_event verdict = diagnose(stream);
         if (verdict != EVENT_FAILED)
@@ -340,7 +345,7 @@ act_judge(struct stream *stream)
         return give_up(stream);
     uint64_t wait_ms = route_backoff_ms(generation->config, stream->attempts, &stream->error, worker_random(worker));
     stream->wait_until_ms = worker->loop.now_ms + wait_ms;
-    stream->deployment = NULL;
+    stream->chosen = false;
     return EVENT_NEXT;
 }
 

@@ -260,7 +260,7 @@ act_rest(struct stream *stream)
     memset(&stream->route, 0, sizeof stream->route);
     stream->deployment = NULL;
     stream->attempts = 0;
-    stream->again_fresh = stream->queued = stream->failed = stream->committed = stream->ended = false;
+    stream->chosen = stream->again_fresh = stream->queued = stream->failed = stream->committed = stream->ended = false;
     stream->asked = stream->whole_ready = stream->streaming = stream->reply_sse = stream->same_dialect = false;
     stream->head_request = stream->include_usage = false;
     stream->wait_until_ms = stream->out_sent = stream->collected_sent = 0;

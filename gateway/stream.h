@@ -75,6 +75,7 @@ struct stream {
     struct upstream *lease;
     const struct deployment *deployment;
     uint32_t attempts;
+    bool chosen;               /* deployment is the one to try, not the one that failed */
     bool again_fresh;          /* the last failure was a stale kept connection: try the same deployment anew */
     bool lease_answered;       /* bytes of a reply came on this lease */
     struct sink out_body;      /* the upstream request's body as sent */
