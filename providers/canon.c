@@ -158,6 +158,19 @@ frame_end(struct frames *frames)
 
 /* ---------------------------------------------------------------- names and ids */
 
+struct slice
+canon_escape(struct slice text, struct arena *arena)
+{
+    struct sink sink;
+    sink_init(&sink, text.len * 6 + 16);
+    json_escape(&sink, text);
+    struct slice escaped = SLICE_NONE;
+    if (!sink.error)
+        escaped = slice_eq(sink_slice(&sink), text) ? text : arena_copy(arena, sink_slice(&sink));
+    sink_fini(&sink);
+    return escaped;
+}
+
 uint64_t
 canon_hash(struct slice text)
 {

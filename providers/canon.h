@@ -209,6 +209,8 @@ struct canon_event *canon_add(struct canon_events *events, enum canon_event_kind
 
 /* ---------------------------------------------------------------- names and ids */
 
+/* canon_escape - text as JSON string contents: itself when nothing needs an escape. Absent without memory. */
+struct slice canon_escape(struct slice text, struct arena *arena) must_check;
 /* canon_hash - a stable 64-bit hash (FNV-1a): the same id or name maps alike in every request and process. */
 uint64_t canon_hash(struct slice text);
 /*
@@ -255,13 +257,28 @@ int canon_guard_check(struct canon_guard *guard, struct canon_events *events) mu
 
 /* ---------------------------------------------------------------- think.c */
 
-/* Turns <think>...</think> in text blocks into thinking blocks, wherever the stream is split (R49). */
+/*
+ * Turns <think>...</think> at the beginning of a reply's text into a thinking block, wherever the stream is split
+ * (R49). A tag that is mentioned later in the text stays text. Blocks are numbered anew.
+ */
+enum canon_think_state {
+    THINK_START,   /* no text yet */
+    THINK_OPENING, /* a text block is open upstream: is this the tag? */
+    THINK_THOUGHT, /* behind the tag */
+    THINK_AFTER,   /* behind the closing tag: the answer has not begun */
+    THINK_OVER,    /* everything passes */
+};
+struct canon_think_block;
 struct canon_think {
     struct arena *arena;
-    uint8_t state, matched;
-    bool seen_text, in_thought;
-    uint32_t shift; /* blocks added so far */
-    char held[16];
+    enum canon_think_state state;
+    uint32_t blocks;      /* opened so far, as the writer sees them */
+    uint32_t text, shown; /* the text block under watch: its number upstream, and the one now written */
+    uint32_t matched;     /* units of the tag in held */
+    uint32_t held_len;
+    char held[32];        /* white space and part of a tag, escaped as they came */
+    struct canon_think_block *open, *spare;
+    bool watching;
 };
 void canon_think_init(struct canon_think *think, struct arena *arena);
 /* canon_think_filter - rewrite events in place; sets rewrite when something changed. 0 or -ERR_MEMORY. */

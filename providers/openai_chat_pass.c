@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * openai_chat_pass.c - a Chat client's request for a Chat upstream: the client's bytes, with the model replaced, usage
+ * asked for, configured defaults added, and what the upstream is known not to take said in its own words.
+ */
+#include "providers/openai_chat.h"
+
+static struct slice
+quoted(struct slice text, struct arena *arena)
+{
+    struct slice escaped = canon_escape(text, arena);
+    return slice_present(escaped) ? arena_printf(arena, "\"%.*s\"", SLICE_ARG(escaped)) : SLICE_NONE;
+}
+
+/* Usage is asked for in every stream, so that it can be recorded; what else the client wants of a stream stays. */
+static void
+ask_for_usage(struct splice *splice, struct json root)
+{
+    struct json options = json_get(root, "stream_options");
+    if (json_type(options) == JSON_OBJECT)
+        splice_member(splice, options, "include_usage", SLICE_LIT("true"));
+    else
+        splice_member(splice, root, "stream_options", SLICE_LIT("{\"include_usage\":true}"));
+}
+
+/* An output limit over what the model can is lowered to it, in the word the upstream knows. */
+static void
+clamp_limit(struct splice *splice, struct json root, const struct dialect_upstream *upstream)
+{
+    static const char *const names[] = {"max_tokens", "max_completion_tokens"};
+    if (upstream->max_output_tokens == 0)
+        return;
+    for (size_t i = 0; i < countof(names); i++) {
+        struct json value = json_get(root, names[i]);
+        uint64_t tokens = json_u64_or(value, 0);
+        if (tokens <= upstream->max_output_tokens)
+            continue;
+        const char *wanted = names[upstream->max_completion_tokens ? 1 : 0];
+        if (!json_present(json_get(root, wanted)))
+            splice_replace(splice, json_key(value), slice_from(wanted));
+        struct slice limit = arena_printf(splice->arena, "%llu", (unsigned long long)upstream->max_output_tokens);
+        splice->failed = splice->failed || !slice_present(limit);
+        splice_replace(splice, json_raw(value), limit);
+    }
+}
+
+static bool
+is_limit(struct slice key)
+{
+    return slice_is(key, "max_tokens") || slice_is(key, "max_completion_tokens");
+}
+
+void
+chat_put_defaults(struct splice *splice, struct json root, struct slice params)
+{
+    struct json defaults;
+    if (!slice_present(params))
+        return;
+    if (json_parse(params, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, splice->arena, &defaults) != 0) {
+        splice->failed = true;
+        return;
+    }
+    bool has_limit = json_present(json_get(root, "max_tokens")) ||
+                     json_present(json_get(root, "max_completion_tokens"));
+    for (struct json at = json_first(defaults); json_present(at); at = json_next(at)) {
+        struct slice name = json_unescape(json_key(at), splice->arena);
+        struct slice copy = arena_copy(splice->arena, name);
+        if (!slice_present(copy)) {
+            splice->failed = true;
+            return;
+        }
+        if (json_present(json_get(root, copy.ptr)) || (is_limit(name) && has_limit))
+            continue;
+        splice_add(splice, root, json_key(at), json_raw(at));
+    }
+}
+
+static void
+rename_developers(struct splice *splice, struct json messages)
+{
+    for (struct json at = json_first(messages); json_present(at); at = json_next(at)) {
+        struct json role = json_get(at, "role");
+        if (json_is(role, "developer"))
+            splice_replace(splice, json_raw(role), SLICE_LIT("\"system\""));
+    }
+}
+
+int
+chat_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
+                  struct sink *out)
+{
+    struct json root = request->root, messages = json_get(root, "messages");
+    struct splice splice;
+    splice_init(&splice, request->body, request->arena);
+    if (slice_present(upstream->model) && !slice_eq(upstream->model, request->model)) {
+        struct slice model = quoted(upstream->model, request->arena);
+        if (!slice_present(model))
+            return -ERR_MEMORY;
+        splice_replace(&splice, json_raw(json_get(root, "model")), model);
+    }
+    if (request->stream && upstream->usage_in_stream && !request->include_usage)
+        ask_for_usage(&splice, root);
+    clamp_limit(&splice, root, upstream);
+    chat_put_defaults(&splice, root, upstream->default_params);
+    int error = 0;
+    struct slice merged = SLICE_NONE;
+    if (upstream->strict_turns)
+        merged = chat_merged_turns(messages, upstream->developer_role, request->arena, &error);
+    if (error)
+        return error;
+    if (slice_present(merged))
+        splice_replace(&splice, json_raw(messages), merged);
+    else if (!upstream->developer_role && json_type(messages) == JSON_ARRAY)
+        rename_developers(&splice, messages);
+    return splice_put(&splice, out);
+}

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * openai_chat_reply_read.c - chunks of a Chat Completions stream, and whole replies, as canonical events.
+ *
+ * Many servers speak this dialect, each with an accent: fields are missing, null, empty or of another type. What can
+ * be understood is; what a Chat client could not understand is noted in events->mends and events->flaws.
+ */
+#include "providers/openai_chat.h"
+
+#include "base/text.h"
+
+void
+chat_reader_init(void *reader, struct arena *arena)
+{
+    struct chat_reader *self = reader;
+    memset(self, 0, offsetof(struct chat_reader, template));
+    self->template.before = 0;
+    self->arena = arena;
+}
+
+struct chat_read_choice *
+chat_find_choice(struct chat_reader *reader, uint32_t index)
+{
+    assert(index < CHAT_CHOICES_MAX);
+    for (struct chat_read_choice *at = reader->choices; at; at = at->next)
+        if (at->index == index)
+            return at;
+    struct chat_read_choice *choice = arena_take(reader->arena, sizeof(*choice));
+    if (!choice)
+        return NULL;
+    choice->index = index;
+    choice->next = reader->choices;
+    reader->choices = choice;
+    reader->choice_count++;
+    return choice;
+}
+
+/* ---------------------------------------------------------------- events */
+
+int
+chat_close_block(struct chat_read_choice *choice, struct canon_events *events)
+{
+    if (!choice->block_open)
+        return 0;
+    struct canon_event *event = canon_add(events, CANON_CLOSE);
+    if (!event)
+        return -ERR_MEMORY;
+    event->choice = choice->index;
+    event->block = choice->block;
+    event->type = choice->type;
+    choice->block_open = false;
+    return 0;
+}
+
+static int
+open_block(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_block type,
+           struct slice data, struct canon_events *events)
+{
+    int error = chat_close_block(choice, events);
+    if (error)
+        return error;
+    struct canon_event *event = canon_add(events, CANON_OPEN);
+    if (!event)
+        return -ERR_MEMORY;
+    choice->block = reader->blocks++;
+    choice->type = type;
+    choice->block_open = true;
+    event->choice = choice->index;
+    event->block = choice->block;
+    event->type = type;
+    event->data = data;
+    return 0;
+}
+
+int
+chat_emit_text(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_block type,
+               struct slice text, struct slice signature, struct canon_events *events)
+{
+    if (choice->finished)
+        return -ERR_UPSTREAM_PROTOCOL;
+    /* A signature completes a thought: what is thought next is another one. */
+    bool is_next = choice->is_signed && type == BLOCK_THINKING && text.len > 0;
+    if (!choice->block_open || choice->type != type || is_next) {
+        int error = open_block(reader, choice, type, SLICE_NONE, events);
+        if (error)
+            return error;
+    }
+    struct canon_event *event = canon_add(events, CANON_DELTA);
+    if (!event)
+        return -ERR_MEMORY;
+    event->choice = choice->index;
+    event->block = choice->block;
+    event->type = type;
+    event->text = text;
+    event->signature = signature;
+    choice->is_signed = signature.len > 0;
+    choice->said_text = true;
+    return 0;
+}
+
+int
+chat_emit_finish(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_finish finish,
+                 struct canon_events *events)
+{
+    int error = chat_close_block(choice, events);
+    if (!error)
+        error = chat_close_calls(reader, choice, events);
+    if (error)
+        return error;
+    struct canon_event *event = canon_add(events, CANON_FINISH);
+    if (!event)
+        return -ERR_MEMORY;
+    event->choice = choice->index;
+    event->finish = finish;
+    choice->finished = true;
+    choice->deferred = FINISH_NONE;
+    return 0;
+}
+
+int
+chat_emit_error(struct chat_reader *reader, const struct canon_error *error, struct canon_events *events)
+{
+    struct canon_event *event = canon_add(events, CANON_ERROR);
+    if (!event)
+        return -ERR_MEMORY;
+    event->error = *error;
+    reader->failed = true;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- finish words */
+
+static const struct finish_row {
+    const char *word;
+    enum canon_finish finish;
+    bool is_known, is_error;
+} finish_rows[] = {
+    {"stop", FINISH_STOP, true, false},
+    {"length", FINISH_LENGTH, true, false},
+    {"tool_calls", FINISH_CALLS, true, false},
+    {"content_filter", FINISH_FILTER, true, false},
+    {"function_call", FINISH_CALLS, true, false},
+    {"eos", FINISH_STOP, false, false},
+    {"eos_token", FINISH_STOP, false, false},
+    {"end_turn", FINISH_STOP, false, false},
+    {"completed", FINISH_STOP, false, false},
+    {"stop_sequence", FINISH_STOP_SEQUENCE, false, false},
+    {"model_length", FINISH_LENGTH, false, false},
+    {"max_tokens", FINISH_LENGTH, false, false},
+    {"model_context_window_exceeded", FINISH_CONTEXT, false, false},
+    {"tool_use", FINISH_CALLS, false, false},
+    {"sensitive", FINISH_FILTER, false, false},
+    {"safety", FINISH_FILTER, false, false},
+    {"recitation", FINISH_FILTER, false, false},
+    {"refusal", FINISH_FILTER, false, false},
+    {"insufficient_system_resource", FINISH_OTHER, false, true},
+    {"network_error", FINISH_OTHER, false, true},
+    {"error", FINISH_OTHER, false, true},
+};
+
+enum canon_finish
+chat_finish_of(struct slice word, bool *is_known, bool *is_error)
+{
+    for (size_t i = 0; i < countof(finish_rows); i++) {
+        const struct finish_row *row = &finish_rows[i];
+        if (!text_caseless_is(word, row->word))
+            continue;
+        *is_known = row->is_known && slice_is(word, row->word);
+        *is_error = row->is_error;
+        return row->finish;
+    }
+    *is_known = false;
+    *is_error = false;
+    return FINISH_OTHER;
+}
+
+static int
+read_finish(struct chat_reader *reader, struct chat_read_choice *choice, struct slice word, bool said,
+            bool defer, struct canon_events *events)
+{
+    bool is_known, is_error;
+    enum canon_finish finish = chat_finish_of(word, &is_known, &is_error);
+    if (is_error) {
+        struct canon_error error = canon_error_of(ERR_UPSTREAM_ERROR);
+        bool is_busy = slice_is(word, "insufficient_system_resource");
+        error.kind = is_busy ? KIND_OVERLOADED : KIND_UPSTREAM;
+        error.code = word;
+        error.message = is_busy ? SLICE_LIT("the upstream ran out of resources while it answered")
+                                : SLICE_LIT("the upstream ended its answer with an error");
+        return chat_emit_error(reader, &error, events);
+    }
+    if (choice->finished) {
+        events->flaws |= 1u << FLAW_REPEATED_FINISH;
+        events->mends |= MEND_REPEAT;
+        return 0;
+    }
+    if (finish == FINISH_OTHER)
+        events->flaws |= 1u << FLAW_UNKNOWN_FINISH;
+    if (said && defer) {
+        choice->deferred = finish;
+        events->mends |= MEND_DEFER;
+        return 0;
+    }
+    if (!is_known)
+        events->mends |= MEND_FINISH;
+    return chat_emit_finish(reader, choice, finish, events);
+}
+
+/* ---------------------------------------------------------------- payload */
+
+/* A list of parts where a string is expected: Mistral's thinking lists, and text parts. */
+static int
+read_content_list(struct chat_reader *reader, struct chat_read_choice *choice, struct json list,
+                  struct canon_events *events, bool *said)
+{
+    for (struct json part = json_first(list); json_present(part); part = json_next(part)) {
+        bool is_thinking = json_is(json_get(part, "type"), "thinking");
+        bool is_refusal = json_is(json_get(part, "type"), "refusal");
+        enum canon_block type = is_thinking ? BLOCK_THINKING : is_refusal ? BLOCK_REFUSAL : BLOCK_TEXT;
+        struct json value = json_get(part, is_thinking ? "thinking" : is_refusal ? "refusal" : "text");
+        struct json inner = json_type(value) == JSON_ARRAY ? json_first(value) : value;
+        events->mends |= CANON_MEND_ALL;
+        for (; json_present(inner); inner = json_next(inner)) {
+            struct slice text = json_text(json_type(inner) == JSON_OBJECT ? json_get(inner, "text") : inner);
+            if (text.len > 0) {
+                int error = chat_emit_text(reader, choice, type, text, SLICE_NONE, events);
+                if (error)
+                    return error;
+                *said = true;
+            }
+            if (json_type(value) != JSON_ARRAY)
+                break;
+        }
+    }
+    return 0;
+}
+
+/* reasoning_details: texts (if no plainer field has them), signatures, and what is encrypted. */
+static int
+read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct json list, bool with_text,
+             struct canon_events *events, bool *said)
+{
+    for (struct json entry = json_first(list); json_present(entry); entry = json_next(entry)) {
+        struct json type = json_get(entry, "type");
+        struct slice data = json_text(json_get(entry, "data"));
+        struct slice signature = json_text(json_get(entry, "signature"));
+        int error = 0;
+        if (json_is(type, "reasoning.encrypted") && data.len > 0 && !choice->finished) {
+            error = open_block(reader, choice, BLOCK_REDACTED, data, events);
+            if (!error)
+                error = chat_close_block(choice, events);
+            *said = true;
+        } else {
+            struct slice text = SLICE_NONE;
+            if (with_text)
+                text = json_text(json_get(entry, json_is(type, "reasoning.summary") ? "summary" : "text"));
+            if (text.len > 0)
+                error = chat_emit_text(reader, choice, BLOCK_THINKING, text, SLICE_NONE, events);
+            if (!error && signature.len > 0)
+                error = chat_emit_text(reader, choice, BLOCK_THINKING, SLICE_NONE, signature, events);
+            *said = *said || text.len > 0 || signature.len > 0;
+        }
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int
+read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice, struct json message,
+               struct canon_events *events, bool *said)
+{
+    struct slice text = json_text(json_get(message, "reasoning_content"));
+    if (text.len == 0) {
+        text = json_text(json_get(message, "reasoning"));
+        if (text.len == 0)
+            text = json_text(json_get(message, "thinking"));
+        if (text.len > 0)
+            events->mends |= MEND_REASONING;
+    }
+    if (text.len > 0) {
+        int error = chat_emit_text(reader, choice, BLOCK_THINKING, text, SLICE_NONE, events);
+        if (error)
+            return error;
+        *said = true;
+    }
+    struct json details = json_get(message, "reasoning_details");
+    if (json_type(details) != JSON_ARRAY)
+        return 0;
+    return read_details(reader, choice, details, text.len == 0, events, said);
+}
+
+int
+chat_read_message(struct chat_reader *reader, struct chat_read_choice *choice, struct json message,
+                  struct canon_events *events, bool *said)
+{
+    int error = read_reasoning(reader, choice, message, events, said);
+    struct json content = json_get(message, "content");
+    if (!error && json_type(content) == JSON_ARRAY)
+        error = read_content_list(reader, choice, content, events, said);
+    struct slice text = json_text(content);
+    if (!error && text.len > 0) {
+        error = chat_emit_text(reader, choice, BLOCK_TEXT, text, SLICE_NONE, events);
+        *said = true;
+    }
+    struct slice refusal = json_text(json_get(message, "refusal"));
+    if (!error && refusal.len > 0) {
+        error = chat_emit_text(reader, choice, BLOCK_REFUSAL, refusal, SLICE_NONE, events);
+        *said = true;
+    }
+    if (!error)
+        error = chat_read_calls(reader, choice, message, events, said);
+    return error;
+}
+
+/* ---------------------------------------------------------------- chunks */
+
+static int
+read_choice(struct chat_reader *reader, struct json value, bool has_usage, struct canon_events *events)
+{
+    uint32_t known = reader->choice_count;
+    uint64_t index = json_u64_or(json_get(value, "index"), 0);
+    if (index >= CHAT_CHOICES_MAX)
+        return -ERR_UPSTREAM_PROTOCOL;
+    struct chat_read_choice *choice = chat_find_choice(reader, (uint32_t)index);
+    if (!choice)
+        return -ERR_MEMORY;
+    struct json message = json_get(value, "delta");
+    if (json_type(message) != JSON_OBJECT) {
+        /* A whole reply framed as an event; a cumulative message beside a delta is not looked at. */
+        message = choice->said_text || choice->said_call ? JSON_NONE : json_get(value, "message");
+        if (json_type(message) == JSON_OBJECT)
+            events->mends |= CANON_MEND_ALL;
+    }
+    if (reader->choice_count != known)
+        events->mends |= MEND_CHOICE;
+    if (reader->choice_count != known && !slice_present(json_text(json_get(message, "role")))) {
+        events->flaws |= 1u << FLAW_NO_ROLE;
+        events->mends |= MEND_ROLE;
+    }
+    bool had_text = choice->said_text, had_call = choice->said_call, said = false;
+    int error = chat_read_message(reader, choice, message, events, &said);
+    struct slice word = json_text(json_get(value, "finish_reason"));
+    if (error || word.len == 0)
+        return error;
+    /*
+     * A finish beside the first payload of its kind may be the accent of a server that puts it on every chunk, so
+     * wait for what follows; usage beside it says that nothing does.
+     */
+    bool is_first = (!had_text && choice->said_text) || (!had_call && choice->said_call);
+    return read_finish(reader, choice, word, said, (is_first || choice->deferred) && !has_usage, events);
+}
+
+static int
+start(struct chat_reader *reader, struct json root, struct slice id, struct canon_events *events)
+{
+    struct canon_event *event = canon_add(events, CANON_START);
+    if (!event)
+        return -ERR_MEMORY;
+    event->id = id;
+    event->model = json_text(json_get(root, "model"));
+    reader->id = arena_copy(reader->arena, id);
+    if (!slice_present(reader->id))
+        return -ERR_MEMORY;
+    reader->started = true;
+    events->mends |= MEND_START;
+    return 0;
+}
+
+static int
+flush_deferred(struct chat_reader *reader, struct canon_events *events)
+{
+    for (struct chat_read_choice *at = reader->choices; at; at = at->next) {
+        if (at->deferred == FINISH_NONE || at->finished)
+            continue;
+        events->mends |= MEND_LATE_FINISH;
+        int error = chat_emit_finish(reader, at, at->deferred, events);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static struct json
+usage_of(struct json root)
+{
+    struct json usage = json_get(root, "usage");
+    if (json_type(usage) != JSON_OBJECT)
+        usage = json_get(json_get(root, "x_groq"), "usage");
+    if (json_type(usage) != JSON_OBJECT)
+        usage = json_get(json_first(json_get(root, "choices")), "usage");
+    return usage;
+}
+
+static int
+read_usage(struct json root, struct json usage, struct canon_events *events)
+{
+    enum json_type type = json_type(json_get(root, "usage"));
+    if (type == JSON_NULL)
+        events->mends |= MEND_USAGE_NULL;
+    if (type == JSON_OBJECT)
+        events->mends |= MEND_USAGE;
+    struct canon_usage counters;
+    if (!chat_read_usage(usage, &counters))
+        return 0;
+    struct canon_event *event = canon_add(events, CANON_USAGE);
+    if (!event)
+        return -ERR_MEMORY;
+    event->usage = counters;
+    return 0;
+}
+
+/* Text deltas that would make a line over the limit are written anew, in pieces; other large values stay whole. */
+static void
+judge_size(struct slice data, struct canon_events *events)
+{
+    if (data.len <= DIALECT_LINE_MAX)
+        return;
+    size_t text_len = 0;
+    for (int i = 0; i < events->count; i++)
+        text_len += events->at[i].text.len;
+    if (text_len < data.len / 2)
+        return;
+    events->flaws |= 1u << FLAW_OVERSIZE_LINE;
+    events->mends |= CANON_MEND_ALL;
+}
+
+static int
+read_chunk(struct chat_reader *reader, struct json root, struct canon_events *events)
+{
+    struct json choices = json_get(root, "choices"), usage = usage_of(root);
+    struct slice id = json_text(json_get(root, "id"));
+    bool has_choices = json_type(choices) == JSON_ARRAY && json_count(choices) > 0;
+    bool has_usage = json_type(usage) == JSON_OBJECT;
+    int error = 0;
+    if (!reader->started && !has_choices && !has_usage) {
+        events->mends |= MEND_EARLY;
+        return 0;
+    }
+    if (!reader->started)
+        error = start(reader, root, id.len ? id : SLICE_LIT(""), events);
+    if (id.len == 0 || !slice_eq(id, reader->id))
+        events->mends |= MEND_ID;
+    if (has_usage && !has_choices && !error)
+        error = flush_deferred(reader, events);
+    for (struct json at = json_first(choices); has_choices && json_present(at) && !error; at = json_next(at))
+        error = read_choice(reader, at, has_usage, events);
+    if (error)
+        return error;
+    bool says_nothing = !has_choices || (events->mends & MEND_REPEAT && events->count == 0);
+    error = read_usage(root, usage, events);
+    if (says_nothing && has_usage)
+        events->mends |= MEND_USAGE_ONLY;
+    else if (says_nothing && has_choices)
+        events->swallow = true;
+    return error;
+}
+
+static int
+finish_all(struct chat_reader *reader, struct canon_events *events)
+{
+    int error = flush_deferred(reader, events);
+    for (struct chat_read_choice *at = reader->choices; at && !error; at = at->next) {
+        if (at->finished)
+            continue;
+        events->flaws |= 1u << FLAW_NO_FINISH;
+        events->mends |= MEND_LATE_FINISH;
+        error = chat_emit_finish(reader, at, FINISH_STOP, events);
+    }
+    return error;
+}
+
+static int
+end(struct chat_reader *reader, struct canon_events *events)
+{
+    reader->ended = true;
+    return canon_add(events, CANON_END) ? 0 : -ERR_MEMORY;
+}
+
+static int
+read_done(struct chat_reader *reader, struct canon_events *events)
+{
+    if (!reader->choices) {
+        struct canon_error error = canon_error_of(ERR_UPSTREAM_PROTOCOL);
+        error.message = SLICE_LIT("the upstream ended its stream without an answer");
+        return chat_emit_error(reader, &error, events);
+    }
+    int error = finish_all(reader, events);
+    return error ? error : end(reader, events);
+}
+
+static int
+read_error_event(struct chat_reader *reader, struct slice data, struct json root,
+                 struct canon_events *events)
+{
+    struct canon_error error;
+    if (!chat_error_from_json(root, events->arena, &error)) {
+        error = canon_error_of(ERR_UPSTREAM_ERROR);
+        if (data.len > 0 && data.len < 1000)
+            error.message = data;
+    }
+    return chat_emit_error(reader, &error, events);
+}
+
+static int
+read_data(struct chat_reader *reader, struct slice type, struct slice data, struct canon_events *events)
+{
+    struct json root;
+    int error = json_parse(data, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, events->arena, &root);
+    if (error == -ERR_MEMORY)
+        return error;
+    if (slice_is(type, "error"))
+        return read_error_event(reader, data, root, events);
+    if (error || json_type(root) != JSON_OBJECT)
+        return -ERR_UPSTREAM_PROTOCOL;
+    struct canon_error reported;
+    if (chat_error_from_json(root, events->arena, &reported))
+        return chat_emit_error(reader, &reported, events);
+    return read_chunk(reader, root, events);
+}
+
+int
+chat_read_event(void *reader, struct slice type, struct slice data, struct canon_events *events)
+{
+    struct chat_reader *self = reader;
+    assert(events->count == 0);
+    if (self->ended || self->failed) {
+        events->flaws |= 1u << FLAW_AFTER_END;
+        events->swallow = true;
+        return 0;
+    }
+    int matched = chat_template_match(self, data, events);
+    if (matched)
+        return matched < 0 ? matched : 0;
+    struct slice text = text_trim(data);
+    if (text.len == 0) {
+        events->swallow = true;
+        return 0;
+    }
+    self->chunks++;
+    if (slice_is(text, "[DONE]"))
+        return read_done(self, events);
+    int error = read_data(self, type, data, events);
+    if (error)
+        return error;
+    judge_size(data, events);
+    if (events->mends & CANON_MEND_ALL)
+        events->rewrite = true;
+    chat_template_learn(self, data, events);
+    return 0;
+}
+
+int
+chat_read_end(void *reader, struct canon_events *events)
+{
+    struct chat_reader *self = reader;
+    if (self->ended || self->failed)
+        return 0;
+    int error = flush_deferred(self, events);
+    bool finished = self->choices != NULL;
+    for (struct chat_read_choice *at = self->choices; at; at = at->next)
+        finished = finished && at->finished;
+    if (error)
+        return error;
+    if (!finished) {
+        struct canon_error lost = canon_error_of(ERR_DISCONNECTED);
+        return chat_emit_error(self, &lost, events);
+    }
+    events->flaws |= 1u << FLAW_NO_TERMINATOR;
+    return end(self, events);
+}
+
+int
+chat_read_body(void *reader, struct slice body, struct canon_events *events)
+{
+    struct chat_reader *self = reader;
+    struct json root;
+    int error = json_parse(body, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, events->arena, &root);
+    if (error)
+        return error == -ERR_MEMORY ? error : -ERR_UPSTREAM_PROTOCOL;
+    struct canon_error reported;
+    if (chat_error_from_json(root, events->arena, &reported))
+        return chat_emit_error(self, &reported, events);
+    if (json_count(json_get(root, "choices")) == 0)
+        return -ERR_UPSTREAM_PROTOCOL;
+    error = read_chunk(self, root, events);
+    if (!error && !self->failed)
+        error = finish_all(self, events);
+    if (!error && !self->failed)
+        error = end(self, events);
+    return error;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * openai_chat_request_write.c - a canonical request of another dialect's client as a Chat Completions request.
+ *
+ * It always asks for a stream. What the upstream cannot be told is left out and reported, unless that would change
+ * what the answer means: then the request is refused by name.
+ */
+#include "providers/openai_chat.h"
+
+#include <stdio.h>
+
+/* ---------------------------------------------------------------- tools */
+
+/* Tools that Anthropic runs itself: a client that offers them does without; those a client runs it relies on. */
+static bool
+is_server_tool(struct slice type)
+{
+    static const char *const prefixes[] = {"web_search", "web_fetch", "code_execution", "tool_search_tool",
+                                           "advisor", "mcp_toolset"};
+    for (size_t i = 0; i < countof(prefixes); i++)
+        if (slice_starts(type, slice_from(prefixes[i])))
+            return true;
+    return false;
+}
+
+static void
+put_escaped(struct json_writer *json, const char *name, struct slice text)
+{
+    json_name(json, name);
+    json_put_escaped(json, text);
+}
+
+static int
+put_tool(struct chat_request_writer *to, const struct canon_tool *tool)
+{
+    struct json_writer *json = &to->json;
+    bool is_custom = tool->kind == TOOL_CUSTOM;
+    struct slice name = canon_legal_name(tool->name, 64, to->request->arena);
+    if (!slice_present(name))
+        return -ERR_MEMORY;
+    json_object(json);
+    json_member_text(json, "type", is_custom ? "custom" : "function");
+    json_name(json, is_custom ? "custom" : "function");
+    json_object(json);
+    put_escaped(json, "name", name);
+    if (slice_present(tool->description))
+        put_escaped(json, "description", tool->description);
+    if (!is_custom)
+        json_member_raw(json, "parameters", slice_present(tool->schema)
+                                                ? tool->schema
+                                                : SLICE_LIT("{\"type\":\"object\",\"properties\":{}}"));
+    json_end(json);
+    json_end(json);
+    if (slice_present(tool->strict))
+        canon_drop(to->report, "tools.strict");
+    if (slice_present(tool->cache_control))
+        canon_drop(to->report, "cache_control");
+    if (json_present(json_get(tool->value, "defer_loading")))
+        canon_drop(to->report, "tools.defer_loading");
+    if (json_present(json_get(tool->value, "eager_input_streaming")))
+        canon_drop(to->report, "tools.eager_input_streaming");
+    return 0;
+}
+
+static int
+refuse_tool(struct chat_request_writer *to, const struct canon_tool *tool)
+{
+    to->fault->param = SLICE_LIT("tools");
+    to->fault->message = arena_printf(to->request->arena,
+                                      "the upstream behind this model does not know tools of type %.*s",
+                                      SLICE_ARG(tool->type));
+    return -ERR_UNSUPPORTED;
+}
+
+static bool
+is_offered(const struct canon_request *request, struct slice name)
+{
+    for (const struct canon_tool *at = request->tools; at; at = at->next)
+        if (at->kind != TOOL_NATIVE && slice_eq(at->name, name))
+            return true;
+    return false;
+}
+
+static int
+put_choice(struct chat_request_writer *to)
+{
+    static const char *const words[] = {
+        [CHOICE_AUTO] = "auto", [CHOICE_NONE] = "none", [CHOICE_REQUIRED] = "required"};
+    const struct canon_request *request = to->request;
+    struct json_writer *json = &to->json;
+    enum canon_choice choice = request->choice;
+    if (request->parallel == 0)
+        json_member_bool(json, "parallel_tool_calls", false);
+    if (choice == CHOICE_UNSET)
+        return 0;
+    if (choice == CHOICE_NAMED && !is_offered(request, request->choice_name)) {
+        canon_drop(to->report, "tool_choice"); /* the tool was one of those left out */
+        return 0;
+    }
+    if (choice != CHOICE_NAMED) {
+        json_member_text(json, "tool_choice", words[choice]);
+        return 0;
+    }
+    struct slice name = canon_legal_name(request->choice_name, 64, request->arena);
+    if (!slice_present(name))
+        return -ERR_MEMORY;
+    json_name(json, "tool_choice");
+    json_object(json);
+    json_member_text(json, "type", "function");
+    json_name(json, "function");
+    json_object(json);
+    put_escaped(json, "name", name);
+    json_end(json);
+    json_end(json);
+    return 0;
+}
+
+static int
+put_tools(struct chat_request_writer *to)
+{
+    bool any = false;
+    for (const struct canon_tool *at = to->request->tools; at; at = at->next) {
+        if (at->kind != TOOL_NATIVE) {
+            any = true;
+            continue;
+        }
+        if (!is_server_tool(at->type))
+            return refuse_tool(to, at);
+        canon_drop(to->report, "tools.server");
+    }
+    if (!any)
+        return 0;
+    json_name(&to->json, "tools");
+    json_array(&to->json);
+    for (const struct canon_tool *at = to->request->tools; at; at = at->next) {
+        int error = at->kind == TOOL_NATIVE ? 0 : put_tool(to, at);
+        if (error)
+            return error;
+    }
+    json_end(&to->json);
+    return put_choice(to);
+}
+
+/* ---------------------------------------------------------------- limits, sampling, format */
+
+static void
+put_limit(struct chat_request_writer *to)
+{
+    const struct dialect_upstream *upstream = to->upstream;
+    struct slice wanted = to->request->max_tokens;
+    if (!slice_present(wanted))
+        return;
+    const char *name = upstream->max_completion_tokens ? "max_completion_tokens" : "max_tokens";
+    struct json value;
+    uint64_t tokens = 0;
+    if (json_parse(wanted, 1, 1, to->request->arena, &value) == 0)
+        tokens = json_u64_or(value, 0);
+    if (upstream->max_output_tokens > 0 && tokens > upstream->max_output_tokens)
+        json_member_u64(&to->json, name, upstream->max_output_tokens);
+    else
+        json_member_raw(&to->json, name, wanted);
+}
+
+static void
+put_stop(struct chat_request_writer *to)
+{
+    int count = 0;
+    for (const struct canon_stop *at = to->request->stop; at; at = at->next) {
+        if (count == 4) {
+            canon_drop(to->report, "stop_sequences");
+            break;
+        }
+        if (count++ == 0) {
+            json_name(&to->json, "stop");
+            json_array(&to->json);
+        }
+        json_put_escaped(&to->json, at->text);
+    }
+    if (count > 0)
+        json_end(&to->json);
+}
+
+static void
+put_numbers(struct chat_request_writer *to)
+{
+    const struct canon_request *request = to->request;
+    const struct {
+        const char *name;
+        struct slice value;
+    } rows[] = {
+        {"temperature", request->temperature},
+        {"top_p", request->top_p},
+        {"seed", request->seed},
+        {"n", request->n},
+        {"presence_penalty", request->presence_penalty},
+        {"frequency_penalty", request->frequency_penalty},
+        {"logprobs", request->logprobs},
+        {"top_logprobs", request->top_logprobs},
+        {"logit_bias", request->logit_bias},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        if (slice_present(rows[i].value))
+            json_member_raw(&to->json, rows[i].name, rows[i].value);
+    if (slice_present(request->top_k) && to->upstream->top_k)
+        json_member_raw(&to->json, "top_k", request->top_k);
+    else if (slice_present(request->top_k))
+        canon_drop(to->report, "top_k");
+}
+
+static void
+put_format(struct chat_request_writer *to)
+{
+    const struct canon_request *request = to->request;
+    struct json_writer *json = &to->json;
+    if (request->format != FORMAT_JSON_OBJECT && request->format != FORMAT_JSON_SCHEMA)
+        return;
+    json_name(json, "response_format");
+    json_object(json);
+    if (request->format == FORMAT_JSON_OBJECT) {
+        json_member_text(json, "type", "json_object");
+        json_end(json);
+        return;
+    }
+    json_member_text(json, "type", "json_schema");
+    json_name(json, "json_schema");
+    json_object(json);
+    put_escaped(json, "name", request->format_name.len > 0 ? request->format_name : SLICE_LIT("response"));
+    if (slice_present(request->format_description))
+        put_escaped(json, "description", request->format_description);
+    if (slice_present(request->format_schema))
+        json_member_raw(json, "schema", request->format_schema);
+    if (slice_present(request->format_strict))
+        json_member_raw(json, "strict", request->format_strict);
+    json_end(json);
+    json_end(json);
+}
+
+/* ---------------------------------------------------------------- reasoning */
+
+static uint64_t
+budget_of(const struct canon_request *request)
+{
+    struct json value;
+    if (!slice_present(request->thinking_budget) ||
+        json_parse(request->thinking_budget, 1, 1, request->arena, &value) != 0)
+        return UINT64_MAX;
+    return json_u64_or(value, UINT64_MAX);
+}
+
+/* The effort in words, from words or from a budget; absent: the client leaves it to the model. */
+static struct slice
+effort_of(const struct canon_request *request)
+{
+    if (request->thinking == THINKING_DISABLED)
+        return SLICE_LIT("none");
+    if (request->effort.len > 0)
+        return request->effort;
+    uint64_t budget = budget_of(request);
+    if (request->thinking != THINKING_ENABLED || budget == UINT64_MAX)
+        return SLICE_NONE;
+    if (budget == 0)
+        return SLICE_LIT("none");
+    return budget <= 2048    ? SLICE_LIT("low")
+           : budget <= 16384 ? SLICE_LIT("medium")
+           : budget <= 28000 ? SLICE_LIT("high")
+                             : SLICE_LIT("xhigh");
+}
+
+static void
+put_reasoning(struct chat_request_writer *to)
+{
+    const struct canon_request *request = to->request;
+    struct json_writer *json = &to->json;
+    struct slice effort = effort_of(request);
+    bool is_told = request->thinking != THINKING_UNSET || effort.len > 0;
+    bool is_off = slice_is(effort, "none");
+    uint64_t budget = budget_of(request);
+    if (!is_told)
+        return;
+    switch (to->upstream->effort) {
+    case TELL_NOTHING:
+        if (request->effort.len > 0)
+            canon_drop(to->report, "effort");
+        if (request->thinking == THINKING_ENABLED || request->thinking == THINKING_ADAPTIVE)
+            canon_drop(to->report, "thinking");
+        return;
+    case TELL_REASONING_EFFORT:
+        if (effort.len > 0)
+            put_escaped(json, "reasoning_effort", effort);
+        return;
+    case TELL_ENABLE_THINKING:
+        json_member_bool(json, "enable_thinking", !is_off);
+        if (!is_off && budget != UINT64_MAX)
+            json_member_u64(json, "thinking_budget", budget);
+        return;
+    case TELL_THINKING:
+        json_name(json, "thinking");
+        json_object(json);
+        json_member_text(json, "type", is_off ? "disabled" : "enabled");
+        json_end(json);
+        return;
+    }
+}
+
+/* ---------------------------------------------------------------- the rest */
+
+static void
+put_user(struct chat_request_writer *to)
+{
+    struct slice user = to->request->user;
+    if (user.len == 0)
+        return;
+    if (user.len <= 64) {
+        put_escaped(&to->json, "user", user);
+        return;
+    }
+    char hashed[32];
+    snprintf(hashed, sizeof(hashed), "user_%016llx", (unsigned long long)canon_hash(user));
+    json_member_text(&to->json, "user", hashed);
+}
+
+static int
+put_rest(struct chat_request_writer *to)
+{
+    const struct canon_request *request = to->request;
+    json_member_bool(&to->json, "stream", true);
+    if (to->upstream->usage_in_stream)
+        json_member_raw(&to->json, "stream_options", SLICE_LIT("{\"include_usage\":true}"));
+    put_limit(to);
+    put_numbers(to);
+    put_stop(to);
+    put_format(to);
+    put_reasoning(to);
+    put_user(to);
+    if (slice_is(request->service_tier, "standard_only"))
+        json_member_text(&to->json, "service_tier", "default");
+    else if (request->service_tier.len > 0)
+        put_escaped(&to->json, "service_tier", request->service_tier);
+    return put_tools(to);
+}
+
+static int
+put_request(struct chat_request_writer *to)
+{
+    json_object(&to->json);
+    json_member(&to->json, "model", to->upstream->model);
+    json_name(&to->json, "messages");
+    int error = chat_put_messages(to);
+    if (!error)
+        error = put_rest(to);
+    if (error)
+        return error;
+    json_end(&to->json);
+    return to->out->error;
+}
+
+/* Configured defaults, and turns merged for a strict upstream: edits to what was written. */
+static int
+finish_request(struct chat_request_writer *to, struct slice body, struct sink *out)
+{
+    const struct dialect_upstream *upstream = to->upstream;
+    struct arena *arena = to->request->arena;
+    struct json root;
+    int error = json_parse(body, 128, 1u << 24, arena, &root);
+    if (error)
+        return error;
+    struct splice splice;
+    splice_init(&splice, body, arena);
+    chat_put_defaults(&splice, root, upstream->default_params);
+    struct slice merged = SLICE_NONE;
+    if (upstream->strict_turns)
+        merged = chat_merged_turns(json_get(root, "messages"), upstream->developer_role, arena, &error);
+    if (error)
+        return error;
+    if (slice_present(merged))
+        splice_replace(&splice, json_raw(json_get(root, "messages")), merged);
+    return splice_put(&splice, out);
+}
+
+int
+chat_write_request(const struct canon_request *request, const struct dialect_upstream *upstream,
+                   struct sink *out, struct canon_report *report, struct canon_fault *fault)
+{
+    bool is_edited = upstream->strict_turns || slice_present(upstream->default_params);
+    struct sink draft;
+    sink_init(&draft, out->max);
+    struct chat_request_writer to = {.request = request, .upstream = upstream, .report = report, .fault = fault,
+                                     .out = is_edited ? &draft : out};
+    json_writer_init(&to.json, to.out);
+    sink_init(&to.text, CHAT_WHOLE_MAX);
+    int error = put_request(&to);
+    if (!error && is_edited)
+        error = finish_request(&to, sink_slice(&draft), out);
+    sink_fini(&to.text);
+    sink_fini(&draft);
+    return error ? error : out->error;
+}
