@@ -187,12 +187,12 @@ cli_is_offline(const struct cli *cli)
 }
 
 int
-cli_load(const struct config_flags *flags, char *const *environ, bool quiet, struct config **out)
+cli_load(const struct config_flags *flags, char *const *variables, bool quiet, struct config **out)
 {
     struct arena report;
     struct config_problem *problem;
     arena_init(&report, REPORT_BYTES_MAX);
-    int rc = config_load(flags, environ, &report, &problem, out);
+    int rc = config_load(flags, variables, &report, &problem, out);
     for (; problem != NULL; problem = problem->next)
         if (!problem->warning || !quiet)
             fprintf(stderr, "%s: %.*s\n", problem->warning ? "warning" : "error",
@@ -248,7 +248,7 @@ put_summary(const struct config *config, struct sink *out)
 }
 
 int
-cli_run_offline(const struct cli *cli, char *const *environ)
+cli_run_offline(const struct cli *cli, char *const *variables)
 {
     struct config *config = NULL;
     struct sink out;
@@ -263,7 +263,7 @@ cli_run_offline(const struct cli *cli, char *const *environ)
     } else if (cli->command == CLI_PRINT_CONFIG && cli->manual) {
         config_manual(&out);
     } else {
-        if (cli_load(&cli->flags, environ, false, &config) != 0)
+        if (cli_load(&cli->flags, variables, false, &config) != 0)
             return EXIT_FAILURE;
         if (cli->command == CLI_CHECK)
             put_summary(config, &out);

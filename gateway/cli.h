@@ -36,12 +36,12 @@ int cli_parse(int argc, char **argv, struct cli *out) must_check;
 /* cli_is_offline - is it one of those that cli_run_offline does? */
 bool cli_is_offline(const struct cli *cli);
 /* cli_run_offline - check, print-config, models, version, help. Returns the exit status. */
-int cli_run_offline(const struct cli *cli, char *const *environ) must_check;
+int cli_run_offline(const struct cli *cli, char *const *variables) must_check;
 /*
  * cli_load - config_load, with the problems as lines on standard error.
  * returns 0 with *out set, or the error of config_load; quiet: warnings are not shown
  */
-int cli_load(const struct config_flags *flags, char *const *environ, bool quiet,
+int cli_load(const struct config_flags *flags, char *const *variables, bool quiet,
              struct config **out) must_check;
 
 #endif

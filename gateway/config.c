@@ -466,7 +466,7 @@ load(struct config_loader *loader, const struct config_flags *flags)
 }
 
 int
-config_load(const struct config_flags *flags, char *const *environ, struct arena *report,
+config_load(const struct config_flags *flags, char *const *variables, struct arena *report,
             struct config_problem **problems, struct config **out)
 {
     *problems = NULL;
@@ -476,7 +476,7 @@ config_load(const struct config_flags *flags, char *const *environ, struct arena
         return -ERR_MEMORY;
     config->references = 1;
     arena_init(&config->arena, CONFIG_BYTES_MAX);
-    struct config_loader loader = {.report = report, .config = config, .environ = environ};
+    struct config_loader loader = {.report = report, .config = config, .variables = variables};
     arena_init(&loader.scratch, CONFIG_BYTES_MAX);
     load(&loader, flags);
     if (loader.errors > CONFIG_PROBLEMS_MAX) {

@@ -169,11 +169,11 @@ struct config_problem { /* an error or a warning, already formatted: "file:line:
 
 /*
  * config_load - read file, environment and flags into a new object with one reference.
- * environ   NULL-terminated "NAME=value" list
+ * variables NULL-terminated "NAME=value" list
  * problems  [out] list in the order found; memory belongs to *report, which the caller finis
  * returns 0 with *out set (warnings possible), or -ERR_CONFIG with at least one error listed
  */
-int config_load(const struct config_flags *flags, char *const *environ, struct arena *report,
+int config_load(const struct config_flags *flags, char *const *variables, struct arena *report,
                 struct config_problem **problems, struct config **out) must_check;
 struct config *config_hold(struct config *config);
 void config_drop(struct config *config);

@@ -71,6 +71,7 @@ struct config_entry {
     struct slice model;    /* as written: "openai/gpt-4o" */
     struct slice api_base; /* as written, or the provider's */
     struct slice custom_provider, organization, mode, pin;
+    bool id_given;         /* by the file, not made of provider and model */
     uint64_t max_tokens;   /* model_info.max_tokens, the older name of max_output_tokens */
     const struct config_node *params[CONFIG_PARAMS_MAX];
     uint32_t param_count;
@@ -86,7 +87,7 @@ struct config_loader {
     uint32_t errors, warnings;
     struct config *config;
     struct arena scratch;       /* the tree; gone after the load */
-    char *const *environ;
+    char *const *variables;
     struct slice path;          /* of the file, for messages; absent without a file */
     struct slice directory;     /* relative paths in the file start here; "" or ends with '/' */
     uint32_t file_mode;

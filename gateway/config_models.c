@@ -147,31 +147,55 @@ config_read_models(struct config_loader *loader, const struct config_node *list)
 
 /* ---- publishing ---- */
 
-/* Gives every deployment a name of its own: "openai/gpt-4o", "openai/gpt-4o#2". */
+static bool
+id_taken(const struct config_loader *loader, uint32_t index)
+{
+    struct slice id = loader->entries[index].deployment.id;
+    for (uint32_t i = 0; i < loader->entry_count; i++)
+        if (i != index && (i < index || loader->entries[i].id_given) &&
+            slice_eq(loader->entries[i].deployment.id, id))
+            return true;
+    return false;
+}
+
+/* Gives every deployment a name of its own: "openai/gpt-4o", "openai/gpt-4o#2". Given ids come first. */
 static bool
 name_entry(struct config_loader *loader, uint32_t index)
 {
     struct config_entry *entry = &loader->entries[index];
     struct config_deployment *deployment = &entry->deployment;
     struct arena *arena = &loader->config->arena;
-    bool given = deployment->id.len > 0;
-    if (!given)
-        deployment->id = arena_printf(arena, "%.*s/%.*s", SLICE_ARG(deployment->provider),
-                                      SLICE_ARG(deployment->model));
     uint32_t alike = 1;
     for (uint32_t i = 0; i < index; i++) {
         const struct config_deployment *other = &loader->entries[i].deployment;
-        if (given && slice_eq(other->id, deployment->id)) {
-            config_entry_problem(loader, false, entry, "model_info", "this id is taken: ", deployment->id);
-            return false;
-        }
-        bool same = slice_eq(other->provider, deployment->provider) &&
-                    slice_eq(other->model, deployment->model);
-        alike += same && !given;
+        alike += !loader->entries[i].id_given && slice_eq(other->provider, deployment->provider) &&
+                 slice_eq(other->model, deployment->model);
     }
-    if (!given && alike > 1)
-        deployment->id = arena_printf(arena, "%.*s#%u", SLICE_ARG(deployment->id), alike);
+    do {
+        const char *format = alike > 1 ? "%.*s/%.*s#%u" : "%.*s/%.*s";
+        deployment->id = arena_printf(arena, format, SLICE_ARG(deployment->provider),
+                                      SLICE_ARG(deployment->model), alike);
+        alike++;
+    } while (slice_present(deployment->id) && id_taken(loader, index));
     return slice_present(deployment->id);
+}
+
+static bool
+name_entries(struct config_loader *loader)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < loader->entry_count; i++) {
+        struct config_entry *entry = &loader->entries[i];
+        entry->id_given = entry->deployment.id.len > 0;
+        if (!entry->id_given || !id_taken(loader, i))
+            continue;
+        config_entry_problem(loader, false, entry, "model_info", "this id is taken: ",
+                             entry->deployment.id);
+        good = false;
+    }
+    for (uint32_t i = 0; i < loader->entry_count && good; i++)
+        good = loader->entries[i].id_given || name_entry(loader, i);
+    return good;
 }
 
 /* A name under penstock.models that fits nothing is a slip. */
@@ -201,9 +225,7 @@ config_models_publish(struct config_loader *loader)
 {
     struct config *config = loader->config;
     uint32_t count = loader->entry_count;
-    bool good = true;
-    for (uint32_t i = 0; i < count; i++)
-        good = name_entry(loader, i) && good;
+    bool good = name_entries(loader);
     if (loader->errors == 0) /* entries left out for an error would be reported twice */
         check_models_used(loader);
     config->entries = arena_take(&config->arena, count * sizeof(*config->entries));

@@ -19,7 +19,7 @@
 struct slice
 config_getenv_slice(struct config_loader *loader, struct slice name)
 {
-    for (char *const *entry = loader->environ; entry != NULL && *entry != NULL; entry++) {
+    for (char *const *entry = loader->variables; entry != NULL && *entry != NULL; entry++) {
         struct slice rest = slice_from(*entry);
         struct slice key = text_split(&rest, '=');
         if (slice_present(rest) && slice_eq(key, name))

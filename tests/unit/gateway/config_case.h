@@ -73,11 +73,11 @@ put_file(const char *name, struct slice text, unsigned mode)
 }
 
 static inline struct loaded
-load_with(struct config_flags flags, char *const *environ)
+load_with(struct config_flags flags, char *const *variables)
 {
     struct loaded out = {.rc = 0};
     arena_init(&out.report, 16u << 20);
-    out.rc = config_load(&flags, environ, &out.report, &out.problems, &out.config);
+    out.rc = config_load(&flags, variables, &out.report, &out.problems, &out.config);
     bool error = false;
     for (struct config_problem *problem = out.problems; problem != NULL; problem = problem->next)
         error = error || !problem->warning;
@@ -88,19 +88,19 @@ load_with(struct config_flags flags, char *const *environ)
 }
 
 static inline struct loaded
-load_bytes(struct slice text, char *const *environ)
+load_bytes(struct slice text, char *const *variables)
 {
     struct config_flags flags;
     config_flags_init(&flags);
     flags.config_path = SLICE_LIT("c.yaml");
     put_file("c.yaml", text, 0600);
-    return load_with(flags, environ);
+    return load_with(flags, variables);
 }
 
 static inline struct loaded
-load_text(const char *text, char *const *environ)
+load_text(const char *text, char *const *variables)
 {
-    return load_bytes(slice_from(text), environ);
+    return load_bytes(slice_from(text), variables);
 }
 
 static inline void

@@ -135,12 +135,12 @@ wrong_words_are_refused(void **state)
 
 /* Runs a subcommand; out and err take what it said. */
 static int
-run(char **words, char *const *environ, char *out, char *err, size_t room)
+run(char **words, char *const *variables, char *out, char *err, size_t room)
 {
     struct cli cli;
     assert_int_equal(parse(words, &cli), 0);
     struct capture one = capture_begin(STDOUT_FILENO), two = capture_begin(STDERR_FILENO);
-    int rc = cli_run_offline(&cli, environ);
+    int rc = cli_run_offline(&cli, variables);
     capture_end(&two, err, room);
     capture_end(&one, out, room);
     return rc;

@@ -12,14 +12,14 @@
 
 /* One model with these litellm_params; "" and NULL leave a key out. */
 static struct loaded
-load_model(const char *model, const char *base, const char *more, char *const *environ)
+load_model(const char *model, const char *base, const char *more, char *const *variables)
 {
     char text[2048];
     snprintf(text, sizeof(text),
              "model_list:\n  - model_name: m*\n    litellm_params:\n      model: \"%s\"\n%s%s%s%s", model,
              base != NULL ? "      api_base: \"" : "", base != NULL ? base : "",
              base != NULL ? "\"\n" : "", more != NULL ? more : "");
-    return load_text(text, environ);
+    return load_text(text, variables);
 }
 
 /* ---- providers ---- */
@@ -415,6 +415,34 @@ near_misses_in_model_info_are_warned_about(void **state)
     unload(&loaded);
 }
 
+static void
+every_deployment_has_a_name_of_its_own(void **state)
+{
+    static const char *const wanted[] = {"openai/a#3", "openai/a", "openai/a#2", "main", "openai/b"};
+    (void)state;
+    struct loaded loaded = load_text(
+        "model_list:\n"
+        "  - {model_name: x, litellm_params: {model: openai/a}, model_info: {id: \"openai/a#3\"}}\n"
+        "  - {model_name: x, litellm_params: {model: openai/a}}\n"
+        "  - {model_name: x, litellm_params: {model: openai/a}}\n"
+        "  - {model_name: x, litellm_params: {model: openai/a}, model_info: {id: main}}\n"
+        "  - {model_name: x, litellm_params: {model: openai/b}}\n"
+        "  - {model_name: x, litellm_params: {model: openai/a}}\n",
+        ENVIRONMENT(ALL_KEYS));
+    expect_clean(&loaded);
+    for (size_t i = 0; i < countof(wanted); i++)
+        expect_slice(loaded.config->deployments[i].id, wanted[i]);
+    expect_slice(loaded.config->deployments[5].id, "openai/a#4");
+    unload(&loaded);
+    loaded = load_text("model_list:\n"
+                       "  - {model_name: x, litellm_params: {model: openai/a}}\n"
+                       "  - {model_name: x, litellm_params: {model: openai/b}, model_info: {id: openai/a}}\n",
+                       ENVIRONMENT(ALL_KEYS));
+    expect_clean(&loaded);
+    expect_slice(loaded.config->deployments[0].id, "openai/a#2");
+    unload(&loaded);
+}
+
 /* ---- the environment alone ---- */
 
 static const struct config_deployment *
@@ -528,6 +556,7 @@ main(void)
         cmocka_unit_test(habits_follow_the_provider),
         cmocka_unit_test(a_model_has_settings_of_its_own),
         cmocka_unit_test(near_misses_in_model_info_are_warned_about),
+        cmocka_unit_test(every_deployment_has_a_name_of_its_own),
         cmocka_unit_test(keys_in_the_environment_make_models),
         cmocka_unit_test(our_own_address_is_no_upstream),
         cmocka_unit_test(a_star_stands_for_the_environment),
