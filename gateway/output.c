@@ -10,6 +10,21 @@
 
 #include <stdio.h>
 
+/* Anthropic clients read the prompt's size from message_start, before an upstream of another dialect has said it. */
+static uint64_t
+estimate_input(struct stream *stream)
+{
+    struct canon_fault fault;
+    bool early = stream->upstream_status == 0;
+    if (stream->dialect->id != DIALECT_ANTHROPIC || !stream->streaming || !stream->canon ||
+        (stream->same_dialect && !early))
+        return 0;
+    if (!stream->canon_read && stream->dialect->read_request(stream->canon, &fault) < 0)
+        return 0;
+    stream->canon_read = true;
+    return estimate_tokens(stream->canon);
+}
+
 int
 stream_writer(struct stream *stream)
 {
@@ -23,6 +38,7 @@ stream_writer(struct stream *stream)
         .created_s = worker_unix_us(stream->worker) / 1000000,
         .reasoning = stream->deployment ? (enum dialect_reasoning)stream->deployment->config->reasoning
                                         : SHOW_REASONING_CONTENT,
+        .input_estimate = estimate_input(stream),
         .placeholder_signature = stream->deployment && stream->deployment->config->placeholder_signature,
     };
     void *writer = arena_take(&stream->reply, stream->dialect->writer_bytes);
