@@ -125,6 +125,7 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(RELAY, REPLY_DONE, FINISH, end_reply),
 
     ROW(STALL, CLIENT_ROOM, RELAY, resume),
+    ROW(STALL, CLIENT_EMPTY, RELAY, resume),
     ROW(STALL, STEP_DUE, STALL, check_drain),
     ROW(STALL, FAILED, STALL, judge),
     ROW(STALL, TOTAL_DUE, STALL, judge),
@@ -253,9 +254,11 @@ stream_client_notify(void *owner, struct conn *conn, unsigned notices)
         stream_post(stream, EVENT_CLIENT_GONE);
     if (notices & (CONN_BYTES | CONN_END))
         stream_post(stream, EVENT_CLIENT_BYTES);
-    if (notices & CONN_ROOM)
+    /* Only a state that waits for space is told of it; entering one looks at the level, so no edge is lost. */
+    bool waits = stream->state == STATE_STALL || stream->state == STATE_FINISH;
+    if ((notices & CONN_ROOM) && waits)
         stream_post(stream, EVENT_CLIENT_ROOM);
-    if (notices & CONN_EMPTY)
+    if ((notices & CONN_EMPTY) && waits)
         stream_post(stream, EVENT_CLIENT_EMPTY);
 }
 
@@ -270,9 +273,7 @@ stream_upstream_notify(void *owner, struct conn *conn, unsigned notices)
         stream_post(stream, EVENT_UPSTREAM_LOST);
     if ((notices & (CONN_BYTES | CONN_END)) || ((notices & CONN_LOST) && conn->up))
         stream_post(stream, EVENT_UPSTREAM_BYTES);
-    if (notices & CONN_ROOM)
-        stream_post(stream, EVENT_UPSTREAM_ROOM);
-    if (notices & CONN_EMPTY)
+    if ((notices & (CONN_ROOM | CONN_EMPTY)) && stream->state == STATE_SEND)
         stream_post(stream, EVENT_UPSTREAM_ROOM);
 }
 
