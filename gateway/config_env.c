@@ -60,6 +60,40 @@ override_row(struct config_loader *loader, const struct config_section *section,
     (void)config_store(loader, row, target, &origin, value, SLICE_NONE);
 }
 
+/* PENSTOCK_KEYS=a,b and the like: a list as the file would give it. */
+static void
+override_list(struct config_loader *loader, const struct config_row *row,
+              struct config_target *target)
+{
+    struct config_origin origin = {.kind = SOURCE_ENVIRONMENT,
+                                   .name = slice_from(row->environment)};
+    struct slice rest = config_getenv_slice(loader, origin.name);
+    struct config_node list = {.kind = NODE_LIST}, *last = NULL;
+    bool literal = loader->secret_in_file;
+    if (rest.len == 0)
+        return;
+    while (slice_present(rest)) {
+        struct config_node *item = arena_take(&loader->scratch, sizeof(*item));
+        if (item == NULL) {
+            config_problem_of(loader, false, &origin, "out of memory");
+            return;
+        }
+        item->text = text_trim(text_split(&rest, ','));
+        item->index = last != NULL ? last->index + 1 : 0;
+        if (last != NULL)
+            last->next = item;
+        else
+            list.child = item;
+        list.last = last = item;
+    }
+    uint32_t errors = loader->errors;
+    if (row->read(loader, row, &list, target))
+        config_source_set(loader, target, row->offset, &origin, SLICE_NONE);
+    if (loader->errors != errors)
+        config_problem_of(loader, false, &origin, "this list was refused");
+    loader->secret_in_file = literal; /* these keys stand in no file */
+}
+
 /* PENSTOCK_DEBUG=1..3 and DEBUG_STREAMING=true, unless PENSTOCK_LOG_LEVEL says it better. */
 static void
 override_debug(struct config_loader *loader, struct config_target *target)
@@ -93,6 +127,8 @@ config_env_overrides(struct config_loader *loader, struct config_target *target)
         for (size_t i = 0; i < section->row_count; i++)
             if (section->rows[i].type < CONFIG_MAP)
                 override_row(loader, section, &section->rows[i], target);
+            else if (section->rows[i].environment != NULL)
+                override_list(loader, &section->rows[i], target);
     }
     override_debug(loader, target);
 }

@@ -207,7 +207,7 @@ bool config_node_is_null(const struct config_node *node);
  * document gives an empty map. */
 struct config_node *config_yaml_read(struct config_loader *loader, struct slice text);
 
-/* ---- config_value.c ---- */
+/* ---- config_expand.c ---- */
 
 /* config_getenv - from the environment, else from environment_variables in the file; absent otherwise. */
 struct slice config_getenv(struct config_loader *loader, const char *name);
@@ -221,6 +221,9 @@ bool config_expand(struct config_loader *loader, const struct config_origin *ori
 /* config_scalar - a node's expanded text; false with an error noted if it is not a scalar. */
 bool config_scalar(struct config_loader *loader, const struct config_node *node, struct slice *out,
                    struct slice *from);
+
+/* ---- config_value.c ---- */
+
 /* config_store - parse text by the row's type, check bounds, put it into the target, note the source. */
 bool config_store(struct config_loader *loader, const struct config_row *row,
                   struct config_target *target, const struct config_origin *origin,

@@ -356,6 +356,36 @@ put_providers(struct sink *out)
     }
 }
 
+/* Names that users of other gateways know (R191). */
+static void
+put_mapping(struct sink *out)
+{
+    static const char *const rows[][2] = {
+        {"`PORT`, `HOST` (qwen-proxy); `CLAWPROXY_PORT`, `CLAWPROXY_HOST`; `VERTEX_PROXY_PORT`; `ANYCLAUDE_PORT`",
+         "`PENSTOCK_PORT`, `PENSTOCK_HOST`, or `penstock.listen`"},
+        {"`API_KEY=a,b` (qwen-proxy); `CLAWPROXY_API_KEY`",
+         "`PENSTOCK_KEYS=a,b`, or `penstock.keys`"},
+        {"`VERTEX_PROXY_CONFIG`", "`PENSTOCK_CONFIG`"},
+        {"`model_aliases`", "`router_settings.model_group_alias`"},
+        {"`fallback_chains: {a: [b, c]}`", "`router_settings.fallbacks: [{a: [b, c]}]`"},
+        {"`DEFAULT_TEMPERATURE`, `DEFAULT_MAX_TOKENS`, `DEFAULT_TOP_P`, `DEFAULT_TOP_K`, `DEFAULT_REPETITION_PENALTY`",
+         "`temperature`, ... in `litellm_params`, per model"},
+        {"`MAX_RETRIES`, `RETRY_DELAY_MS`", "`router_settings.num_retries`, `penstock.retry.base`"},
+        {"`LOG_LEVEL`; `ANYCLAUDE_DEBUG=0..3`; `DEBUG_STREAMING=true`",
+         "`PENSTOCK_LOG_LEVEL`; `PENSTOCK_DEBUG=0..3`; `DEBUG_STREAMING=true`"},
+        {"`ANYCLAUDE_REQUEST_TIMEOUT` (milliseconds)",
+         "`PENSTOCK_TIMEOUTS_REQUEST` (`600s`), or `penstock.timeouts.request`"},
+        {"`LOCAL_URL`, `LOCAL_API_KEY`, `LOCAL_MODEL`; `backends.local` of `.anyclauderc.json`",
+         "an entry of `model_list` with `api_base`, `api_key`, `model: openai_like/NAME`"},
+        {"`LOCAL_CONTEXT_LENGTH`", "`model_info.max_input_tokens`"},
+        {"`backends.claude`, `backends.openrouter` of `.anyclauderc.json`",
+         "`model: anthropic/NAME`, `model: openrouter/NAME`"},
+    };
+    sink_text(out, "\n## Coming from other gateways\n\n| there | here |\n|---|---|\n");
+    for (size_t i = 0; i < countof(rows); i++)
+        sink_printf(out, "| %s | %s |\n", rows[i][0], rows[i][1]);
+}
+
 static void
 put_ignored(struct sink *out)
 {
@@ -379,8 +409,9 @@ config_manual(struct sink *out)
     sink_text(out, "\n## Keys\n");
     for (enum config_section_id id = SECTION_MODEL; id <= SECTION_RETRY; id++)
         put_table(out, id);
-    sink_text(out, "\n`PENSTOCK_DEBUG=1..3` and `DEBUG_STREAMING=true` set the log level too, and\n"
-                   "`PENSTOCK_CONFIG` names the file.\n");
+    sink_text(out, "\n`PENSTOCK_DEBUG=1..3` and `DEBUG_STREAMING=true` set the log level too,\n"
+                   "`PENSTOCK_CONFIG` names the file, and lists in variables are separated by commas.\n");
     put_providers(out);
+    put_mapping(out);
     put_ignored(out);
 }

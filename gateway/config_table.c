@@ -265,7 +265,7 @@ static const struct config_row penstock_rows[] = {
      .help = "Kernel interface."},
     {"log", CONFIG_MAP, .into = SECTION_LOG},
     {"keys", CONFIG_SPECIAL, GLOBAL(keys), .read = config_read_keys, .print = config_print_keys,
-     .example = "[{name: alice, key: os.environ/ALICE_KEY}]",
+     .example = "[{name: alice, key: os.environ/ALICE_KEY}]", .environment = "PENSTOCK_KEYS",
      .help = "More keys for clients: texts, or maps of name and key. Names appear in logs, keys never."},
     {"demo", CONFIG_BOOL, GLOBAL(demo), .flags = ROW_ALWAYS,
      .help = "Serve the models demo, demo-slow, demo-tools, demo-thinking and demo-error from inside "
@@ -321,7 +321,7 @@ static const struct config_row sse_rows[] = {
 
 static const struct config_row cors_rows[] = {
     {"origins", CONFIG_SPECIAL, GLOBAL(cors_origins), .fallback = "[\"*\"]",
-     .read = config_read_cors, .print = config_print_cors,
+     .read = config_read_cors, .print = config_print_cors, .environment = "PENSTOCK_CORS_ORIGINS",
      .help = "Origins that browsers may call from; \"*\": all, []: none."},
 };
 
