@@ -23,12 +23,14 @@
 static const char help_text[] =
     "usage: penstock [serve] [options]        run the gateway\n"
     "       penstock check [options]          say what is wrong with the configuration\n"
-    "       penstock print-config [options]   the configuration in force, each value with its source\n"
+    "       penstock print-config [options]   the configuration in force, each value with its "
+    "source\n"
     "       penstock models [options]         the models served and where they lead\n"
     "       penstock tls-probe URL            connect to an upstream and describe its TLS\n"
     "       penstock version | help\n"
     "\n"
-    "  -c, --config FILE       configuration (default: PENSTOCK_CONFIG, ./penstock.yaml, ./config.yaml)\n"
+    "  -c, --config FILE       configuration (default: PENSTOCK_CONFIG, ./penstock.yaml, "
+    "./config.yaml)\n"
     "      --host ADDRESS      where to listen (default 127.0.0.1)\n"
     "  -p, --port PORT         and on which port (default 4000; 0: any free one)\n"
     "      --num_workers N     threads (default: one per processor)\n"
@@ -40,8 +42,17 @@ static const char help_text[] =
     "Without configuration penstock serves the providers whose keys are in the environment\n"
     "(OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) and its demo models.\n";
 
-enum option_code { OPTION_HOST = 256, OPTION_WORKERS, OPTION_LEVEL, OPTION_OPEN, OPTION_REFERENCE,
-                   OPTION_MANUAL, OPTION_CHECK, OPTION_DEBUG, OPTION_DETAILED };
+enum option_code {
+    OPTION_HOST = 256,
+    OPTION_WORKERS,
+    OPTION_LEVEL,
+    OPTION_OPEN,
+    OPTION_REFERENCE,
+    OPTION_MANUAL,
+    OPTION_CHECK,
+    OPTION_DEBUG,
+    OPTION_DETAILED
+};
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -67,8 +78,8 @@ static const struct {
     const char *name;
     enum cli_command command;
 } commands[] = {
-    {"serve", CLI_SERVE},         {"check", CLI_CHECK},         {"print-config", CLI_PRINT_CONFIG},
-    {"models", CLI_MODELS},       {"tls-probe", CLI_TLS_PROBE}, {"version", CLI_VERSION},
+    {"serve", CLI_SERVE},   {"check", CLI_CHECK},         {"print-config", CLI_PRINT_CONFIG},
+    {"models", CLI_MODELS}, {"tls-probe", CLI_TLS_PROBE}, {"version", CLI_VERSION},
     {"help", CLI_HELP},
 };
 
@@ -143,8 +154,8 @@ take_words(struct cli *out, char **words, int count)
                 best = slice_from(commands[i].name);
                 distance = text_distance(slice_from(words[0]), best);
             }
-        fprintf(stderr, "penstock: unknown command \"%s\"%s%.*s\nTry \"penstock help\".\n", words[0],
-                slice_present(best) ? "; nearest: " : "", SLICE_ARG(best));
+        fprintf(stderr, "penstock: unknown command \"%s\"%s%.*s\nTry \"penstock help\".\n",
+                words[0], slice_present(best) ? "; nearest: " : "", SLICE_ARG(best));
         return CLI_USAGE_STATUS;
     }
     if (out->command == CLI_SERVE) /* --help and the like win */
@@ -206,8 +217,8 @@ cli_load(const struct config_flags *flags, char *const *variables, bool quiet, s
 static int
 write_out(struct sink *out)
 {
-    bool good = out->error == 0 && fwrite(out->ptr, 1, out->len, stdout) == out->len &&
-                fflush(stdout) == 0;
+    bool good =
+        out->error == 0 && fwrite(out->ptr, 1, out->len, stdout) == out->len && fflush(stdout) == 0;
     if (!good)
         fprintf(stderr, "penstock: cannot write the answer\n");
     sink_fini(out);

@@ -20,9 +20,9 @@ enum cli_command {
 struct cli {
     enum cli_command command;
     struct config_flags flags;
-    struct slice url;     /* of tls-probe */
-    bool reference;       /* print-config --reference: penstock.example.yaml */
-    bool manual;          /* print-config --manual: docs/configuration.md */
+    struct slice url; /* of tls-probe */
+    bool reference;   /* print-config --reference: penstock.example.yaml */
+    bool manual;      /* print-config --manual: docs/configuration.md */
 };
 
 #define CLI_USAGE_STATUS 2

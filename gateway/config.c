@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config.c - one load from start to end: problems, the file, the order of the layers, the checks that
- * need the whole, and the life of the result.
+ * config.c - one load from start to end: problems, the file, the order of the layers, the checks
+ * that need the whole, and the life of the result.
  *
  *     defaults < file (litellm_settings < router_settings < penstock) < environment < command line
  */
@@ -32,8 +32,8 @@ problem(struct config_loader *loader, bool warning, struct slice where, const ch
     uint32_t *count = warning ? &loader->warnings : &loader->errors;
     char text[1024];
     (void)vsnprintf(text, sizeof(text), format, args);
-    struct slice line = arena_printf(loader->report, "%.*s%s%s", SLICE_ARG(where),
-                                     where.len > 0 ? ": " : "", text);
+    struct slice line =
+        arena_printf(loader->report, "%.*s%s%s", SLICE_ARG(where), where.len > 0 ? ": " : "", text);
     if (loader->last != NULL && slice_eq(loader->last->text, line))
         return; /* the same about several models that one variable made */
     if (++*count > CONFIG_PROBLEMS_MAX)
@@ -151,7 +151,8 @@ bool
 config_node_is_null(const struct config_node *node)
 {
     return node->kind == NODE_SCALAR && node->plain &&
-           (node->text.len == 0 || slice_is(node->text, "~") || text_caseless_is(node->text, "null"));
+           (node->text.len == 0 || slice_is(node->text, "~") ||
+            text_caseless_is(node->text, "null"));
 }
 
 /* ---- the file ---- */
@@ -244,7 +245,8 @@ load_file(struct config_loader *loader, const struct config_flags *flags,
     if (root == NULL)
         return NULL;
     assert(loader->errors == errors);
-    if (guessed && config_child(root, "model_list") == NULL && config_child(root, "penstock") == NULL) {
+    if (guessed && config_child(root, "model_list") == NULL &&
+        config_child(root, "penstock") == NULL) {
         config_problem_plain(loader, true, loader->path,
                              "has neither model_list nor penstock: not ours, left alone");
         loader->path = SLICE_NONE;
@@ -303,11 +305,12 @@ check_host(struct config_loader *loader)
     if (config_is_loopback(copy) || config->key_count > 0)
         return;
     if (!config->allow_open)
-        config_problem_plain(loader, false, SLICE_LIT("penstock.listen.host"),
-                             "%.*s can be reached by others and no client key is set: set "
-                             "general_settings.master_key or penstock.keys, or say that it is meant "
-                             "with --allow-open or penstock.listen.allow_open",
-                             SLICE_ARG(copy));
+        config_problem_plain(
+            loader, false, SLICE_LIT("penstock.listen.host"),
+            "%.*s can be reached by others and no client key is set: set "
+            "general_settings.master_key or penstock.keys, or say that it is meant "
+            "with --allow-open or penstock.listen.allow_open",
+            SLICE_ARG(copy));
     else
         config_problem_plain(loader, true, SLICE_LIT("penstock.listen.host"),
                              "%.*s can be reached by others and no client key is set: whoever "
@@ -321,8 +324,8 @@ join_keys(struct config_loader *loader)
 {
     struct config *config = loader->config;
     if (config->master_key.len > 0) {
-        struct config_key *keys = arena_take(&config->arena,
-                                             (config->key_count + 1) * sizeof(*keys));
+        struct config_key *keys =
+            arena_take(&config->arena, (config->key_count + 1) * sizeof(*keys));
         if (keys == NULL) {
             config_problem_plain(loader, false, SLICE_NONE, "out of memory");
             return;
@@ -387,8 +390,8 @@ join_default_fallbacks(struct config_loader *loader)
     struct config *config = loader->config;
     if (config->default_fallbacks.count == 0)
         return;
-    struct config_pair *pairs = arena_take(&config->arena,
-                                           (config->fallback_count + 1) * sizeof(*pairs));
+    struct config_pair *pairs =
+        arena_take(&config->arena, (config->fallback_count + 1) * sizeof(*pairs));
     if (pairs == NULL) {
         config_problem_plain(loader, false, SLICE_NONE, "out of memory");
         return;
@@ -405,7 +408,8 @@ check_whole(struct config_loader *loader)
     struct config *config = loader->config;
     cpu_set_t cpus;
     if (config->workers == 0)
-        config->workers = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
+        config->workers =
+            sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
     if (config->workers > 256)
         config->workers = 256;
     join_keys(loader);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_bind.c - from the tree to the target: every key of a map is looked up in its section of the
- * table, stored, descended into, warned about, or refused with the nearest key named.
+ * config_bind.c - from the tree to the target: every key of a map is looked up in its section of
+ * the table, stored, descended into, warned about, or refused with the nearest key named.
  */
 #include "gateway/config_internal.h"
 
@@ -27,8 +27,8 @@ unknown_key(struct config_loader *loader, const struct config_section *section,
         config_nearest(node->key, slice_from(*known), &best, &distance);
     if (section->open) {
         if (slice_present(best) && distance <= 2)
-            config_problem_at(loader, true, node, true, "unknown key, without effect; \"%.*s\" is near",
-                              SLICE_ARG(best));
+            config_problem_at(loader, true, node, true,
+                              "unknown key, without effect; \"%.*s\" is near", SLICE_ARG(best));
         return;
     }
     bool params = section == config_section_of(SECTION_PARAMS);
@@ -72,7 +72,8 @@ config_bind(struct config_loader *loader, enum config_section_id first,
             config_problem_at(loader, false, work.map, false, "a map of keys is expected here");
             continue;
         }
-        for (const struct config_node *child = work.map->child; child != NULL; child = child->next) {
+        for (const struct config_node *child = work.map->child; child != NULL;
+             child = child->next) {
             const struct config_row *row = config_row_find(section, child->key);
             if (row == NULL && config_is_ignored(section, child->key))
                 config_problem_at(loader, true, child, true,
@@ -360,9 +361,12 @@ bool
 config_read_strategy(struct config_loader *loader, const struct config_row *row,
                      const struct config_node *node, struct config_target *target)
 {
-    static const char *const others[] = {"least-busy", "usage-based-routing",
-                                         "usage-based-routing-v2", "latency-based-routing",
-                                         "cost-based-routing", "priority"};
+    static const char *const others[] = {"least-busy",
+                                         "usage-based-routing",
+                                         "usage-based-routing-v2",
+                                         "latency-based-routing",
+                                         "cost-based-routing",
+                                         "priority"};
     struct config *config = target->base;
     struct slice text, from;
     (void)row;

@@ -14,7 +14,7 @@
 
 void
 config_entry_problem(struct config_loader *loader, bool warning, const struct config_entry *entry,
-              const char *key, const char *text, struct slice detail)
+                     const char *key, const char *text, struct slice detail)
 {
     const struct config_node *node = entry->node;
     const struct config_node *params = config_child(node, "litellm_params");
@@ -48,7 +48,7 @@ unknown_provider(struct config_loader *loader, struct config_entry *entry, struc
                                        slice_present(best) ? "; did you mean \"" : "",
                                        SLICE_ARG(best), slice_present(best) ? "\"?" : "");
     config_entry_problem(loader, false, entry, key,
-                  "no api_base, and no provider of this name is known: ", detail);
+                         "no api_base, and no provider of this name is known: ", detail);
     return NULL;
 }
 
@@ -128,7 +128,7 @@ resolve_address(struct config_loader *loader, struct config_entry *entry,
     }
     if (entry->api_base.len == 0) {
         config_entry_problem(loader, false, entry, "model", "api_base is needed for provider ",
-                      deployment->provider);
+                             deployment->provider);
         return false;
     }
     const char *why = config_url(arena, entry->api_base, deployment);
@@ -154,7 +154,8 @@ is_own_host(const struct config_provider *provider, const struct config_deployme
     struct slice host = slice_skip(base, (size_t)at + 3);
     host = text_split(&host, '/');
     return slice_eq(host, deployment->host) ||
-           ((provider->flags & PROVIDER_OFFICIAL) && slice_ends(deployment->host, SLICE_LIT(".openai.com")));
+           ((provider->flags & PROVIDER_OFFICIAL) &&
+            slice_ends(deployment->host, SLICE_LIT(".openai.com")));
 }
 
 static bool
@@ -185,15 +186,15 @@ resolve_key(struct config_loader *loader, struct config_entry *entry,
         if (!(provider->flags & PROVIDER_KEYLESS) && is_own_host(provider, deployment)) {
             struct slice names = slice_from(provider->key_variables);
             config_entry_problem(loader, true, entry, "model",
-                          "no api_key here and none in the environment as ",
-                          text_split(&names, ' '));
+                                 "no api_key here and none in the environment as ",
+                                 text_split(&names, ' '));
         }
         return true;
     }
     for (size_t i = 0; i < deployment->api_key.len; i++)
         if (deployment->api_key.ptr[i] <= ' ' || deployment->api_key.ptr[i] > '~') {
             config_entry_problem(loader, false, entry, "api_key",
-                          "holds a character that cannot stand in a header", SLICE_NONE);
+                                 "holds a character that cannot stand in a header", SLICE_NONE);
             return false;
         }
     if (slice_starts(deployment->api_key, SLICE_LIT("sk-ant-oat"))) /* a sign-in token */
@@ -285,8 +286,9 @@ header_fits(struct slice name, struct slice value)
 static bool
 header_is_ours(struct slice name)
 {
-    static const char *const ours[] = {"host", "content-length", "transfer-encoding", "connection",
-                                       "keep-alive", "upgrade", "te", "trailer", "expect",
+    static const char *const ours[] = {"host",         "content-length", "transfer-encoding",
+                                       "connection",   "keep-alive",     "upgrade",
+                                       "te",           "trailer",        "expect",
                                        "content-type", "accept-encoding"};
     for (size_t i = 0; i < countof(ours); i++)
         if (text_caseless_is(name, ours[i]))
@@ -305,9 +307,8 @@ add_headers(struct config_loader *loader, struct config_entry *entry, const stru
             return false;
         if (!header_fits(child->key, value) || header_is_ours(child->key)) {
             config_problem_at(loader, false, child, true,
-                              header_is_ours(child->key)
-                                  ? "this header is penstock's own business"
-                                  : "not a header that can be sent");
+                              header_is_ours(child->key) ? "this header is penstock's own business"
+                                                         : "not a header that can be sent");
             return false;
         }
         struct slice *at = &deployment->headers[deployment->header_count * 2];
@@ -337,7 +338,7 @@ build_headers(struct config_loader *loader, struct config_entry *entry)
     if (entry->organization.len > 0) {
         if (!header_fits(SLICE_LIT("a"), entry->organization)) {
             config_entry_problem(loader, false, entry, "organization", "cannot stand in a header",
-                          SLICE_NONE);
+                                 SLICE_NONE);
             return false;
         }
         deployment->headers[0] = SLICE_LIT("OpenAI-Organization");
@@ -363,7 +364,7 @@ decode_pin(struct config_loader *loader, struct config_entry *entry)
         entry->deployment.spki_pin = arena_copy(&loader->config->arena, sink_slice(&bytes));
     else
         config_entry_problem(loader, false, entry, "penstock",
-                      "spki_pin must be sha256/ and the base64 of 32 bytes", SLICE_NONE);
+                             "spki_pin must be sha256/ and the base64 of 32 bytes", SLICE_NONE);
     sink_fini(&bytes);
     return good;
 }
@@ -412,9 +413,10 @@ check_wildcards(struct config_loader *loader, const struct config_entry *entry)
         config_entry_problem(loader, false, entry, "model", "not a name of a model", SLICE_NONE);
     else if (in_name > 1 || in_model > 1)
         config_entry_problem(loader, false, entry, in_name > 1 ? "model_name" : "model",
-                      "at most one \"*\" is possible", SLICE_NONE);
+                             "at most one \"*\" is possible", SLICE_NONE);
     else if (in_model > in_name)
-        config_entry_problem(loader, false, entry, "model", "\"*\" needs one in model_name too", SLICE_NONE);
+        config_entry_problem(loader, false, entry, "model", "\"*\" needs one in model_name too",
+                             SLICE_NONE);
     else
         return true;
     return false;
@@ -427,8 +429,8 @@ mode_served(struct config_loader *loader, const struct config_entry *entry)
     if (entry->mode.len == 0 || slice_is(entry->mode, "chat") || slice_is(entry->mode, "responses"))
         return true;
     config_entry_problem(loader, true, entry, "model",
-                  "penstock serves chat models only; this one is left out, its mode is ",
-                  entry->mode);
+                         "penstock serves chat models only; this one is left out, its mode is ",
+                         entry->mode);
     return false;
 }
 
@@ -464,6 +466,8 @@ config_entry_finish(struct config_loader *loader, struct config_entry *entry)
         deployment->max_output_tokens = entry->max_tokens;
     if (deployment->timeouts.request_ms > 0 &&
         deployment->timeouts.first_byte_ms > deployment->timeouts.request_ms)
-        config_entry_problem(loader, true, entry, "stream_timeout", "is longer than timeout", SLICE_NONE);
-    return build_headers(loader, entry) && decode_pin(loader, entry) && build_defaults(loader, entry);
+        config_entry_problem(loader, true, entry, "stream_timeout", "is longer than timeout",
+                             SLICE_NONE);
+    return build_headers(loader, entry) && decode_pin(loader, entry) &&
+           build_defaults(loader, entry);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_env.c - the layers above the file, and models without one: PENSTOCK_* variables, the command
- * line, providers whose keys are in the environment, and the demo models.
+ * config_env.c - the layers above the file, and models without one: PENSTOCK_* variables, the
+ * command line, providers whose keys are in the environment, and the demo models.
  */
 #include "gateway/config_internal.h"
 
@@ -54,7 +54,8 @@ override_row(struct config_loader *loader, const struct config_section *section,
         return;
     /* Kubernetes sets NAME_PORT=tcp://address:port for a service called NAME. */
     if (row->offset == offsetof(struct config, port) && slice_starts(value, SLICE_LIT("tcp://"))) {
-        config_problem_of(loader, true, &origin, "set by a container platform, not a port: left alone");
+        config_problem_of(loader, true, &origin,
+                          "set by a container platform, not a port: left alone");
         return;
     }
     (void)config_store(loader, row, target, &origin, value, SLICE_NONE);
@@ -108,7 +109,8 @@ override_debug(struct config_loader *loader, struct config_target *target)
         return;
     if (value.len == 1 && value.ptr[0] >= '1' && value.ptr[0] <= '3') {
         char level[] = {'d', 'e', 'b', 'u', 'g', value.ptr[0]};
-        (void)config_store(loader, row, target, &origin, slice_of(level, sizeof(level)), SLICE_NONE);
+        (void)config_store(loader, row, target, &origin, slice_of(level, sizeof(level)),
+                           SLICE_NONE);
         return;
     }
     if (value.len > 0 && !slice_is(value, "0"))
@@ -209,8 +211,8 @@ discover(struct config_loader *loader, struct slice variable, struct slice model
         return 0;
     }
     struct config_target target = {entry, &entry->sources};
-    config_source_set(loader, &target, offsetof(struct config_entry, deployment.model_name), &origin,
-                      SLICE_NONE);
+    config_source_set(loader, &target, offsetof(struct config_entry, deployment.model_name),
+                      &origin, SLICE_NONE);
     config_source_set(loader, &target, offsetof(struct config_entry, model), &origin, SLICE_NONE);
     if (config_entry_finish(loader, entry))
         return 1;
@@ -229,8 +231,8 @@ discover_provider(struct config_loader *loader, const struct config_provider *pr
     while (count > 0 && slice_present(rest)) {
         struct slice name = text_split(&rest, ' ');
         struct slice bare = slice_starts(name, prefix) ? slice_skip(name, prefix.len) : name;
-        struct slice model = arena_printf(&loader->scratch, "%s/%.*s", provider->name,
-                                          SLICE_ARG(bare));
+        struct slice model =
+            arena_printf(&loader->scratch, "%s/%.*s", provider->name, SLICE_ARG(bare));
         count += discover(loader, variable, name, model);
     }
     return count;
@@ -268,7 +270,8 @@ config_demo_models(struct config_loader *loader)
         if (entry == NULL)
             return;
         struct config_deployment *deployment = &entry->deployment;
-        deployment->model_name = arena_printf(arena, "demo%s%s", anthropic ? "-anthropic" : "", kind);
+        deployment->model_name =
+            arena_printf(arena, "demo%s%s", anthropic ? "-anthropic" : "", kind);
         deployment->model = arena_printf(arena, "demo%s", kind);
         deployment->id = arena_printf(arena, "demo/%.*s", SLICE_ARG(deployment->model_name));
         entry->model = arena_printf(arena, "demo/demo%s", kind);

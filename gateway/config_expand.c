@@ -40,9 +40,9 @@ read_secret(struct config_loader *loader, const struct config_origin *origin, st
             struct slice *out)
 {
     bool relative = path.len == 0 || path.ptr[0] != '/';
-    struct slice full = arena_printf(&loader->scratch, "%.*s%.*s",
-                                     SLICE_ARG(relative ? loader->directory : SLICE_NONE),
-                                     SLICE_ARG(path));
+    struct slice full =
+        arena_printf(&loader->scratch, "%.*s%.*s",
+                     SLICE_ARG(relative ? loader->directory : SLICE_NONE), SLICE_ARG(path));
     char *bytes = arena_take(&loader->scratch, CONFIG_SECRET_BYTES_MAX);
     if (!slice_present(full) || bytes == NULL) {
         config_problem_of(loader, false, origin, "out of memory");
@@ -95,9 +95,10 @@ expand_one(struct config_loader *loader, const struct config_origin *origin, str
     if (value.len == 0 && mark >= 0)
         value = slice_skip(inside, (size_t)mark + 2);
     if (!slice_present(value)) {
-        config_problem_of(loader, false, origin,
-                          "environment variable %.*s is not set (${%.*s:-default} would give a default)",
-                          SLICE_ARG(name), SLICE_ARG(name));
+        config_problem_of(
+            loader, false, origin,
+            "environment variable %.*s is not set (${%.*s:-default} would give a default)",
+            SLICE_ARG(name), SLICE_ARG(name));
         return false;
     }
     *from = name;

@@ -2,9 +2,10 @@
  *
  * config_internal.h - what the files of the configuration share and nobody else sees.
  *
- * One table (config_table.c) says which keys exist, where their values go, in which unit and bounds.
- * Everything else walks that table: reading, defaults, overrides, printing, the example, the manual.
- * A value's place is its offset in the target; two keys with one offset are two names of one thing.
+ * One table (config_table.c) says which keys exist, where their values go, in which unit and
+ * bounds. Everything else walks that table: reading, defaults, overrides, printing, the example,
+ * the manual. A value's place is its offset in the target; two keys with one offset are two names
+ * of one thing.
  */
 #ifndef PENSTOCK_CONFIG_INTERNAL_H
 #define PENSTOCK_CONFIG_INTERNAL_H
@@ -13,10 +14,10 @@
 
 #define CONFIG_FILE_BYTES_MAX (1024u * 1024u) /* libyaml's scanner is quadratic in places */
 #define CONFIG_DEPTH_MAX 32
-#define CONFIG_NODES_MAX 200000u  /* after aliases: a small file must not become a large tree */
-#define CONFIG_PROBLEMS_MAX 50u   /* listed; more are only counted */
+#define CONFIG_NODES_MAX 200000u /* after aliases: a small file must not become a large tree */
+#define CONFIG_PROBLEMS_MAX 50u  /* listed; more are only counted */
 #define CONFIG_SECRET_BYTES_MAX 65536u
-#define CONFIG_PARAMS_MAX 64u     /* default request parameters of one model */
+#define CONFIG_PARAMS_MAX 64u /* default request parameters of one model */
 
 /* ---- the tree that config_yaml.c makes of a file ---- */
 
@@ -24,12 +25,12 @@ enum config_node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
 struct config_node {
     enum config_node_kind kind;
-    bool plain;              /* a scalar without quotes: null, true and numbers are possible */
-    uint32_t line, column;   /* of the value, from 1 */
+    bool plain;            /* a scalar without quotes: null, true and numbers are possible */
+    uint32_t line, column; /* of the value, from 1 */
     uint32_t key_line, key_column;
-    uint32_t index;          /* in its list */
-    uint32_t weight;         /* nodes in this subtree, itself included, aliases counted every time */
-    struct slice key, text;  /* key is absent in lists */
+    uint32_t index;         /* in its list */
+    uint32_t weight;        /* nodes in this subtree, itself included, aliases counted every time */
+    struct slice key, text; /* key is absent in lists */
     struct config_node *parent, *child, *last, *next;
 };
 
@@ -37,7 +38,7 @@ struct config_node {
 
 enum config_source_kind {
     SOURCE_DEFAULT,
-    SOURCE_PROVIDER,    /* what the provider table says */
+    SOURCE_PROVIDER, /* what the provider table says */
     SOURCE_FILE,
     SOURCE_ENVIRONMENT,
     SOURCE_FLAG
@@ -71,8 +72,8 @@ struct config_entry {
     struct slice model;    /* as written: "openai/gpt-4o" */
     struct slice api_base; /* as written, or the provider's */
     struct slice custom_provider, organization, mode, pin;
-    bool id_given;         /* by the file, not made of provider and model */
-    uint64_t max_tokens;   /* model_info.max_tokens, the older name of max_output_tokens */
+    bool id_given;       /* by the file, not made of provider and model */
+    uint64_t max_tokens; /* model_info.max_tokens, the older name of max_output_tokens */
     const struct config_node *params[CONFIG_PARAMS_MAX];
     uint32_t param_count;
     const struct config_node *headers, *extra_headers, *overrides;
@@ -86,12 +87,12 @@ struct config_loader {
     struct config_problem *first, *last;
     uint32_t errors, warnings;
     struct config *config;
-    struct arena scratch;       /* the tree; gone after the load */
+    struct arena scratch; /* the tree; gone after the load */
     char *const *variables;
-    struct slice path;          /* of the file, for messages; absent without a file */
-    struct slice directory;     /* relative paths in the file start here; "" or ends with '/' */
+    struct slice path;      /* of the file, for messages; absent without a file */
+    struct slice directory; /* relative paths in the file start here; "" or ends with '/' */
     uint32_t file_mode;
-    bool secret_in_file;        /* a key stands literally in the file */
+    bool secret_in_file; /* a key stands literally in the file */
     const struct config_node *environment_variables;
     const struct config_node *models; /* penstock.models */
     struct config_entry *entries;
@@ -109,11 +110,11 @@ enum config_type {
     CONFIG_MEGABYTES, /* a bare number of MB in the file, bytes in memory */
     CONFIG_TEXT,
     CONFIG_SECRET,
-    CONFIG_PATH,     /* of a file, relative to the configuration file; must be readable */
+    CONFIG_PATH, /* of a file, relative to the configuration file; must be readable */
     CONFIG_CHOICE,
-    CONFIG_MAP,      /* a section of its own */
-    CONFIG_SPECIAL,  /* read and printed by functions of its own */
-    CONFIG_ACCEPTED  /* known, and nothing needs doing: penstock always works that way */
+    CONFIG_MAP,     /* a section of its own */
+    CONFIG_SPECIAL, /* read and printed by functions of its own */
+    CONFIG_ACCEPTED /* known, and nothing needs doing: penstock always works that way */
 };
 
 enum config_section_id {
@@ -153,7 +154,7 @@ struct config_row {
     uint64_t least, most; /* bounds; most 0 means none */
     const char *choices;  /* CONFIG_CHOICE and CONFIG_TEXT: "a|b|c" */
     const char *help;
-    const char *example;  /* shown in the example file when there is no default */
+    const char *example;     /* shown in the example file when there is no default */
     const char *environment; /* names besides the one made of the path, separated by spaces */
     enum config_section_id into;
     unsigned flags;
@@ -179,18 +180,22 @@ bool config_is_ignored(const struct config_section *section, struct slice name);
 const struct config_row *config_row_main(enum config_section_id first, enum config_section_id last,
                                          size_t offset, enum config_section_id *section);
 
-extern const char *const config_ignored_top[], *const config_ignored_params[],
-    *const config_ignored_litellm[], *const config_ignored_router[],
-    *const config_ignored_general[];
+extern const char *const config_ignored_top[];
+extern const char *const config_ignored_params[];
+extern const char *const config_ignored_litellm[];
+extern const char *const config_ignored_router[];
+extern const char *const config_ignored_general[];
 
 /* ---- config.c ---- */
 
-/* config_problem_at - note an error or a warning about a node; key: point at its key, not its value. */
+/* config_problem_at - note an error or a warning about a node; key: point at its key, not its
+ * value. */
 void config_problem_at(struct config_loader *loader, bool warning, const struct config_node *node,
                        bool key, const char *format, ...) printf_like(5, 6);
 /* config_problem_of - the same about whatever the origin is. */
-void config_problem_of(struct config_loader *loader, bool warning, const struct config_origin *origin,
-                       const char *format, ...) printf_like(4, 5);
+void config_problem_of(struct config_loader *loader, bool warning,
+                       const struct config_origin *origin, const char *format, ...)
+    printf_like(4, 5);
 /* config_problem_plain - without a position. */
 void config_problem_plain(struct config_loader *loader, bool warning, struct slice where,
                           const char *format, ...) printf_like(4, 5);
@@ -203,28 +208,30 @@ bool config_node_is_null(const struct config_node *node);
 
 /* ---- config_yaml.c ---- */
 
-/* config_yaml_read - parse text into a tree in the scratch arena; NULL with an error noted. An empty
- * document gives an empty map. */
+/* config_yaml_read - parse text into a tree in the scratch arena; NULL with an error noted. An
+ * empty document gives an empty map. */
 struct config_node *config_yaml_read(struct config_loader *loader, struct slice text);
 
 /* ---- config_expand.c ---- */
 
-/* config_getenv - from the environment, else from environment_variables in the file; absent otherwise. */
+/* config_getenv - from the environment, else from environment_variables in the file; absent
+ * otherwise. */
 struct slice config_getenv(struct config_loader *loader, const char *name);
 struct slice config_getenv_slice(struct config_loader *loader, struct slice name);
 /*
  * config_expand - resolve os.environ/NAME, ${NAME}, ${NAME:-default} and file:PATH.
  * from  [out] name of the variable or file it came from; absent when the text is literal
  */
-bool config_expand(struct config_loader *loader, const struct config_origin *origin, struct slice raw,
-                   struct slice *out, struct slice *from);
+bool config_expand(struct config_loader *loader, const struct config_origin *origin,
+                   struct slice raw, struct slice *out, struct slice *from);
 /* config_scalar - a node's expanded text; false with an error noted if it is not a scalar. */
 bool config_scalar(struct config_loader *loader, const struct config_node *node, struct slice *out,
                    struct slice *from);
 
 /* ---- config_value.c ---- */
 
-/* config_store - parse text by the row's type, check bounds, put it into the target, note the source. */
+/* config_store - parse text by the row's type, check bounds, put it into the target, note the
+ * source. */
 bool config_store(struct config_loader *loader, const struct config_row *row,
                   struct config_target *target, const struct config_origin *origin,
                   struct slice text, struct slice from);
@@ -237,7 +244,8 @@ void config_format(const struct config_row *row, const void *base, struct sink *
 void config_defaults(struct config_loader *loader, enum config_section_id first,
                      enum config_section_id last, struct config_target *target);
 /* config_node_json - a node as JSON text (plain scalars keep their type), strings expanded. */
-bool config_node_json(struct config_loader *loader, const struct config_node *node, struct sink *out);
+bool config_node_json(struct config_loader *loader, const struct config_node *node,
+                      struct sink *out);
 void config_quote(struct sink *out, struct slice text);
 
 /* ---- config_bind.c ---- */
@@ -274,8 +282,9 @@ bool config_read_entry_node(struct config_loader *loader, const struct config_ro
 /* config_entry_add - a new entry with its defaults unset; NULL when memory is out (noted). */
 struct config_entry *config_entry_add(struct config_loader *loader);
 /* config_entry_problem - about a key of the entry: its place in the file, or the model's name. */
-void config_entry_problem(struct config_loader *loader, bool warning, const struct config_entry *entry,
-                          const char *key, const char *text, struct slice detail);
+void config_entry_problem(struct config_loader *loader, bool warning,
+                          const struct config_entry *entry, const char *key, const char *text,
+                          struct slice detail);
 /* ---- config_entry.c ---- */
 
 /* config_entry_finish - overrides, provider, address, key, habits, headers; false: leave it out. */
@@ -293,7 +302,8 @@ bool config_models_publish(struct config_loader *loader);
  * returns NULL, or why it was refused (a constant text)
  */
 const char *config_url(struct arena *arena, struct slice url, struct config_deployment *out);
-/* config_base_path - bring base_path into the form that "/chat/completions" or "/messages" can follow. */
+/* config_base_path - bring base_path into the form that "/chat/completions" or "/messages" can
+ * follow. */
 void config_base_path(struct arena *arena, bool version_needed, struct config_deployment *out);
 
 /* ---- config_providers.c ---- */
@@ -313,7 +323,7 @@ void config_base_path(struct arena *arena, bool version_needed, struct config_de
 struct config_provider {
     const char *name;
     const char *base;
-    const char *key_variables;  /* separated by spaces, first found wins */
+    const char *key_variables; /* separated by spaces, first found wins */
     const char *base_variables;
     enum config_dialect dialect;
     unsigned flags;
@@ -325,9 +335,11 @@ struct config_provider {
 extern const struct config_provider config_providers[];
 extern const size_t config_provider_count;
 const struct config_provider *config_provider_find(struct slice name);
-/* config_provider_guess - LiteLLM's guess for a bare model name (gpt-*, claude-*); NULL otherwise. */
+/* config_provider_guess - LiteLLM's guess for a bare model name (gpt-*, claude-*); NULL otherwise.
+ */
 const struct config_provider *config_provider_guess(struct slice model);
-/* config_provider_refused - why a provider that LiteLLM knows is not served here; NULL if unknown. */
+/* config_provider_refused - why a provider that LiteLLM knows is not served here; NULL if unknown.
+ */
 const char *config_provider_refused(struct slice name);
 struct slice config_provider_nearest(struct slice name);
 
@@ -337,16 +349,19 @@ struct slice config_provider_nearest(struct slice name);
 void config_env_overrides(struct config_loader *loader, struct config_target *target);
 void config_flag_overrides(struct config_loader *loader, const struct config_flags *flags,
                            struct config_target *target);
-/* config_env_models - "<provider>/ *" for every provider whose key or address is in the environment. */
+/* config_env_models - "<provider>/ *" for every provider whose key or address is in the
+ * environment. */
 uint32_t config_env_models(struct config_loader *loader);
 void config_demo_models(struct config_loader *loader);
-/* config_variable_name - PENSTOCK_TIMEOUTS_REQUEST for penstock.timeouts.request; false if too long. */
-bool config_variable_name(const struct config_section *section, const struct config_row *row, char *out,
-                          size_t room);
+/* config_variable_name - PENSTOCK_TIMEOUTS_REQUEST for penstock.timeouts.request; false if too
+ * long. */
+bool config_variable_name(const struct config_section *section, const struct config_row *row,
+                          char *out, size_t room);
 
 /* ---- config_print.c ---- */
 
-/* A walk over the table from a section downwards, in the order of the rows, maps before their keys. */
+/* A walk over the table from a section downwards, in the order of the rows, maps before their keys.
+ */
 struct config_walk {
     struct {
         const struct config_section *section;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_models.c - the entries of model_list: read into config_entry, finished in config_entry.c, named
- * and handed to the config.
+ * config_models.c - the entries of model_list: read into config_entry, finished in config_entry.c,
+ * named and handed to the config.
  */
 #include "gateway/config_internal.h"
 
@@ -102,7 +102,8 @@ static void
 read_entry(struct config_loader *loader, const struct config_node *node)
 {
     if (node->kind != NODE_MAP) {
-        config_problem_at(loader, false, node, false, "a map with model_name and litellm_params is expected");
+        config_problem_at(loader, false, node, false,
+                          "a map with model_name and litellm_params is expected");
         return;
     }
     struct config_entry *entry = config_entry_add(loader);
@@ -120,7 +121,8 @@ read_entry(struct config_loader *loader, const struct config_node *node)
         loader->entry_count--;
         return;
     }
-    if (slice_is(entry->model, "*") && entry->api_base.len == 0 && entry->custom_provider.len == 0) {
+    if (slice_is(entry->model, "*") && entry->api_base.len == 0 &&
+        entry->custom_provider.len == 0) {
         loader->entry_count--;
         if (config_env_models(loader) == 0)
             config_problem_at(loader, true, node, false,
@@ -158,7 +160,8 @@ id_taken(const struct config_loader *loader, uint32_t index)
     return false;
 }
 
-/* Gives every deployment a name of its own: "openai/gpt-4o", "openai/gpt-4o#2". Given ids come first. */
+/* Gives every deployment a name of its own: "openai/gpt-4o", "openai/gpt-4o#2". Given ids come
+ * first. */
 static bool
 name_entry(struct config_loader *loader, uint32_t index)
 {
@@ -189,8 +192,8 @@ name_entries(struct config_loader *loader)
         entry->id_given = entry->deployment.id.len > 0;
         if (!entry->id_given || !id_taken(loader, i))
             continue;
-        config_entry_problem(loader, false, entry, "model_info", "this id is taken: ",
-                             entry->deployment.id);
+        config_entry_problem(loader, false, entry, "model_info",
+                             "this id is taken: ", entry->deployment.id);
         good = false;
     }
     for (uint32_t i = 0; i < loader->entry_count && good; i++)
@@ -210,7 +213,8 @@ check_models_used(struct config_loader *loader)
         bool used = false;
         for (uint32_t i = 0; i < loader->entry_count && !used; i++) {
             const struct config_deployment *deployment = &loader->entries[i].deployment;
-            used = slice_eq(child->key, deployment->model_name) || slice_eq(child->key, deployment->id);
+            used = slice_eq(child->key, deployment->model_name) ||
+                   slice_eq(child->key, deployment->id);
             config_nearest(child->key, deployment->model_name, &best, &distance);
         }
         if (!used)

@@ -18,7 +18,8 @@ config_walk_init(struct config_walk *walk, enum config_section_id first)
 bool
 config_walk_next(struct config_walk *walk, struct config_step *step)
 {
-    while (walk->depth > 0 && walk->at[walk->depth - 1].row == walk->at[walk->depth - 1].section->row_count)
+    while (walk->depth > 0 &&
+           walk->at[walk->depth - 1].row == walk->at[walk->depth - 1].section->row_count)
         walk->depth--;
     if (walk->depth == 0)
         return false;
@@ -270,8 +271,7 @@ config_print(const struct config *config, struct sink *out)
 {
     static const enum config_section_id top[] = {SECTION_ROUTER, SECTION_GENERAL, SECTION_PENSTOCK};
     sink_printf(out, "# effective configuration; %s%.*s\n",
-                slice_present(config->path) ? "file: " : "no file",
-                SLICE_ARG(config->path));
+                slice_present(config->path) ? "file: " : "no file", SLICE_ARG(config->path));
     for (size_t i = 0; i < countof(top); i++) {
         struct view view = {config, config, config->sources, 2, false};
         size_t line = out->len;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_reference.c - penstock.example.yaml and docs/configuration.md, both written from the table.
+ * config_reference.c - penstock.example.yaml and docs/configuration.md, both written from the
+ * table.
  *
  * In the example "# text" is help and "#key: value" is a key that is not set; a test uncomments the
  * latter and reads the file, so the example cannot show what the parser does not take.
@@ -47,7 +48,9 @@ static void
 put_facts(struct sink *out, const struct config_row *row)
 {
     bool choice = row->choices != NULL;
-    sink_text(out, choice ? "one of " : row->type == CONFIG_SPECIAL ? "list, map or text" : type_name(row));
+    sink_text(out, choice                        ? "one of "
+                   : row->type == CONFIG_SPECIAL ? "list, map or text"
+                                                 : type_name(row));
     struct slice rest = slice_from(row->choices);
     for (bool first = true; slice_present(rest); first = false) {
         sink_text(out, first ? "" : ", ");
@@ -230,13 +233,15 @@ void
 config_reference(struct sink *out)
 {
     static const enum config_section_id top[] = {SECTION_ROUTER, SECTION_GENERAL, SECTION_PENSTOCK};
-    sink_text(out,
-              "# penstock.example.yaml - every key that penstock knows, with its default.\n"
-              "#\n"
-              "# Written by `penstock print-config --reference`; do not edit. Copy what you need: a key that\n"
-              "# is missing has the default shown here, and lines like \"#key: value\" are not set.\n"
-              "# LiteLLM's config.yaml is read as it is. Values may be os.environ/NAME, ${NAME},\n"
-              "# ${NAME:-default} or file:PATH. See docs/configuration.md.\n\n");
+    sink_text(
+        out,
+        "# penstock.example.yaml - every key that penstock knows, with its default.\n"
+        "#\n"
+        "# Written by `penstock print-config --reference`; do not edit. Copy what you need: a key "
+        "that\n"
+        "# is missing has the default shown here, and lines like \"#key: value\" are not set.\n"
+        "# LiteLLM's config.yaml is read as it is. Values may be os.environ/NAME, ${NAME},\n"
+        "# ${NAME:-default} or file:PATH. See docs/configuration.md.\n\n");
     put_wrapped(out, 0, slice_from(config_section_of(SECTION_MODEL)->title));
     sink_text(out, "model_list:\n");
     put_section(out, SECTION_MODEL, 4);
@@ -253,9 +258,12 @@ config_reference(struct sink *out)
 
 static const char manual_head[] =
     "# Configuration\n\n"
-    "Written by `penstock print-config --manual` from the table in `gateway/config_table.c`; do not edit.\n\n"
-    "penstock needs no configuration: without a file it serves the providers whose keys are in the\n"
-    "environment, and its demo models. With a file it reads LiteLLM's `config.yaml` as it is; what LiteLLM\n"
+    "Written by `penstock print-config --manual` from the table in `gateway/config_table.c`; do "
+    "not edit.\n\n"
+    "penstock needs no configuration: without a file it serves the providers whose keys are in "
+    "the\n"
+    "environment, and its demo models. With a file it reads LiteLLM's `config.yaml` as it is; what "
+    "LiteLLM\n"
     "lacks stands under `penstock:`. All keys with their defaults: `penstock.example.yaml`.\n\n"
     "```yaml\n"
     "model_list:\n"
@@ -275,40 +283,61 @@ static const char manual_head[] =
     "  timeouts: {idle: 60s}\n"
     "```\n\n"
     "## Which file, and what wins\n\n"
-    "1. The file of `--config`, else of `PENSTOCK_CONFIG`, else `penstock.yaml` in the working directory,\n"
-    "   else `config.yaml` there if it has `model_list` or `penstock`. `--config /dev/null` means none.\n"
-    "2. Command line, environment, file, default: the first that says something wins. Within the file\n"
+    "1. The file of `--config`, else of `PENSTOCK_CONFIG`, else `penstock.yaml` in the working "
+    "directory,\n"
+    "   else `config.yaml` there if it has `model_list` or `penstock`. `--config /dev/null` means "
+    "none.\n"
+    "2. Command line, environment, file, default: the first that says something wins. Within the "
+    "file\n"
     "   `penstock` wins over `router_settings`, which wins over `litellm_settings`.\n"
-    "3. `penstock check` reads everything and says what is wrong; `penstock print-config` shows every value\n"
+    "3. `penstock check` reads everything and says what is wrong; `penstock print-config` shows "
+    "every value\n"
     "   in force with its source, secrets as `***`; `penstock models` lists what is served.\n"
     "4. SIGHUP reads the file again: a wrong one is refused and the old one stays in force.\n\n"
-    "An unknown key is an error that names file, line, column and the nearest key. A key that LiteLLM knows\n"
-    "and penstock does not act on is a warning. A value of LiteLLM's that is out of penstock's bounds is\n"
+    "An unknown key is an error that names file, line, column and the nearest key. A key that "
+    "LiteLLM knows\n"
+    "and penstock does not act on is a warning. A value of LiteLLM's that is out of penstock's "
+    "bounds is\n"
     "moved into them, with a warning.\n\n"
     "## Values\n\n"
     "| written | means |\n|---|---|\n"
-    "| `os.environ/NAME` | the environment variable, or `environment_variables` in the file; an error when neither has it |\n"
-    "| `${NAME}`, `${NAME:-default}` | the same, anywhere in a text; the default also stands in for an empty one. `$${` is a literal `${` |\n"
-    "| `file:PATH` | what the file holds, without the newline at its end; a warning when others can read it |\n"
+    "| `os.environ/NAME` | the environment variable, or `environment_variables` in the file; an "
+    "error when neither has it |\n"
+    "| `${NAME}`, `${NAME:-default}` | the same, anywhere in a text; the default also stands in "
+    "for an empty one. `$${` is a literal `${` |\n"
+    "| `file:PATH` | what the file holds, without the newline at its end; a warning when others "
+    "can read it |\n"
     "| `10s`, `500ms`, `2m`, `1h`, `600` | durations; a bare number is seconds |\n"
     "| `4096`, `64KiB`, `50MB` | sizes; all units are powers of 1024 |\n\n"
-    "Paths that do not begin with `/` start at the directory of the file. A file is at most 1 MiB and 32\n"
-    "levels deep; anchors, aliases and `<<` work within these bounds. The same key twice is an error.\n\n"
+    "Paths that do not begin with `/` start at the directory of the file. A file is at most 1 MiB "
+    "and 32\n"
+    "levels deep; anchors, aliases and `<<` work within these bounds. The same key twice is an "
+    "error.\n\n"
     "## Models\n\n"
-    "`model` is `provider/model`, split at the first slash. With `api_base` the provider may be missing or\n"
-    "unknown: the upstream is then OpenAI-compatible. Without it `gpt-*`, `o1*`, `o3*`, `o4*`, `chatgpt-*`\n"
-    "mean openai and `claude-*` anthropic. One `*` is possible in `model_name`, and in `model` what it stood\n"
-    "for is put in: `model_name: \"claude-*\"` with `model: \"anthropic/claude-*\"`. `model: \"*\"` alone stands\n"
+    "`model` is `provider/model`, split at the first slash. With `api_base` the provider may be "
+    "missing or\n"
+    "unknown: the upstream is then OpenAI-compatible. Without it `gpt-*`, `o1*`, `o3*`, `o4*`, "
+    "`chatgpt-*`\n"
+    "mean openai and `claude-*` anthropic. One `*` is possible in `model_name`, and in `model` "
+    "what it stood\n"
+    "for is put in: `model_name: \"claude-*\"` with `model: \"anthropic/claude-*\"`. `model: "
+    "\"*\"` alone stands\n"
     "for every provider whose key is in the environment.\n\n"
-    "A provider's key from the environment is sent to the provider's own address and to the one its base\n"
-    "variable names, not to another `api_base`: give `api_key` there. A base variable that leads back to\n"
+    "A provider's key from the environment is sent to the provider's own address and to the one "
+    "its base\n"
+    "variable names, not to another `api_base`: give `api_key` there. A base variable that leads "
+    "back to\n"
     "this gateway (clients use the same names) is left alone.\n\n"
-    "Without `model_list` every provider with a key in the environment is served as `provider/*`, openai\n"
-    "also as `gpt-*`, `o1*`, `o3*`, `o4*`, `chatgpt-*` and anthropic as `claude-*`; the demo models too.\n\n"
-    "Models of other kinds (`mode: embedding`) and providers whose API penstock does not speak are left\n"
+    "Without `model_list` every provider with a key in the environment is served as `provider/*`, "
+    "openai\n"
+    "also as `gpt-*`, `o1*`, `o3*`, `o4*`, `chatgpt-*` and anthropic as `claude-*`; the demo "
+    "models too.\n\n"
+    "Models of other kinds (`mode: embedding`) and providers whose API penstock does not speak are "
+    "left\n"
     "out with a warning, so that the rest of the file works.\n\n"
     "## Safety\n\n"
-    "- Beyond loopback penstock wants a client key (`master_key` or `penstock.keys`), or `allow_open`.\n"
+    "- Beyond loopback penstock wants a client key (`master_key` or `penstock.keys`), or "
+    "`allow_open`.\n"
     "- A file that holds keys and can be read by others gives a warning.\n"
     "- Secrets are never printed and never logged.\n";
 
@@ -322,8 +351,10 @@ put_table(struct sink *out, enum config_section_id id)
         if (row->type == CONFIG_MAP || !is_in_example(row))
             continue;
         if (!head)
-            sink_printf(out, "\n### `%s`\n\n%s.\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
-                        section->path, section->title);
+            sink_printf(
+                out,
+                "\n### `%s`\n\n%s.\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+                section->path, section->title);
         head = true;
         sink_printf(out, "| `%s` | ", row->name);
         put_facts(out, row);
@@ -361,14 +392,16 @@ static void
 put_mapping(struct sink *out)
 {
     static const char *const rows[][2] = {
-        {"`PORT`, `HOST` (qwen-proxy); `CLAWPROXY_PORT`, `CLAWPROXY_HOST`; `VERTEX_PROXY_PORT`; `ANYCLAUDE_PORT`",
+        {"`PORT`, `HOST` (qwen-proxy); `CLAWPROXY_PORT`, `CLAWPROXY_HOST`; `VERTEX_PROXY_PORT`; "
+         "`ANYCLAUDE_PORT`",
          "`PENSTOCK_PORT`, `PENSTOCK_HOST`, or `penstock.listen`"},
         {"`API_KEY=a,b` (qwen-proxy); `CLAWPROXY_API_KEY`",
          "`PENSTOCK_KEYS=a,b`, or `penstock.keys`"},
         {"`VERTEX_PROXY_CONFIG`", "`PENSTOCK_CONFIG`"},
         {"`model_aliases`", "`router_settings.model_group_alias`"},
         {"`fallback_chains: {a: [b, c]}`", "`router_settings.fallbacks: [{a: [b, c]}]`"},
-        {"`DEFAULT_TEMPERATURE`, `DEFAULT_MAX_TOKENS`, `DEFAULT_TOP_P`, `DEFAULT_TOP_K`, `DEFAULT_REPETITION_PENALTY`",
+        {"`DEFAULT_TEMPERATURE`, `DEFAULT_MAX_TOKENS`, `DEFAULT_TOP_P`, `DEFAULT_TOP_K`, "
+         "`DEFAULT_REPETITION_PENALTY`",
          "`temperature`, ... in `litellm_params`, per model"},
         {"`MAX_RETRIES`, `RETRY_DELAY_MS`", "`router_settings.num_retries`, `penstock.retry.base`"},
         {"`LOG_LEVEL`; `ANYCLAUDE_DEBUG=0..3`; `DEBUG_STREAMING=true`",
@@ -391,7 +424,8 @@ put_ignored(struct sink *out)
 {
     static const enum config_section_id with[] = {SECTION_TOP, SECTION_PARAMS, SECTION_LITELLM,
                                                   SECTION_ROUTER, SECTION_GENERAL};
-    sink_text(out, "\n## Keys of LiteLLM without effect\n\nThey are known, give a warning, and nothing else.\n");
+    sink_text(out, "\n## Keys of LiteLLM without effect\n\nThey are known, give a warning, and "
+                   "nothing else.\n");
     for (size_t i = 0; i < countof(with); i++) {
         const struct config_section *section = config_section_of(with[i]);
         sink_printf(out, "\n- %s%s%s:", section->path[0] != '\0' ? "`" : "at the top",
@@ -409,8 +443,9 @@ config_manual(struct sink *out)
     sink_text(out, "\n## Keys\n");
     for (enum config_section_id id = SECTION_MODEL; id <= SECTION_RETRY; id++)
         put_table(out, id);
-    sink_text(out, "\n`PENSTOCK_DEBUG=1..3` and `DEBUG_STREAMING=true` set the log level too,\n"
-                   "`PENSTOCK_CONFIG` names the file, and lists in variables are separated by commas.\n");
+    sink_text(
+        out, "\n`PENSTOCK_DEBUG=1..3` and `DEBUG_STREAMING=true` set the log level too,\n"
+             "`PENSTOCK_CONFIG` names the file, and lists in variables are separated by commas.\n");
     put_providers(out);
     put_mapping(out);
     put_ignored(out);

@@ -31,7 +31,8 @@ take_name(struct arena *arena, struct slice host, struct config_deployment *out)
     for (size_t i = 0; i < host.len; i++) {
         lower[i] = text_lower(host.ptr[i]);
         if (!host_byte(lower[i]))
-            return "the host holds a character that a host name cannot have (write international names as xn--...)";
+            return "the host holds a character that a host name cannot have (write international "
+                   "names as xn--...)";
     }
     if (lower[0] == '.' || memmem(lower, host.len, "..", 2) != NULL)
         return "the host has an empty label";

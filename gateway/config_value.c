@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_value.c - typed values: parsing, bounds, storing at an offset, noting the source, writing the
- * same value back as text or as JSON.
+ * config_value.c - typed values: parsing, bounds, storing at an offset, noting the source, writing
+ * the same value back as text or as JSON.
  */
 #include "gateway/config_internal.h"
 
@@ -419,7 +419,8 @@ scalar_json(struct config_loader *loader, const struct config_node *node, struct
 bool
 config_node_json(struct config_loader *loader, const struct config_node *node, struct sink *out)
 {
-    const struct config_node *open[CONFIG_DEPTH_MAX]; /* containers whose members are being written */
+    /* The containers whose members are being written, outermost first. */
+    const struct config_node *open[CONFIG_DEPTH_MAX];
     int depth = 0;
     struct json_writer json;
     json_writer_init(&json, out);

@@ -2,9 +2,9 @@
  *
  * config_yaml.c - a YAML text into a tree of nodes with positions, over libyaml's events.
  *
- * libyaml neither rejects duplicate keys nor expands aliases nor limits depth: that is done here. An
- * alias shares the children of its anchor, and every node knows its weight with aliases counted, so a
- * small file cannot become a large tree. "<<" merges maps, where the map's own keys win.
+ * libyaml neither rejects duplicate keys nor expands aliases nor limits depth: that is done here.
+ * An alias shares the children of its anchor, and every node knows its weight with aliases counted,
+ * so a small file cannot become a large tree. "<<" merges maps, where the map's own keys win.
  */
 #include "gateway/config_internal.h"
 
@@ -227,7 +227,8 @@ check_duplicates(struct build *build, const struct config_node *map)
         count++;
     if (count < 2)
         return;
-    const struct config_node **sorted = arena_take(&build->loader->scratch, count * sizeof(*sorted));
+    const struct config_node **sorted =
+        arena_take(&build->loader->scratch, count * sizeof(*sorted));
     if (sorted == NULL) {
         fail(build, map, "the file needs too much memory");
         return;
@@ -251,7 +252,8 @@ child_count(const struct config_node *node)
     return node->last != NULL ? node->last->index + 1 : 0;
 }
 
-/* Appends to map what from has and map has not. The work is the product of the sizes: both are bounded. */
+/* Appends to map what from has and map has not. The work is the product of the sizes: both are
+ * bounded. */
 static void
 merge_one(struct build *build, struct config_node *map, const struct config_node *from)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_case.h - load a configuration from a text in a directory of its own, look at what came out.
+ * config_case.h - load a configuration from a text in a directory of its own, look at what came
+ * out.
  */
 #ifndef PENSTOCK_TEST_CONFIG_CASE_H
 #define PENSTOCK_TEST_CONFIG_CASE_H
@@ -113,7 +114,8 @@ unload(struct loaded *loaded)
 static inline void
 show_problems(const struct loaded *loaded)
 {
-    for (struct config_problem *problem = loaded->problems; problem != NULL; problem = problem->next)
+    for (struct config_problem *problem = loaded->problems; problem != NULL;
+         problem = problem->next)
         print_message("%s: %.*s\n", problem->warning ? "warning" : "error",
                       SLICE_ARG(problem->text));
 }
@@ -121,7 +123,8 @@ show_problems(const struct loaded *loaded)
 static inline bool
 has_problem(const struct loaded *loaded, bool warning, const char *text)
 {
-    for (struct config_problem *problem = loaded->problems; problem != NULL; problem = problem->next)
+    for (struct config_problem *problem = loaded->problems; problem != NULL;
+         problem = problem->next)
         if (problem->warning == warning && text_find(problem->text, slice_from(text)) >= 0)
             return true;
     return false;

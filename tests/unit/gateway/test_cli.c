@@ -81,9 +81,11 @@ flags_stand_anywhere(void **state)
 {
     struct cli cli;
     (void)state;
-    assert_int_equal(parse(WORDS("--port", "0", "print-config", "-c", "a b.yaml", "--host=::1",
-                                 "--num_workers", "3", "--log-level", "debug2", "--allow-open",
-                                 "--reference"), &cli), 0);
+    assert_int_equal(
+        parse(WORDS("--port", "0", "print-config", "-c", "a b.yaml", "--host=::1", "--num_workers",
+                    "3", "--log-level", "debug2", "--allow-open", "--reference"),
+              &cli),
+        0);
     assert_int_equal(cli.command, CLI_PRINT_CONFIG);
     assert_int_equal(cli.flags.port, 0);
     assert_int_equal(cli.flags.workers, 3);
@@ -151,30 +153,39 @@ subcommands_answer(void **state)
 {
     static char out[256u << 10], err[256u << 10];
     (void)state;
-    put_file("c.yaml", SLICE_LIT("model_list:\n"
-                                 "  - {model_name: a, litellm_params: {model: openai/x, api_key: sk-secret}}\n"
-                                 "  - {model_name: b, litellm_params: {model: openai_like/y, api_base: \"http://[::1]:9/z\"}}\n"
-                                 "router_settings: {redis_host: x, model_group_alias: {c: a}}\n"), 0600);
+    put_file(
+        "c.yaml",
+        SLICE_LIT("model_list:\n"
+                  "  - {model_name: a, litellm_params: {model: openai/x, api_key: sk-secret}}\n"
+                  "  - {model_name: b, litellm_params: {model: openai_like/y, api_base: "
+                  "\"http://[::1]:9/z\"}}\n"
+                  "router_settings: {redis_host: x, model_group_alias: {c: a}}\n"),
+        0600);
     assert_int_equal(run(WORDS("check", "-c", "c.yaml"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
     assert_string_equal(out, "good: c.yaml, 2 models, http://127.0.0.1:4000\n");
-    assert_non_null(strstr(err, "warning: c.yaml:4:19: router_settings.redis_host: known to LiteLLM"));
-    assert_int_equal(run(WORDS("models", "-c", "c.yaml"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
+    assert_non_null(
+        strstr(err, "warning: c.yaml:4:19: router_settings.redis_host: known to LiteLLM"));
+    assert_int_equal(run(WORDS("models", "-c", "c.yaml"), NO_ENVIRONMENT, out, err, sizeof(out)),
+                     0);
     assert_non_null(strstr(out, "https://api.openai.com/v1 openai_chat\n"));
     assert_non_null(strstr(out, "http://[::1]:9/z openai_chat (no key)\n"));
     assert_non_null(strstr(out, "is a\n"));
     assert_null(strstr(out, "sk-secret"));
     assert_int_equal(run(WORDS("print-config", "-c", "c.yaml", "--port", "5"), NO_ENVIRONMENT, out,
-                         err, sizeof(out)), 0);
+                         err, sizeof(out)),
+                     0);
     assert_non_null(strstr(out, "# command line --port\n"));
     assert_null(strstr(out, "sk-secret"));
-    assert_int_equal(run(WORDS("check", "-c", "none.yaml"), NO_ENVIRONMENT, out, err, sizeof(out)), 1);
+    assert_int_equal(run(WORDS("check", "-c", "none.yaml"), NO_ENVIRONMENT, out, err, sizeof(out)),
+                     1);
     assert_string_equal(out, "");
     assert_string_equal(err, "error: none.yaml: cannot read the file: No such file or directory\n");
     assert_int_equal(run(WORDS("version"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
     assert_int_equal(strncmp(out, "penstock ", 9), 0);
     assert_int_equal(run(WORDS("help"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
     assert_non_null(strstr(out, "usage: penstock"));
-    assert_int_equal(run(WORDS("print-config", "--manual"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
+    assert_int_equal(run(WORDS("print-config", "--manual"), NO_ENVIRONMENT, out, err, sizeof(out)),
+                     0);
     assert_int_equal(strncmp(out, "# Configuration\n", 16), 0);
 }
 

@@ -100,7 +100,8 @@ static const char litellm_file[] =
     "    model_info: {id: main, mode: chat, max_output_tokens: 16384, max_input_tokens: 128000,\n"
     "                 base_model: gpt-4o, input_cost_per_token: 0.1, team: [a, b]}\n"
     "  - model_name: gpt-4o\n"
-    "    litellm_params: {model: openai/gpt-4o, api_key: os.environ/UPSTREAM_KEY, cooldown_time: 5}\n"
+    "    litellm_params: {model: openai/gpt-4o, api_key: os.environ/UPSTREAM_KEY, cooldown_time: "
+    "5}\n"
     "  - model_name: embedding\n"
     "    litellm_params: {model: openai/text-embedding-3-small}\n"
     "    model_info: {mode: embedding}\n"
@@ -131,7 +132,8 @@ static void
 litellm_file_is_read(void **state)
 {
     (void)state;
-    struct loaded loaded = load_text(litellm_file, ENVIRONMENT("OPENAI_API_KEY=sk-1", "MASTER=sk-2"));
+    struct loaded loaded =
+        load_text(litellm_file, ENVIRONMENT("OPENAI_API_KEY=sk-1", "MASTER=sk-2"));
     expect_good(&loaded);
     const struct config *config = loaded.config;
     static const char *const warnings[] = {
@@ -207,7 +209,8 @@ static const struct verdict_case refused[] = {
     {"model_lst: []\n", "c.yaml:1:1: model_lst: unknown key; did you mean \"model_list\"?"},
     {"router_settings:\n  num_retires: 3\n",
      "c.yaml:2:3: router_settings.num_retires: unknown key; did you mean \"num_retries\"?"},
-    {"router_settings: {num_retries: some}", "c.yaml:1:32: router_settings.num_retries: a whole number"},
+    {"router_settings: {num_retries: some}",
+     "c.yaml:1:32: router_settings.num_retries: a whole number"},
     {"router_settings: {num_retries: -1}", "a whole number is expected"},
     {"router_settings: {num_retries: [1]}", "a single value is expected here, not a list"},
     {"router_settings: [a]", "c.yaml:1:18: router_settings: a map of keys is expected here"},
@@ -243,7 +246,8 @@ static const struct verdict_case refused[] = {
     {"penstock: {keys: [{name: a, kee: b}]}", "a client key has name and key"},
     {"penstock: {keys: [\"a b\"]}", "key-1 holds a character that cannot stand in a header"},
     {"penstock: {models: {nobody: {reasoning: drop}}}", "no model has this name"},
-    {"penstock: {models: {dema: {reasoning: drop}}}", "no model has this name; did you mean \"demo\"?"},
+    {"penstock: {models: {dema: {reasoning: drop}}}",
+     "no model has this name; did you mean \"demo\"?"},
     {"general_settings: {master_key: os.environ/NOPE}", "environment variable NOPE is not set"},
     {"general_settings: {master_key: \"${NOPE}\"}", "${NOPE:-default} would give a default"},
     {"general_settings: {master_key: \"${NOPE\"}", "\"${\" without \"}\""},
@@ -284,7 +288,8 @@ static const struct verdict_case warned[] = {
     {"router_settings: {timeout: 0}", "out of bounds: 50ms is used"},
     {"penstock: {timeouts: {request: 5s}}", "less than 30s is allowed but seldom meant"},
     {"penstock: {timeouts: {keepalive: 100ms}}", "less than 1s is allowed"},
-    {"router_settings: {model_group_alias: {a: dema}}", "which no model_name serves; nearest: demo"},
+    {"router_settings: {model_group_alias: {a: dema}}",
+     "which no model_name serves; nearest: demo"},
     {"penstock: {listen: {host: \"::\", allow_open: true}}", "whoever reaches the port"},
 };
 
@@ -303,8 +308,10 @@ doubtful_files_are_warned_about(void **state)
 static void
 empty_files_are_files(void **state)
 {
-    static const char *const empty[] = {"", "\n", "# nothing\n", "---\n...\n", "penstock:\n",
-                                        "model_list: ~\nrouter_settings: null\n", "{}"};
+    static const char *const empty[] = {
+        "",           "\n",          "# nothing\n",
+        "---\n...\n", "penstock:\n", "model_list: ~\nrouter_settings: null\n",
+        "{}"};
     (void)state;
     for (size_t i = 0; i < countof(empty); i++) {
         struct loaded loaded = load_text(empty[i], NO_ENVIRONMENT);
@@ -329,7 +336,8 @@ large_files_end_quickly(void **state)
     (void)state;
     sink_init(&text, 4u << 20);
     while (text.len <= 1u << 20)
-        sink_text(&text, "# a line that says nothing at all, many times over, to make a file large\n");
+        sink_text(&text,
+                  "# a line that says nothing at all, many times over, to make a file large\n");
     struct loaded loaded = load_bytes(sink_slice(&text), NO_ENVIRONMENT);
     expect_problem(&loaded, false, "larger than 1 MiB");
     unload(&loaded);
@@ -359,19 +367,19 @@ static void
 anchors_and_merges_work(void **state)
 {
     (void)state;
-    struct loaded loaded = load_text(
-        "model_list:\n"
-        "  - model_name: a\n"
-        "    litellm_params: &base {model: openai/a, api_key: k, rpm: 5}\n"
-        "  - model_name: b\n"
-        "    litellm_params: {<<: *base, rpm: 6}\n"
-        "  - model_name: c\n"
-        "    litellm_params:\n"
-        "      <<: [*base, {tpm: 7}]\n"
-        "      model: openai/c\n"
-        "  - model_name: d\n"
-        "    litellm_params: *base\n",
-        NO_ENVIRONMENT);
+    struct loaded loaded =
+        load_text("model_list:\n"
+                  "  - model_name: a\n"
+                  "    litellm_params: &base {model: openai/a, api_key: k, rpm: 5}\n"
+                  "  - model_name: b\n"
+                  "    litellm_params: {<<: *base, rpm: 6}\n"
+                  "  - model_name: c\n"
+                  "    litellm_params:\n"
+                  "      <<: [*base, {tpm: 7}]\n"
+                  "      model: openai/c\n"
+                  "  - model_name: d\n"
+                  "    litellm_params: *base\n",
+                  NO_ENVIRONMENT);
     expect_clean(&loaded);
     const struct config_deployment *all = loaded.config->deployments;
     assert_int_equal(loaded.config->deployment_count, 4);
@@ -405,7 +413,8 @@ without_sources(struct slice text)
 static void
 what_is_printed_can_be_read(void **state)
 {
-    static const char *const secrets[] = {"sk-1", "sk-2", "sk-from-file", "sk-extra", "header-secret"};
+    static const char *const secrets[] = {"sk-1", "sk-2", "sk-from-file", "sk-extra",
+                                          "header-secret"};
     (void)state;
     struct sink text;
     sink_init(&text, 1u << 20);
@@ -413,7 +422,8 @@ what_is_printed_can_be_read(void **state)
     sink_text(&text, "penstock:\n"
                      "  keys: [{name: alice, key: sk-extra}]\n"
                      "  models: {gpt-4o: {reasoning: think, timeouts: {idle: 33s}}}\n");
-    struct loaded loaded = load_bytes(sink_slice(&text), ENVIRONMENT("OPENAI_API_KEY=sk-1", "MASTER=sk-2"));
+    struct loaded loaded =
+        load_bytes(sink_slice(&text), ENVIRONMENT("OPENAI_API_KEY=sk-1", "MASTER=sk-2"));
     expect_good(&loaded);
     struct sink first = printed(loaded.config);
     for (size_t i = 0; i < countof(secrets); i++)
@@ -443,7 +453,8 @@ every_prefix_gets_an_answer(void **state)
     struct slice whole = slice_from(litellm_file);
     (void)state;
     for (size_t n = 0; n <= whole.len; n++) {
-        struct loaded loaded = load_bytes(slice_take(whole, n), ENVIRONMENT("OPENAI_API_KEY=a", "MASTER=b"));
+        struct loaded loaded =
+            load_bytes(slice_take(whole, n), ENVIRONMENT("OPENAI_API_KEY=a", "MASTER=b"));
         unload(&loaded);
     }
 }
@@ -462,7 +473,8 @@ every_mutation_gets_an_answer(void **state)
             seed = seed * 6364136223846793005u + 1442695040888963407u;
             text[(seed >> 33) % len] = bytes[(seed >> 20) % (sizeof(bytes) - 1)];
         }
-        struct loaded loaded = load_bytes(slice_of(text, len), ENVIRONMENT("OPENAI_API_KEY=a", "MASTER=b"));
+        struct loaded loaded =
+            load_bytes(slice_of(text, len), ENVIRONMENT("OPENAI_API_KEY=a", "MASTER=b"));
         unload(&loaded);
     }
 }

@@ -35,7 +35,8 @@ values_may_stand_elsewhere(void **state)
     assert_int_equal(loaded.config->timeouts.connect_ms, 1500);
     assert_int_equal(loaded.config->limits.body_bytes, 5u << 20);
     unload(&loaded);
-    /* What a reference led to is not repeated in an error: it may be a secret in the wrong place. */
+    /* What a reference led to is not repeated in an error: it may be a secret in the wrong place.
+     */
     loaded = load_text("penstock: {workers: os.environ/KEY}", ENVIRONMENT("KEY=sk-secret"));
     expect_problem(&loaded, false, "a whole number is expected");
     assert_false(has_problem(&loaded, false, "sk-secret"));
@@ -58,7 +59,8 @@ paths_start_at_the_file(void **state)
     expect_slice(loaded.config->ca_file, "sub/ca.pem");
     expect_slice(loaded.config->keys[0].key, "key");
     unload(&loaded);
-    assert_int_equal(unlink("sub/s.yaml") | unlink("sub/ca.pem") | unlink("sub/k") | rmdir("sub"), 0);
+    assert_int_equal(unlink("sub/s.yaml") | unlink("sub/ca.pem") | unlink("sub/k") | rmdir("sub"),
+                     0);
 }
 
 /* ---- layers ---- */
@@ -67,13 +69,14 @@ static void
 later_layers_win(void **state)
 {
     (void)state;
-    put_file("c.yaml", SLICE_LIT(ONE_MODEL
-                                 "litellm_settings: {request_timeout: 40, num_retries: 7}\n"
+    put_file("c.yaml",
+             SLICE_LIT(ONE_MODEL "litellm_settings: {request_timeout: 40, num_retries: 7}\n"
                                  "router_settings: {timeout: 50}\n"
                                  "penstock:\n"
                                  "  timeouts: {request: 60s, idle: 70s}\n"
                                  "  listen: {port: 1, host: 127.0.0.2}\n"
-                                 "  workers: 3\n"), 0600);
+                                 "  workers: 3\n"),
+             0600);
     struct config_flags flags;
     config_flags_init(&flags);
     flags.port = 3;
@@ -94,14 +97,15 @@ later_layers_win(void **state)
     expect_slice(config->keys[0].key, "sk-m");
     assert_int_equal(config->deployment_count, 11);
     struct sink out = printed(config);
-    static const char *const lines[] = {"port: 3 ",
-                                        "# command line --port\n",
-                                        "# environment PENSTOCK_HOST\n",
-                                        "# environment PENSTOCK_TIMEOUTS_IDLE\n",
-                                        "# environment LITELLM_MASTER_KEY\n",
-                                        "workers: 3                                        # c.yaml:9\n",
-                                        "access: true                                    # default\n",
-                                        "# default of openai\n"};
+    static const char *const lines[] = {
+        "port: 3 ",
+        "# command line --port\n",
+        "# environment PENSTOCK_HOST\n",
+        "# environment PENSTOCK_TIMEOUTS_IDLE\n",
+        "# environment LITELLM_MASTER_KEY\n",
+        "workers: 3                                        # c.yaml:9\n",
+        "access: true                                    # default\n",
+        "# default of openai\n"};
     for (size_t i = 0; i < countof(lines); i++)
         if (text_find(sink_slice(&out), slice_from(lines[i])) < 0)
             fail_msg("not printed: %s\n%.*s", lines[i], SLICE_ARG(sink_slice(&out)));
@@ -114,8 +118,9 @@ lists_come_from_the_environment(void **state)
 {
     (void)state;
     struct loaded loaded =
-        load_text("penstock: {keys: [old]}", ENVIRONMENT("PENSTOCK_KEYS=a, b", "PENSTOCK_CORS_ORIGINS=https://x",
-                                                         "PENSTOCK_MASTER_KEY=m"));
+        load_text("penstock: {keys: [old]}",
+                  ENVIRONMENT("PENSTOCK_KEYS=a, b", "PENSTOCK_CORS_ORIGINS=https://x",
+                              "PENSTOCK_MASTER_KEY=m"));
     expect_clean(&loaded);
     assert_int_equal(loaded.config->key_count, 3);
     expect_slice(loaded.config->keys[0].key, "m");
@@ -136,9 +141,9 @@ debug_variables_set_the_level(void **state)
     static const struct {
         char *variable;
         enum log_level level;
-    } cases[] = {{"PENSTOCK_DEBUG=1", LOG_DEBUG1},     {"PENSTOCK_DEBUG=3", LOG_DEBUG3},
-                 {"PENSTOCK_DEBUG=0", LOG_INFO},       {"DEBUG_STREAMING=true", LOG_DEBUG2},
-                 {"DEBUG_STREAMING=false", LOG_INFO},  {"PENSTOCK_LOG_LEVEL=error", LOG_ERROR}};
+    } cases[] = {{"PENSTOCK_DEBUG=1", LOG_DEBUG1},    {"PENSTOCK_DEBUG=3", LOG_DEBUG3},
+                 {"PENSTOCK_DEBUG=0", LOG_INFO},      {"DEBUG_STREAMING=true", LOG_DEBUG2},
+                 {"DEBUG_STREAMING=false", LOG_INFO}, {"PENSTOCK_LOG_LEVEL=error", LOG_ERROR}};
     (void)state;
     for (size_t i = 0; i < countof(cases); i++) {
         struct loaded loaded = load_text("", ENVIRONMENT(cases[i].variable));
@@ -157,7 +162,8 @@ debug_variables_set_the_level(void **state)
     assert_int_equal(loaded.config->port, 4000);
     unload(&loaded);
     loaded = load_text("", ENVIRONMENT("PENSTOCK_PORT=many"));
-    expect_problem(&loaded, false, "environment: PENSTOCK_PORT: a whole number is expected, not \"many\"");
+    expect_problem(&loaded, false,
+                   "environment: PENSTOCK_PORT: a whole number is expected, not \"many\"");
     unload(&loaded);
 }
 
@@ -192,11 +198,12 @@ usual_files_are_found(void **state)
 static void
 loopback_is_known(void **state)
 {
-    static const char *const inside[] = {"127.0.0.1", "127.8.9.10", "localhost", "LOCALHOST", "::1",
-                                         "[::1]", "::ffff:127.0.0.1"};
-    static const char *const outside[] = {"", "0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "*",
-                                          "::ffff:10.0.0.1", "example.com", "127.0.0.1.evil",
-                                          "localhost.", "127.1"};
+    static const char *const inside[] = {"127.0.0.1", "127.8.9.10", "localhost",       "LOCALHOST",
+                                         "::1",       "[::1]",      "::ffff:127.0.0.1"};
+    static const char *const outside[] = {
+        "",     "0.0.0.0",         "::",          "10.0.0.1",       "128.0.0.1",
+        "*",    "::ffff:10.0.0.1", "example.com", "127.0.0.1.evil", "localhost.",
+        "127.1"};
     (void)state;
     for (size_t i = 0; i < countof(inside); i++)
         assert_true(config_is_loopback(slice_from(inside[i])));

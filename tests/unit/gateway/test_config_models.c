@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_config_models.c - from entries and variables to deployments: providers, addresses, keys, habits.
+ * test_config_models.c - from entries and variables to deployments: providers, addresses, keys,
+ * habits.
  */
 #include "tests/unit/gateway/config_case.h"
 
@@ -16,8 +17,8 @@ load_model(const char *model, const char *base, const char *more, char *const *v
 {
     char text[2048];
     snprintf(text, sizeof(text),
-             "model_list:\n  - model_name: m*\n    litellm_params:\n      model: \"%s\"\n%s%s%s%s", model,
-             base != NULL ? "      api_base: \"" : "", base != NULL ? base : "",
+             "model_list:\n  - model_name: m*\n    litellm_params:\n      model: \"%s\"\n%s%s%s%s",
+             model, base != NULL ? "      api_base: \"" : "", base != NULL ? base : "",
              base != NULL ? "\"\n" : "", more != NULL ? more : "");
     return load_text(text, variables);
 }
@@ -29,7 +30,8 @@ static const struct {
     const char *provider, *upstream_model, *address; /* scheme://host:port/path */
     enum config_dialect dialect;
 } providers[] = {
-    {"openai/gpt-4o", NULL, "openai", "gpt-4o", "https://api.openai.com:443/v1", CONFIG_OPENAI_CHAT},
+    {"openai/gpt-4o", NULL, "openai", "gpt-4o", "https://api.openai.com:443/v1",
+     CONFIG_OPENAI_CHAT},
     {"gpt-4o", NULL, "openai", "gpt-4o", "https://api.openai.com:443/v1", CONFIG_OPENAI_CHAT},
     {"claude-sonnet-4", NULL, "anthropic", "claude-sonnet-4", "https://api.anthropic.com:443/v1",
      CONFIG_ANTHROPIC},
@@ -100,8 +102,8 @@ static void
 custom_provider_is_honoured(void **state)
 {
     (void)state;
-    struct loaded loaded = load_model("a/b", NULL, "      custom_llm_provider: deepseek\n",
-                                      ENVIRONMENT(ALL_KEYS));
+    struct loaded loaded =
+        load_model("a/b", NULL, "      custom_llm_provider: deepseek\n", ENVIRONMENT(ALL_KEYS));
     expect_clean(&loaded);
     expect_slice(loaded.config->deployments->provider, "deepseek");
     expect_slice(loaded.config->deployments->model, "a/b");
@@ -111,19 +113,22 @@ custom_provider_is_honoured(void **state)
     expect_slice(loaded.config->deployments->model, "b");
     unload(&loaded);
     loaded = load_model("b", NULL, "      custom_llm_provider: depseek\n", ENVIRONMENT(ALL_KEYS));
-    expect_problem(&loaded, false, "custom_llm_provider: no api_base, and no provider of this name is "
-                                   "known: \"depseek\"; did you mean \"deepseek\"?");
+    expect_problem(&loaded, false,
+                   "custom_llm_provider: no api_base, and no provider of this name is "
+                   "known: \"depseek\"; did you mean \"deepseek\"?");
     unload(&loaded);
 }
 
 static const struct {
     const char *model, *base, *more, *problem;
 } refused[] = {
-    {"opnai/x", NULL, NULL, "litellm_params.model: no api_base, and no provider of this name is known: "
-                            "\"opnai\"; did you mean \"openai\"?"},
+    {"opnai/x", NULL, NULL,
+     "litellm_params.model: no api_base, and no provider of this name is known: "
+     "\"opnai\"; did you mean \"openai\"?"},
     {"some-model", NULL, NULL, "no provider of this name is known: \"some-model\""},
     {"hosted_vllm/x", NULL, NULL, "api_base is needed for provider hosted_vllm"},
-    {"openai/x", "ftp://h", NULL, "c.yaml:5:17: model_list[0].litellm_params.api_base: the address must begin"},
+    {"openai/x", "ftp://h", NULL,
+     "c.yaml:5:17: model_list[0].litellm_params.api_base: the address must begin"},
     {"openai/x", "h:8000", NULL, "the address must begin with https:// or http://"},
     {"openai/x", "http://", NULL, "the address names no host"},
     {"openai/x", "http://:80", NULL, "the address names no host"},
@@ -145,10 +150,12 @@ static const struct {
     {"openai/", NULL, NULL, "not a name of a model"},
     {"openai/x", NULL, "      api_key: \"a b\"\n", "api_key: holds a character that cannot stand"},
     {"openai/x", NULL, "      api_key: os.environ/NOPE\n", "environment variable NOPE is not set"},
-    {"openai/x", NULL, "      temprature: 1\n", "temprature: unknown key; did you mean \"temperature\"?"},
+    {"openai/x", NULL, "      temprature: 1\n",
+     "temprature: unknown key; did you mean \"temperature\"?"},
     {"openai/x", NULL, "      chat_template_kwargs: {}\n", "belong under extra_body"},
     {"openai/x", NULL, "      extra_headers: {\"a b\": c}\n", "not a header that can be sent"},
-    {"openai/x", NULL, "      extra_headers: {a: \"b\\r\\nc: d\"}\n", "not a header that can be sent"},
+    {"openai/x", NULL, "      extra_headers: {a: \"b\\r\\nc: d\"}\n",
+     "not a header that can be sent"},
     {"openai/x", NULL, "      extra_headers: {Content-Length: 3}\n", "penstock's own business"},
     {"openai/x", NULL, "      extra_headers: [a]\n", "a map is expected here"},
     {"openai/x", NULL, "      extra_body: [a]\n", "a map is expected here"},
@@ -178,8 +185,10 @@ wrong_models_are_refused(void **state)
         {"model_list: [a]", "a map with model_name and litellm_params is expected"},
         {"model_list: [{litellm_params: {model: openai/a}}]", "model_name is missing"},
         {"model_list: [{model_name: a}]", "litellm_params.model is missing"},
-        {"model_list: [{model_name: a, litellm_params: {model: openai/*}}]", "\"*\" needs one in model_name"},
-        {"model_list: [{model_name: \"*a*\", litellm_params: {model: openai/a}}]", "at most one \"*\""},
+        {"model_list: [{model_name: a, litellm_params: {model: openai/*}}]",
+         "\"*\" needs one in model_name"},
+        {"model_list: [{model_name: \"*a*\", litellm_params: {model: openai/a}}]",
+         "at most one \"*\""},
         {"model_list: [{model_name: a, litellm_params: {model: openai/a}, model_info: {id: x}},"
          " {model_name: b, litellm_params: {model: openai/b}, model_info: {id: x}}]",
          "this id is taken: x"},
@@ -194,15 +203,17 @@ wrong_models_are_refused(void **state)
 static void
 unserved_models_are_left_out(void **state)
 {
-    static const char *const models[] = {"azure/a", "bedrock/a", "vertex_ai/a", "gemini/a",
-                                         "text-completion-openai/a", "cohere_chat/a"};
+    static const char *const models[] = {
+        "azure/a",      "bedrock/a", "vertex_ai/a", "gemini/a", "text-completion-openai/a",
+        "cohere_chat/a"};
     char text[512];
     (void)state;
     for (size_t i = 0; i < countof(models); i++) {
         snprintf(text, sizeof(text),
                  "model_list:\n"
                  "  - {model_name: out, litellm_params: {model: %s, api_base: \"http://h\"}}\n"
-                 "  - {model_name: in, litellm_params: {model: openai/a}}\n", models[i]);
+                 "  - {model_name: in, litellm_params: {model: openai/a}}\n",
+                 models[i]);
         struct loaded loaded = load_text(text, ENVIRONMENT(ALL_KEYS));
         expect_good(&loaded);
         expect_problem(&loaded, true, "this model is left out");
@@ -235,8 +246,8 @@ host_headers_name_the_port_when_needed(void **state)
         expect_slice(loaded.config->deployments->host_header, cases[i][2]);
         unload(&loaded);
     }
-    struct loaded loaded = load_model("openai_like/a", "http://h", "    penstock: {host_header: other}\n",
-                                      NO_ENVIRONMENT);
+    struct loaded loaded = load_model("openai_like/a", "http://h",
+                                      "    penstock: {host_header: other}\n", NO_ENVIRONMENT);
     expect_slice(loaded.config->deployments->host_header, "other");
     unload(&loaded);
 }
@@ -247,7 +258,8 @@ static void
 keys_go_home_only(void **state)
 {
     (void)state;
-    struct loaded loaded = load_model("openai/a", "http://elsewhere/v1", NULL, ENVIRONMENT(ALL_KEYS));
+    struct loaded loaded =
+        load_model("openai/a", "http://elsewhere/v1", NULL, ENVIRONMENT(ALL_KEYS));
     expect_clean(&loaded);
     assert_false(slice_present(loaded.config->deployments->api_key));
     unload(&loaded);
@@ -307,9 +319,9 @@ static unsigned
 habits_of(const struct config_deployment *d)
 {
     return (d->max_completion_tokens ? TOKENS : 0) | (d->developer_role ? DEVELOPER : 0) |
-           (d->replay_reasoning ? REPLAY : 0) | (d->top_k ? TOP_K : 0) | (d->think_tags ? TAGS : 0) |
-           (d->strict_turns ? STRICT : 0) | (d->placeholder_signature ? SIGN : 0) |
-           (d->usage_in_stream ? USAGE : 0);
+           (d->replay_reasoning ? REPLAY : 0) | (d->top_k ? TOP_K : 0) |
+           (d->think_tags ? TAGS : 0) | (d->strict_turns ? STRICT : 0) |
+           (d->placeholder_signature ? SIGN : 0) | (d->usage_in_stream ? USAGE : 0);
 }
 
 static void
@@ -320,7 +332,8 @@ habits_follow_the_provider(void **state)
         unsigned habits;
         enum config_effort_style effort;
     } cases[] = {
-        {"openai/gpt-5-mini", NULL, NULL, TOKENS | DEVELOPER | SIGN | USAGE, EFFORT_REASONING_EFFORT},
+        {"openai/gpt-5-mini", NULL, NULL, TOKENS | DEVELOPER | SIGN | USAGE,
+         EFFORT_REASONING_EFFORT},
         {"openai/o3", NULL, NULL, TOKENS | DEVELOPER | SIGN | USAGE, EFFORT_REASONING_EFFORT},
         {"openai/gpt-4o", NULL, NULL, TOKENS | DEVELOPER | SIGN | USAGE, EFFORT_NONE},
         {"openai/gpt-5", "http://h/v1", NULL, SIGN | USAGE, EFFORT_NONE},
@@ -338,8 +351,8 @@ habits_follow_the_provider(void **state)
         /* what the file says wins, in both directions */
         {"deepseek/a", NULL, "    penstock: {replay_reasoning: false, top_k: true, effort: none}\n",
          TOP_K | SIGN | USAGE, EFFORT_NONE},
-        {"openai_like/a", "http://h", "    penstock: {dialect: anthropic, usage_in_stream: false}\n",
-         STRICT, EFFORT_NONE},
+        {"openai_like/a", "http://h",
+         "    penstock: {dialect: anthropic, usage_in_stream: false}\n", STRICT, EFFORT_NONE},
     };
     (void)state;
     for (size_t i = 0; i < countof(cases); i++) {
@@ -364,10 +377,12 @@ a_model_has_settings_of_its_own(void **state)
     struct loaded loaded = load_text(
         "model_list:\n"
         "  - model_name: a\n"
-        "    litellm_params: {model: openai/a, temperature: 1, max_retries: 3, max_parallel_requests: 9}\n"
+        "    litellm_params: {model: openai/a, temperature: 1, max_retries: 3, "
+        "max_parallel_requests: 9}\n"
         "    model_info: {max_tokens: 100}\n"
         "    penstock:\n"
-        "      timeouts: {request: 1h, connect: 1, first_byte: 2, idle: 3, keepalive: 4, drain: 5, commit: 6}\n"
+        "      timeouts: {request: 1h, connect: 1, first_byte: 2, idle: 3, keepalive: 4, drain: 5, "
+        "commit: 6}\n"
         "      tls_server_name: name\n"
         "      ca_file: ca.pem\n"
         "      spki_pin: sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=\n"
@@ -379,7 +394,8 @@ a_model_has_settings_of_its_own(void **state)
         "    model_info: {max_output_tokens: 7, max_tokens: 100, id: bee}\n"
         "    penstock: {reasoning: think}\n"
         "penstock:\n"
-        "  models: {a: {reasoning: reasoning, top_k: true}, bee: {reasoning: drop, think_tags: true}}\n",
+        "  models: {a: {reasoning: reasoning, top_k: true}, bee: {reasoning: drop, think_tags: "
+        "true}}\n",
         ENVIRONMENT(ALL_KEYS));
     expect_clean(&loaded);
     const struct config_deployment *a = loaded.config->deployments, *b = a + 1;
@@ -394,8 +410,9 @@ a_model_has_settings_of_its_own(void **state)
     assert_int_equal(a->max_connections, 9);
     assert_int_equal(a->max_output_tokens, 100);
     assert_int_equal(a->max_retries, 3);
-    expect_slice(a->default_params,
-                 "{\"temperature\":0.5,\"deep\":{\"a\":[1,\"2\",null,true,1e3,\"007\",\".5\",\"x\"]}}");
+    expect_slice(
+        a->default_params,
+        "{\"temperature\":0.5,\"deep\":{\"a\":[1,\"2\",null,true,1e3,\"007\",\".5\",\"x\"]}}");
     assert_int_equal(b->reasoning, REASONING_THINK);
     assert_true(b->think_tags);
     assert_int_equal(b->max_output_tokens, 7);
@@ -406,9 +423,9 @@ static void
 near_misses_in_model_info_are_warned_about(void **state)
 {
     (void)state;
-    struct loaded loaded = load_model("openai/a", NULL,
-                                      "    model_info: {max_output_token: 5, team: x}\n",
-                                      ENVIRONMENT(ALL_KEYS));
+    struct loaded loaded =
+        load_model("openai/a", NULL, "    model_info: {max_output_token: 5, team: x}\n",
+                   ENVIRONMENT(ALL_KEYS));
     expect_good(&loaded);
     expect_problem(&loaded, true, "\"max_output_tokens\" is near");
     assert_false(has_problem(&loaded, true, "team"));
@@ -418,7 +435,8 @@ near_misses_in_model_info_are_warned_about(void **state)
 static void
 every_deployment_has_a_name_of_its_own(void **state)
 {
-    static const char *const wanted[] = {"openai/a#3", "openai/a", "openai/a#2", "main", "openai/b"};
+    static const char *const wanted[] = {"openai/a#3", "openai/a", "openai/a#2", "main",
+                                         "openai/b"};
     (void)state;
     struct loaded loaded = load_text(
         "model_list:\n"
@@ -434,10 +452,11 @@ every_deployment_has_a_name_of_its_own(void **state)
         expect_slice(loaded.config->deployments[i].id, wanted[i]);
     expect_slice(loaded.config->deployments[5].id, "openai/a#4");
     unload(&loaded);
-    loaded = load_text("model_list:\n"
-                       "  - {model_name: x, litellm_params: {model: openai/a}}\n"
-                       "  - {model_name: x, litellm_params: {model: openai/b}, model_info: {id: openai/a}}\n",
-                       ENVIRONMENT(ALL_KEYS));
+    loaded = load_text(
+        "model_list:\n"
+        "  - {model_name: x, litellm_params: {model: openai/a}}\n"
+        "  - {model_name: x, litellm_params: {model: openai/b}, model_info: {id: openai/a}}\n",
+        ENVIRONMENT(ALL_KEYS));
     expect_clean(&loaded);
     expect_slice(loaded.config->deployments[0].id, "openai/a#2");
     unload(&loaded);
@@ -459,14 +478,14 @@ static void
 keys_in_the_environment_make_models(void **state)
 {
     (void)state;
-    struct loaded loaded = load_text("", ENVIRONMENT("OPENAI_API_KEY=a", "ANTHROPIC_API_KEY=b",
-                                                     "GROQ_API_KEY=c", "OLLAMA_API_BASE=http://o:1",
-                                                     "XAI_API_KEY="));
+    struct loaded loaded =
+        load_text("", ENVIRONMENT("OPENAI_API_KEY=a", "ANTHROPIC_API_KEY=b", "GROQ_API_KEY=c",
+                                  "OLLAMA_API_BASE=http://o:1", "XAI_API_KEY="));
     static const struct {
         const char *name, *provider, *model;
     } wanted[] = {{"openai/*", "openai", "*"},       {"gpt-*", "openai", "gpt-*"},
-                  {"o1*", "openai", "o1*"},           {"o3*", "openai", "o3*"},
-                  {"o4*", "openai", "o4*"},           {"chatgpt-*", "openai", "chatgpt-*"},
+                  {"o1*", "openai", "o1*"},          {"o3*", "openai", "o3*"},
+                  {"o4*", "openai", "o4*"},          {"chatgpt-*", "openai", "chatgpt-*"},
                   {"anthropic/*", "anthropic", "*"}, {"claude-*", "anthropic", "claude-*"},
                   {"groq/*", "groq", "*"},           {"ollama_chat/*", "ollama_chat", "*"},
                   {"demo", "demo", "demo"},          {"demo-anthropic-slow", "demo", "demo-slow"}};
@@ -480,7 +499,8 @@ keys_in_the_environment_make_models(void **state)
         assert_false(slice_starts(loaded.config->deployments[i].model_name, SLICE_LIT("xai")));
         assert_false(slice_starts(loaded.config->deployments[i].model_name, SLICE_LIT("ollama/")));
         for (uint32_t j = 0; j < i; j++) /* ids are labels: each is there once */
-            assert_false(slice_eq(loaded.config->deployments[i].id, loaded.config->deployments[j].id));
+            assert_false(
+                slice_eq(loaded.config->deployments[i].id, loaded.config->deployments[j].id));
     }
     expect_slice(find_model(loaded.config, "claude-*")->api_key, "b");
     expect_slice(find_model(loaded.config, "ollama_chat/*")->host, "o");
@@ -509,14 +529,16 @@ our_own_address_is_no_upstream(void **state)
     };
     (void)state;
     for (size_t i = 0; i < countof(cases); i++) {
-        struct loaded loaded = load_text("", ENVIRONMENT("ANTHROPIC_API_KEY=k", cases[i].base, cases[i].port));
+        struct loaded loaded =
+            load_text("", ENVIRONMENT("ANTHROPIC_API_KEY=k", cases[i].base, cases[i].port));
         expect_good(&loaded);
         assert_int_equal(has_problem(&loaded, true, "leads back to this gateway"), cases[i].ours);
         bool own = slice_is(find_model(loaded.config, "claude-*")->host, "api.anthropic.com");
         assert_int_equal(own, cases[i].ours);
         unload(&loaded);
     }
-    struct loaded loaded = load_text("", ENVIRONMENT("OPENAI_API_KEY=k", "OPENAI_BASE_URL=localhost"));
+    struct loaded loaded =
+        load_text("", ENVIRONMENT("OPENAI_API_KEY=k", "OPENAI_BASE_URL=localhost"));
     expect_problem(&loaded, false, "OPENAI_BASE_URL: the address must begin");
     unload(&loaded);
 }
@@ -525,13 +547,15 @@ static void
 a_star_stands_for_the_environment(void **state)
 {
     (void)state;
-    struct loaded loaded = load_text("model_list: [{model_name: \"*\", litellm_params: {model: \"*\"}}]",
-                                     ENVIRONMENT("GROQ_API_KEY=a", "XAI_API_KEY=b"));
+    struct loaded loaded =
+        load_text("model_list: [{model_name: \"*\", litellm_params: {model: \"*\"}}]",
+                  ENVIRONMENT("GROQ_API_KEY=a", "XAI_API_KEY=b"));
     expect_clean(&loaded);
     assert_int_equal(loaded.config->deployment_count, 2);
     find_model(loaded.config, "xai/*");
     unload(&loaded);
-    loaded = load_text("model_list: [{model_name: \"*\", litellm_params: {model: \"*\"}}]", NO_ENVIRONMENT);
+    loaded = load_text("model_list: [{model_name: \"*\", litellm_params: {model: \"*\"}}]",
+                       NO_ENVIRONMENT);
     expect_problem(&loaded, true, "there is none");
     expect_problem(&loaded, false, "no model is left to serve");
     unload(&loaded);

@@ -51,8 +51,9 @@ the_example_holds_the_defaults(void **state)
     struct sink text = generated(config_reference);
     struct loaded loaded = load_bytes(sink_slice(&text), ENVIRONMENT("OPENAI_API_KEY=k"));
     expect_clean(&loaded);
-    struct loaded bare = load_text("model_list: [{model_name: gpt-4o, litellm_params: {model: openai/gpt-4o}}]",
-                                   ENVIRONMENT("OPENAI_API_KEY=k"));
+    struct loaded bare =
+        load_text("model_list: [{model_name: gpt-4o, litellm_params: {model: openai/gpt-4o}}]",
+                  ENVIRONMENT("OPENAI_API_KEY=k"));
     expect_clean(&bare);
     const struct config *a = loaded.config, *b = bare.config;
     assert_memory_equal(&a->timeouts, &b->timeouts, sizeof(a->timeouts));
@@ -91,11 +92,13 @@ every_key_of_the_example_is_known(void **state)
     put_file("ca.pem", SLICE_LIT("x"), 0600);
     put_file("server.pem", SLICE_LIT("x"), 0600);
     put_file("server.key", SLICE_LIT("x"), 0600);
-    struct loaded loaded = load_bytes(
-        sink_slice(&open), ENVIRONMENT("OPENAI_API_KEY=k", "PENSTOCK_MASTER_KEY=k", "ALICE_KEY=k",
-                                       "PENSTOCK_TLS_CA_FILE=ca.pem"));
-    for (struct config_problem *problem = loaded.problems; problem != NULL; problem = problem->next) {
-        /* The pin and the system's bundle are placeholders; names lead to models that are not there. */
+    struct loaded loaded =
+        load_bytes(sink_slice(&open), ENVIRONMENT("OPENAI_API_KEY=k", "PENSTOCK_MASTER_KEY=k",
+                                                  "ALICE_KEY=k", "PENSTOCK_TLS_CA_FILE=ca.pem"));
+    for (struct config_problem *problem = loaded.problems; problem != NULL;
+         problem = problem->next) {
+        /* The pin and the system's bundle are placeholders; names lead to models that are not
+         * there. */
         bool meant = text_find(problem->text, SLICE_LIT("spki_pin")) >= 0 ||
                      text_find(problem->text, SLICE_LIT("ca-certificates")) >= 0 ||
                      text_find(problem->text, SLICE_LIT("no model_name serves")) >= 0;
