@@ -18,13 +18,14 @@ struct arena {
 /* arena_init - nothing is allocated before the first take. max in bytes. */
 void arena_init(struct arena *arena, size_t max);
 void arena_fini(struct arena *arena);
-/* arena_reset - give everything back; one block of at most 16 KiB may be kept for the next request. */
+/* arena_reset - give everything back; one block of at most 16 KiB may be kept for the next. */
 void arena_reset(struct arena *arena);
-/* arena_take - n bytes aligned to 16, zeroed; NULL over the ceiling or without memory. n may be 0. */
+/* arena_take - n bytes (0 too) aligned to 16, zeroed; NULL over the ceiling or without memory. */
 void *arena_take(struct arena *arena, size_t n) must_check;
 /* arena_copy - a copy of the bytes with a NUL behind it (not counted); .ptr NULL on failure. */
 struct slice arena_copy(struct arena *arena, struct slice bytes) must_check;
 /* arena_printf - formatted text, NUL behind it; .ptr NULL on failure. */
-struct slice arena_printf(struct arena *arena, const char *format, ...) must_check printf_like(2, 3);
+struct slice arena_printf(struct arena *arena, const char *format, ...) must_check
+    printf_like(2, 3);
 
 #endif

@@ -45,7 +45,7 @@ struct buf {
     struct chunk *head, *tail;
     size_t len; /* unread bytes */
     struct pool *pool;
-    struct chunk *offer; /* first chunk buf_space offered, until buf_filled; NULL: nothing is offered */
+    struct chunk *offer; /* the first chunk buf_space offered; NULL when nothing is on offer */
     size_t offer_len;    /* bytes on offer */
 };
 
@@ -54,13 +54,14 @@ void buf_init(struct buf *buf, struct pool *pool);
 void buf_clear(struct buf *buf);
 /* buf_put - append a copy of the bytes: all of them and 0, or none and -ERR_MEMORY. */
 int buf_put(struct buf *buf, struct slice bytes) must_check;
-/* buf_peek - the contiguous run at the front; empty when the buf is. Valid until the next consume. */
+/* buf_peek - the contiguous run at the front; empty when the buf is. Holds until a consume. */
 struct slice buf_peek(const struct buf *buf);
 /* buf_consume - drop n bytes from the front; n <= buf->len. */
 void buf_consume(struct buf *buf, size_t n);
 /* buf_space - free memory at the tail, at least one byte, or 0 iovecs when the pool is empty.
- * Fills at most max iovecs and at most limit bytes; returns how many iovecs. Stays put until buf_filled.
- * Between the two, reading (peek, consume, iov) is fine; buf_put and a second buf_space assert. */
+ * Fills at most max iovecs and at most limit bytes; returns how many iovecs. Stays put until
+ * buf_filled. Between the two, reading (peek, consume, iov) is fine; buf_put and a second buf_space
+ * assert. */
 int buf_space(struct buf *buf, struct iovec *iov, int max, size_t limit);
 /* buf_filled - n bytes of what buf_space offered now hold data; the rest of the offer is withdrawn.
  * n = 0 withdraws the whole offer. */

@@ -2,8 +2,8 @@
  *
  * err.h - the one error enum, as a table.
  *
- * Functions return 0 or -ERR_x. Each row says who is to blame, which HTTP status answers the caller,
- * whether another candidate may be tried before the commit point, which canonical kind a dialect
+ * Functions return 0 or -ERR_x. Each row says who is to blame, which HTTP status answers the
+ * caller, whether another candidate may be tried before the commit point, which canonical kind a dialect
  * writes (wire-format kinds: invalid, auth, ...), the stable machine code and the default text.
  */
 #ifndef PENSTOCK_ERR_H
@@ -115,7 +115,7 @@ struct err_row {
     bool retryable;  /* may another candidate be tried before the commit point? */
 };
 
-/* err_row - the row of an error. error is ERR_x or -ERR_x; anything else gives ERR_INTERNAL's row. */
+/* err_row - the row of an error. error is ERR_x or -ERR_x; others give ERR_INTERNAL's row. */
 const struct err_row *err_row(int error);
 
 /* err_kind_name - "invalid", "rate_limit", ... for metrics and logs. */

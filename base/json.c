@@ -2,10 +2,11 @@
  *
  * json.c - documents and the way about in them: the one door to jsmn.
  *
- * jsmn runs only over text that json_scan has accepted, into as many tokens as json_scan has counted.
- * Its tokens come in text order: an object is followed by name, value, name, value. A name is a
- * string token of size 1, so the token before a member's value is always its name. After parsing, the
- * `parent` of each token is turned into its next sibling (NO_SIBLING or less: there is none).
+ * jsmn runs only over text that json_scan has accepted, into as many tokens as json_scan has
+ * counted. Its tokens come in text order: an object is followed by name, value, name, value. A name
+ * is a string token of size 1, so the token before a member's value is always its name. After
+ * parsing, the `parent` of each token is turned into its next sibling (NO_SIBLING or less: there is
+ * none).
  */
 #include "base/json.h"
 
@@ -90,7 +91,7 @@ json_parse(struct slice text, int depth_max, size_t tokens_max, struct arena *ar
         jsmn_parser parser;
         jsmn_init(&parser);
         int n = jsmn_parse(&parser, text.ptr, text.len, doc->tokens, doc->count);
-        /* Cannot happen, as far as anyone knows; text from outside must not find out by an assert. */
+        /* Cannot happen, as far as anyone knows; text from outside must not trip an assert. */
         if (n != (int)doc->count || parser.pos != text.len)
             return -ERR_INTERNAL;
         link_siblings(doc->tokens, doc->count);

@@ -14,10 +14,20 @@
 #include "base/sink.h"
 #include "base/slice.h"
 
-enum json_type { JSON_ABSENT, JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_ABSENT,
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
-/* No text is ever taken that nests deeper than this, whatever depth_max says. jsmn's time grows with
- * the depth (each closing bracket walks up), so ask for little: 64 for requests, 16 for events. */
+/* No text is ever taken that nests deeper than this, whatever depth_max says. jsmn's time grows
+ * with the depth (each closing bracket walks up), so ask for little: 64 for requests, 16 for
+ * events. */
 #define JSON_DEPTH_MAX 512
 
 struct json_scan {
@@ -58,7 +68,7 @@ json_present(struct json value)
 {
     return value.doc != NULL;
 }
-/* json_get - member of an object by (unescaped) name; the last one if repeated; absent otherwise. */
+/* json_get - member of an object by (unescaped) name; the last one if repeated; else absent. */
 struct json json_get(struct json object, const char *name);
 /* json_repeats - does the object have this member more than once? (requests refuse that) */
 bool json_repeats(struct json object, const char *name);
@@ -76,10 +86,11 @@ struct slice json_raw(struct json value);
 struct slice json_text(struct json value);
 /* json_escaped - does the string contain a backslash? */
 bool json_escaped(struct json value);
-/* json_string - string contents decoded to UTF-8: a slice of the text if nothing is escaped, else a copy
- * in the arena. Lone surrogates become U+FFFD. Absent if not a string or the arena is full. */
+/* json_string - string contents decoded to UTF-8: a slice of the text if nothing is escaped, else a
+ * copy in the arena. Lone surrogates become U+FFFD. Absent if not a string or the arena is full. */
 struct slice json_string(struct json value, struct arena *arena);
-/* json_unescape - the same for contents one holds already (json_key, json_text); SLICE_NONE stays so. */
+/* json_unescape - the same for contents one holds already (json_key, json_text); SLICE_NONE stays
+ * so. */
 struct slice json_unescape(struct slice escaped, struct arena *arena);
 /* json_escaped_is - do valid escaped contents decode to exactly this text? */
 bool json_escaped_is(struct slice escaped, const char *text);
@@ -89,7 +100,7 @@ bool json_key_is(struct json member, const char *name);
 bool json_is(struct json value, const char *text);
 /* json_i64 - an integral number (1, -3, 1e3, 2.0) in range; false otherwise. */
 bool json_i64(struct json value, int64_t *out) must_check;
-/* json_f64 - any number, correctly rounded (1e999 is infinity); false if not a number. Locale-free. */
+/* json_f64 - any number, correctly rounded (1e999 is infinity); else false. No locale. */
 bool json_f64(struct json value, double *out) must_check;
 /* json_u64_or - an integral number >= 0, else the fallback. */
 uint64_t json_u64_or(struct json value, uint64_t fallback);
@@ -111,9 +122,10 @@ void json_array(struct json_writer *writer);
 void json_end(struct json_writer *writer); /* closes the innermost object or array */
 void json_name(struct json_writer *writer, const char *name);
 void json_name_slice(struct json_writer *writer, struct slice name); /* unescaped bytes */
-void json_put_string(struct json_writer *writer, struct slice text); /* escapes; bad UTF-8 -> U+FFFD */
-void json_put_literal(struct json_writer *writer, const char *text); /* a C string as a JSON string */
-void json_put_raw(struct json_writer *writer, struct slice value); /* a complete JSON value, as is */
+/* A string: escapes what must be; what is not UTF-8 becomes U+FFFD. literal: from a C string. */
+void json_put_string(struct json_writer *writer, struct slice text);
+void json_put_literal(struct json_writer *writer, const char *text);
+void json_put_raw(struct json_writer *writer, struct slice value); /* one whole JSON value, as is */
 void json_put_escaped(struct json_writer *writer, struct slice text); /* already escaped contents */
 void json_put_i64(struct json_writer *writer, int64_t value);
 void json_put_u64(struct json_writer *writer, uint64_t value);
@@ -132,8 +144,9 @@ void json_member_null(struct json_writer *writer, const char *name);
 void json_escape(struct sink *sink, struct slice text);
 
 /*
- * Incremental check: is a growing text still the beginning of one JSON value? For streamed tool-call
- * arguments: bytes arrive in pieces, the verdict is exact at every byte. No allocation; depth <= 128.
+ * Incremental check: is a growing text still the beginning of one JSON value? For streamed
+ * tool-call arguments: bytes arrive in pieces, the verdict is exact at every byte. No allocation;
+ * depth <= 128.
  */
 struct json_check {
     uint64_t stack[2]; /* one bit a level: object? */

@@ -2,8 +2,8 @@
  *
  * json_check.c - is this growing text still the beginning of one JSON value?
  *
- * The same language as json_scan's, one byte at a time. All state is in struct json_check, so a text
- * may be cut anywhere: inside a literal, an escape or a UTF-8 sequence.
+ * The same language as json_scan's, one byte at a time. All state is in struct json_check, so a
+ * text may be cut anywhere: inside a literal, an escape or a UTF-8 sequence.
  */
 #include "base/json.h"
 
@@ -12,10 +12,10 @@
 #define CHECK_DEPTH_MAX 128
 
 enum check_state {
-    WANT_VALUE,          /* at depth 0: nothing but white space yet */
-    WANT_VALUE_OR_END,   /* behind '[' */
-    WANT_NAME,           /* behind ',' in an object */
-    WANT_NAME_OR_END,    /* behind '{' */
+    WANT_VALUE,        /* at depth 0: nothing but white space yet */
+    WANT_VALUE_OR_END, /* behind '[' */
+    WANT_NAME,         /* behind ',' in an object */
+    WANT_NAME_OR_END,  /* behind '{' */
     WANT_COLON,
     AFTER_VALUE,
     IN_STRING,

@@ -47,9 +47,9 @@ put_utf8(char *to, uint32_t point)
 }
 
 /*
- * Decode the escape at the front of *escaped (it begins with a backslash), and move past it. At most
- * 4 bytes are written, and always fewer than were taken. A pair of surrogates is one character; half
- * a pair is U+FFFD.
+ * Decode the escape at the front of *escaped (it begins with a backslash), and move past it. At
+ * most 4 bytes are written, and always fewer than were taken. A pair of surrogates is one
+ * character; half a pair is U+FFFD.
  */
 static size_t
 take_escape(struct slice *escaped, char to[4])

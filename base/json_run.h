@@ -38,7 +38,7 @@ json_run_plain(const unsigned char *at, const unsigned char *end)
         uint64_t bytes;
         memcpy(&bytes, at, sizeof(bytes));
         uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\';
-        /* x - 1 borrows into the top bit of a byte that was 0; a false alarm is sorted out below. */
+        /* x - 1 borrows into the top bit of a byte that was 0; false alarms are sorted below. */
         if (((bytes | (bytes - ones * ' ') | (quote - ones) | (backslash - ones)) & tops) != 0)
             break;
         at += 8;

@@ -79,7 +79,11 @@ next_character(struct slice text, int32_t *point)
 {
     const unsigned char *at = (const unsigned char *)text.ptr;
     static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
+    size_t n = at[0] < 0x80       ? 1
+               : at[0] >> 5 == 6  ? 2
+               : at[0] >> 4 == 14 ? 3
+               : at[0] >> 3 == 30 ? 4
+                                  : 0;
     *point = -1;
     if (n == 0 || n > text.len)
         return 1;
@@ -99,9 +103,9 @@ next_character(struct slice text, int32_t *point)
 static bool
 is_unprintable(int32_t point)
 {
-    return point < 0x20 || (point >= 0x7f && point <= 0x9f) || (point >= 0x200b && point <= 0x200f) ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x2069) ||
-           point == 0xfeff;
+    return point < 0x20 || (point >= 0x7f && point <= 0x9f) ||
+           (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+           (point >= 0x2060 && point <= 0x2069) || point == 0xfeff;
 }
 
 static bool
@@ -235,9 +239,10 @@ log_begin(struct log_line *line, enum log_level level, const char *message)
     line->len = 0;
     line->cut = false;
     char head[96];
-    int n = snprintf(head, sizeof(head), "time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s msg=",
-                     year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60,
-                     (int)(now.tv_nsec / 1000000), level_names[level]);
+    int n =
+        snprintf(head, sizeof(head), "time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s msg=", year,
+                 month, day, seconds / 3600, seconds / 60 % 60, seconds % 60,
+                 (int)(now.tv_nsec / 1000000), level_names[level]);
     assert(n > 0 && (size_t)n < sizeof(head));
     line_put(line, slice_of(head, (size_t)n));
     line_put_value(line, slice_from(message));

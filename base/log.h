@@ -33,8 +33,9 @@ struct log_line {
     bool cut; /* the line was longer than LOG_LINE_MAX and was cut */
     char text[LOG_LINE_MAX];
 };
-/* log_begin - time, level and message (a literal: "stream done"). Then fields, then log_end. Names of
- * fields are literals too; values may hold anything. What does not fit is cut and marked cut=true. */
+/* log_begin - time, level and message (a literal: "stream done"). Then fields, then log_end. Names
+ * of fields are literals too; values may hold anything. What does not fit is cut and marked
+ * cut=true. */
 void log_begin(struct log_line *line, enum log_level level, const char *message);
 void log_field(struct log_line *line, const char *name, struct slice value);
 void log_text(struct log_line *line, const char *name, const char *value);

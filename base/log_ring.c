@@ -7,9 +7,10 @@
  *            ^--------- freed
  *
  * A line takes one or more slots in a row. A producer claims them by moving `claimed` (compare and
- * swap; it gives up and counts when they are not free), copies, then publishes by storing position + 1
- * into the first slot. The writer thread alone reads, and then moves `freed`. Only first slots carry a
- * mark, and a mark is unique to its position, so one left from an earlier lap is never mistaken.
+ * swap; it gives up and counts when they are not free), copies, then publishes by storing
+ * position + 1 into the first slot. The writer thread alone reads, and then moves `freed`. Only
+ * first slots carry a mark, and a mark is unique to its position, so one left from an earlier lap is never
+ * mistaken.
  */
 #include "base/log_ring.h"
 
@@ -46,7 +47,7 @@ static struct {
     _Alignas(64) _Atomic uint64_t claimed;
     _Alignas(64) _Atomic uint64_t freed;
     _Alignas(64) _Atomic uint64_t dropped;
-    _Atomic bool asleep;   /* the writer waits on wake, or is about to */
+    _Atomic bool asleep; /* the writer waits on wake, or is about to */
     _Atomic bool stopping;
     _Atomic bool running;
     _Atomic int fd;

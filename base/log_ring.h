@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * log_ring.h - between log.c, which builds lines, and log_ring.c, which carries them. Private to base.
+ * log_ring.h - between log.c, which builds lines, and log_ring.c, which carries them. Private to
+ * base.
  */
 #ifndef PENSTOCK_LOG_RING_H
 #define PENSTOCK_LOG_RING_H

@@ -23,7 +23,8 @@ void sink_init(struct sink *sink, size_t max);
 void sink_fini(struct sink *sink);
 /* sink_reset - forget bytes and error, keep memory up to keep bytes (more is freed). */
 void sink_reset(struct sink *sink, size_t keep);
-/* sink_reserve - room for n more bytes; a pointer to it, or NULL with error set. Add to len what was used. */
+/* sink_reserve - room for n more bytes; a pointer to it, or NULL with error set. Add to len what
+ * was used. */
 char *sink_reserve(struct sink *sink, size_t n);
 void sink_put(struct sink *sink, struct slice bytes);
 void sink_text(struct sink *sink, const char *text);

@@ -11,7 +11,8 @@ is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* Decimal digits at the front of *text, which is moved past them. False without any, or on overflow. */
+/* Decimal digits at the front of *text, which is moved past them. False without any, or on
+ * overflow. */
 static bool
 take_digits(struct slice *text, uint64_t *out)
 {
@@ -267,7 +268,7 @@ text_bytes(struct slice text, uint64_t *out)
     static const struct {
         const char *name;
         unsigned shift;
-    } units[] = {{"", 0},    {"b", 0},    {"k", 10}, {"kb", 10},  {"kib", 10}, {"m", 20},
+    } units[] = {{"", 0},    {"b", 0},    {"k", 10}, {"kb", 10}, {"kib", 10}, {"m", 20},
                  {"mb", 20}, {"mib", 20}, {"g", 30}, {"gb", 30}, {"gib", 30}};
     uint64_t whole;
     if (!take_digits(&text, &whole))

@@ -47,7 +47,8 @@ text_base64(struct sink *out, struct slice bytes)
         if (n > 2)
             group |= at[2];
         char four[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63],
-                        n > 1 ? alphabet[group >> 6 & 63] : '=', n > 2 ? alphabet[group & 63] : '='};
+                        n > 1 ? alphabet[group >> 6 & 63] : '=',
+                        n > 2 ? alphabet[group & 63] : '='};
         sink_put(out, slice_of(four, 4));
         at += n;
         left -= n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_json_check.c - the incremental check says at the end of every piece what the scan says of the
- * text so far. The first byte chooses the pieces.
+ * fuzz_json_check.c - the incremental check says at the end of every piece what the scan says of
+ * the text so far. The first byte chooses the pieces.
  */
 #include "base/json.h"
 

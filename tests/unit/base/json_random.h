@@ -9,10 +9,25 @@
 #include "tests/unit/base/support.h"
 
 static const char *const random_scalars[] = {
-    "0", "-1", "12.5e-3", "1E+9", "true", "false", "null", "\"\"", "\"plain\"", "\"a\\n\\u00e9b\"",
-    "\"\\ud83d\\ude00\"", "\"\\ud800\"", "\"sixteen bytes and then some more\"", "\"\xc3\xa9\"",
-    "\"\xe2\x82\xac\xf0\x9f\x98\x80\"", "\"\\\\\\\"\\/\"", "123456789012345678901234567890",
-    "\"quite a long text, with a quote \\\" in it, and an \xc3\xa9 behind\"", "-0.0",
+    "0",
+    "-1",
+    "12.5e-3",
+    "1E+9",
+    "true",
+    "false",
+    "null",
+    "\"\"",
+    "\"plain\"",
+    "\"a\\n\\u00e9b\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\\ud800\"",
+    "\"sixteen bytes and then some more\"",
+    "\"\xc3\xa9\"",
+    "\"\xe2\x82\xac\xf0\x9f\x98\x80\"",
+    "\"\\\\\\\"\\/\"",
+    "123456789012345678901234567890",
+    "\"quite a long text, with a quote \\\" in it, and an \xc3\xa9 behind\"",
+    "-0.0",
 };
 
 static const char *const random_spaces[] = {"", "", "", "", " ", "\n", "\r\n", "\t", "  \n"};
@@ -66,7 +81,8 @@ random_document(struct random *random, struct sink *sink, int size)
 static void
 random_damage(struct random *random, struct sink *sink)
 {
-    static const char bytes[] = "{}[]:,\"\\0123456789.eE+-tfnul /x\n\x01\x7f\x80\xbf\xc3\xe2\xed\xf0\xff";
+    static const char bytes[] =
+        "{}[]:,\"\\0123456789.eE+-tfnul /x\n\x01\x7f\x80\xbf\xc3\xe2\xed\xf0\xff";
     for (size_t i = random_below(random, 4); i > 0 && sink->len > 0; i--) {
         size_t at = random_below(random, sink->len);
         char byte = bytes[random_below(random, sizeof(bytes))];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * support.h - what the tests of base share: cmocka with its prerequisites, and a seeded random source.
+ * support.h - what the tests of base share: cmocka with its prerequisites, and a seeded random
+ * source.
  */
 #ifndef PENSTOCK_TEST_BASE_SUPPORT_H
 #define PENSTOCK_TEST_BASE_SUPPORT_H

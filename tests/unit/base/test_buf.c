@@ -229,8 +229,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pool_counts_and_keeps),    cmocka_unit_test(put_is_all_or_nothing),
-        cmocka_unit_test(offers_are_withdrawn),     cmocka_unit_test(offer_survives_the_reader),
+        cmocka_unit_test(pool_counts_and_keeps),     cmocka_unit_test(put_is_all_or_nothing),
+        cmocka_unit_test(offers_are_withdrawn),      cmocka_unit_test(offer_survives_the_reader),
         cmocka_unit_test(empty_pool_offers_nothing), cmocka_unit_test(model_agrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

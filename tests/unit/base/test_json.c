@@ -140,7 +140,8 @@ limits_are_errors(void **state)
     assert_int_equal(json_parse(SLICE_LIT("[1,2,3,4,5,6,7,8,9,10,11,12,13]"), 9, 99, &small, &root),
                      -ERR_MEMORY);
     assert_int_equal(json_parse(SLICE_NONE, 64, 3, &arena, &root), -ERR_JSON);
-    assert_int_equal(json_parse(slice_of("1", (size_t)INT_MAX + 1), 64, 3, &arena, &root), -ERR_LIMIT);
+    assert_int_equal(json_parse(slice_of("1", (size_t)INT_MAX + 1), 64, 3, &arena, &root),
+                     -ERR_LIMIT);
     arena_fini(&small);
 }
 
@@ -152,11 +153,34 @@ offsets_tell_where(void **state)
         const char *text;
         size_t offset;
     } cases[] = {
-        {"", 0}, {"  ", 2}, {"[1,2", 4}, {"[1,]", 3}, {"tru3", 3}, {"01", 1}, {"1.", 2}, {"1.x", 2},
-        {"-x", 1}, {"[1e+]", 4}, {"\"a\nb\"", 2}, {"\"\\x\"", 2}, {"\"\\u00g0\"", 5}, {"\"\\", 2},
-        {"{\"a\" 1}", 5}, {"{a", 1}, {"{\"a\":1,}", 7}, {"[}", 1}, {"[1}", 2}, {"1 2", 2},
-        {"\"\xc3(\"", 2}, {"\"\xe2\x82(\"", 3}, {"\"\xed\xa0\x80\"", 2}, {"\"\xc0\xaf\"", 1},
-        {"\"\xf4\x90\x80\x80\"", 2}, {"\"\xf0\x9f\x98", 4}, {"\xef\xbb\xbf{}", 0}, {"nul", 3},
+        {"", 0},
+        {"  ", 2},
+        {"[1,2", 4},
+        {"[1,]", 3},
+        {"tru3", 3},
+        {"01", 1},
+        {"1.", 2},
+        {"1.x", 2},
+        {"-x", 1},
+        {"[1e+]", 4},
+        {"\"a\nb\"", 2},
+        {"\"\\x\"", 2},
+        {"\"\\u00g0\"", 5},
+        {"\"\\", 2},
+        {"{\"a\" 1}", 5},
+        {"{a", 1},
+        {"{\"a\":1,}", 7},
+        {"[}", 1},
+        {"[1}", 2},
+        {"1 2", 2},
+        {"\"\xc3(\"", 2},
+        {"\"\xe2\x82(\"", 3},
+        {"\"\xed\xa0\x80\"", 2},
+        {"\"\xc0\xaf\"", 1},
+        {"\"\xf4\x90\x80\x80\"", 2},
+        {"\"\xf0\x9f\x98", 4},
+        {"\xef\xbb\xbf{}", 0},
+        {"nul", 3},
     };
     for (size_t i = 0; i < countof(cases); i++) {
         struct json_scan scan;
@@ -241,10 +265,10 @@ roots_may_be_lonely(void **state)
         const char *text, *raw;
         enum json_type type;
     } cases[] = {
-        {"null", "null", JSON_NULL},     {" true ", "true", JSON_TRUE},
-        {"\tfalse", "false", JSON_FALSE}, {"-1.5e3\r\n", "-1.5e3", JSON_NUMBER},
+        {"null", "null", JSON_NULL},       {" true ", "true", JSON_TRUE},
+        {"\tfalse", "false", JSON_FALSE},  {"-1.5e3\r\n", "-1.5e3", JSON_NUMBER},
         {" \"a\" ", "\"a\"", JSON_STRING}, {"\"\"", "\"\"", JSON_STRING},
-        {" {} ", "{}", JSON_OBJECT},     {"[]", "[]", JSON_ARRAY},
+        {" {} ", "{}", JSON_OBJECT},       {"[]", "[]", JSON_ARRAY},
     };
     for (size_t i = 0; i < countof(cases); i++) {
         struct json root = parse(cases[i].text);
@@ -270,7 +294,10 @@ strings_are_decoded(void **state)
         {"\"\\udc00\\ud800\"", "\xef\xbf\xbd\xef\xbf\xbd"},
         {"\"\\ud800\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
         {"\"\\ud800\\n\"", "\xef\xbf\xbd\n"},
-        {"\"\\ud800\\u0041\"", "\xef\xbf\xbd" "A"},
+        {"\"\\ud800\\ue000\"", "\xef\xbf\xbd\xee\x80\x80"},
+        {"\"\\udbff\\udfff\"", "\xf4\x8f\xbf\xbf"},
+        {"\"\\ud800\\u0041\"", "\xef\xbf\xbd"
+                               "A"},
         {"\"\xc3\xa9\\u00e9\"", "\xc3\xa9\xc3\xa9"},
     };
     for (size_t i = 0; i < countof(cases); i++) {
@@ -289,7 +316,8 @@ strings_are_decoded(void **state)
     struct arena tiny;
     arena_init(&tiny, 16);
     assert_null(json_string(parse("\"a longer text\\n than that\""), &tiny).ptr);
-    assert_slice(json_string(parse("\"a longer text, as it is\""), &tiny), "a longer text, as it is");
+    assert_slice(json_string(parse("\"a longer text, as it is\""), &tiny),
+                 "a longer text, as it is");
     arena_fini(&tiny);
 }
 
@@ -320,15 +348,32 @@ integers_are_exact(void **state)
         bool integral;
         int64_t value;
     } cases[] = {
-        {"0", true, 0}, {"-0", true, 0}, {"-0.000e5", true, 0}, {"1", true, 1}, {"-3", true, -3},
-        {"1e3", true, 1000}, {"2.0", true, 2}, {"1.50e1", true, 15}, {"120e-1", true, 12},
-        {"1200000e-5", true, 12}, {"0.001e3", true, 1}, {"9223372036854775807", true, INT64_MAX},
-        {"-9223372036854775808", true, INT64_MIN}, {"-9223372036854775808.000", true, INT64_MIN},
-        {"922337203685477580.7e1", true, INT64_MAX}, {"9223372036854775808", false, 0},
-        {"-9223372036854775809", false, 0}, {"1e19", false, 0}, {"1e99999999999999999999", false, 0},
-        {"0e99999999999999999999", true, 0}, {"1.5", false, 0}, {"1e-1", false, 0},
-        {"1e-99999999999999999999", false, 0}, {"184467440737095516160", false, 0},
-        {"100000000000000000000000000000000000000e-38", true, 1}, {"true", false, 0},
+        {"0", true, 0},
+        {"-0", true, 0},
+        {"-0.000e5", true, 0},
+        {"1", true, 1},
+        {"-3", true, -3},
+        {"1e3", true, 1000},
+        {"2.0", true, 2},
+        {"1.50e1", true, 15},
+        {"120e-1", true, 12},
+        {"1200000e-5", true, 12},
+        {"0.001e3", true, 1},
+        {"9223372036854775807", true, INT64_MAX},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"-9223372036854775808.000", true, INT64_MIN},
+        {"922337203685477580.7e1", true, INT64_MAX},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775809", false, 0},
+        {"1e19", false, 0},
+        {"1e99999999999999999999", false, 0},
+        {"0e99999999999999999999", true, 0},
+        {"1.5", false, 0},
+        {"1e-1", false, 0},
+        {"1e-99999999999999999999", false, 0},
+        {"184467440737095516160", false, 0},
+        {"100000000000000000000000000000000000000e-38", true, 1},
+        {"true", false, 0},
         {"\"1\"", false, 0},
     };
     for (size_t i = 0; i < countof(cases); i++) {
@@ -358,8 +403,9 @@ doubles_are_rounded_as_c_does(void **state)
         for (size_t d = 0; d < digits; d++) {
             if (d == point)
                 text[len++] = '.';
-            text[len++] = (char)(d == 0 && digits > 1 && point > 1 ? '1' + random_below(&random, 9)
-                                                                     : '0' + random_below(&random, 10));
+            text[len++] =
+                (char)(d == 0 && digits > 1 && point > 1 ? '1' + random_below(&random, 9)
+                                                         : '0' + random_below(&random, 10));
         }
         if (random_below(&random, 2))
             len += (size_t)snprintf(text + len, 32, "e%d", (int)random_below(&random, 700) - 350);
@@ -398,12 +444,18 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(scan_counts_as_jsmn_does), test(siblings_are_right),
-        test(limits_are_errors),        test(offsets_tell_where),
-        test(documents_are_walked),     test(absent_answers_absent),
-        test(roots_may_be_lonely),      test(strings_are_decoded),
-        test(names_are_decoded),        test(integers_are_exact),
-        test(doubles_are_rounded_as_c_does), test(doubles_see_distant_digits),
+        test(scan_counts_as_jsmn_does),
+        test(siblings_are_right),
+        test(limits_are_errors),
+        test(offsets_tell_where),
+        test(documents_are_walked),
+        test(absent_answers_absent),
+        test(roots_may_be_lonely),
+        test(strings_are_decoded),
+        test(names_are_decoded),
+        test(integers_are_exact),
+        test(doubles_are_rounded_as_c_does),
+        test(doubles_see_distant_digits),
     };
     arena_init(&arena, 64 << 20);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

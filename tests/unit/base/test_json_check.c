@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "tests/unit/base/json_random.h"
+#include "tests/unit/base/json_suite.h"
 
 /* Depth 128 and no other limit, as the check has. */
 static int
@@ -18,8 +19,9 @@ scan(struct slice text, size_t *offset)
 }
 
 /*
- * After each byte: the check is done where the scan accepts the prefix, and has given up where the scan
- * names an offending byte inside it (an offset at the very end says that it merely ends too early).
+ * After each byte: the check is done where the scan accepts the prefix, and has given up where the
+ * scan names an offending byte inside it (an offset at the very end says that it merely ends too
+ * early).
  */
 static void
 compare_at_every_prefix(struct slice text)
@@ -82,6 +84,22 @@ scan_and_check_agree(void **state)
 }
 
 static void
+suite_agrees_at_every_prefix(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct json_case *cases;
+        size_t count;
+    } tables[] = {{must_accept, countof(must_accept)},
+                  {must_refuse, countof(must_refuse)},
+                  {our_choice, countof(our_choice)}};
+    for (size_t table = 0; table < countof(tables); table++) {
+        for (size_t i = 0; i < tables[table].count; i++)
+            compare_at_every_prefix(tables[table].cases[i].text);
+    }
+}
+
+static void
 giving_up_sticks(void **state)
 {
     (void)state;
@@ -102,7 +120,8 @@ objects_are_told_apart(void **state)
     static const struct {
         const char *text;
         bool object;
-    } cases[] = {{" {\"a\":[]}", true}, {"[{}]", false}, {"{}", true}, {"1", false}, {"\"{\"", false}};
+    } cases[] = {
+        {" {\"a\":[]}", true}, {"[{}]", false}, {"{}", true}, {"1", false}, {"\"{\"", false}};
     for (size_t i = 0; i < countof(cases); i++) {
         struct json_check check;
         json_check_init(&check);
@@ -132,6 +151,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scan_and_check_agree),
+        cmocka_unit_test(suite_agrees_at_every_prefix),
         cmocka_unit_test(giving_up_sticks),
         cmocka_unit_test(objects_are_told_apart),
         cmocka_unit_test(numbers_end_only_when_followed),

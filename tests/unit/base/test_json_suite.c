@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_json_suite.c - the public parsing suite's cases, through every way into the reader: the scan,
- * the parser, and the incremental check whole, byte by byte and at random splits.
+ * test_json_suite.c - the public parsing suite's cases, through every way into the reader: the
+ * scan, the parser, and the incremental check whole, byte by byte and at random splits.
  */
 #include "base/err.h"
 #include "base/json.h"

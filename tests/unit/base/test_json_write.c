@@ -136,7 +136,7 @@ everything_reads_back(void **state)
         char bytes[80];
         size_t len = random_below(&random, sizeof(bytes));
         for (size_t at = 0; at < len; at++)
-            bytes[at] = random_below(&random, 3) ? 'a'
+            bytes[at] = random_below(&random, 3)   ? 'a'
                         : random_below(&random, 2) ? often[random_below(&random, sizeof(often) - 1)]
                                                    : (char)random_next(&random);
         struct json_writer w;
@@ -178,9 +178,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(commas_and_closers),    cmocka_unit_test(a_lonely_value_is_fine),
-        cmocka_unit_test(sixty_four_levels),     cmocka_unit_test(escapes),
-        cmocka_unit_test(everything_reads_back), cmocka_unit_test(a_full_sink_is_an_error_not_a_crash),
+        cmocka_unit_test(commas_and_closers),
+        cmocka_unit_test(a_lonely_value_is_fine),
+        cmocka_unit_test(sixty_four_levels),
+        cmocka_unit_test(escapes),
+        cmocka_unit_test(everything_reads_back),
+        cmocka_unit_test(a_full_sink_is_an_error_not_a_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,9 +73,10 @@ values_are_quoted_when_they_must_be(void **state)
     log_text(&line, "accent", "\xc3\xa9t\xc3\xa9");
     log_i64(&line, "n", -12);
     log_ms(&line, "took", 1234005);
-    check_line(&line, "level=warn msg=\"stream done\" model=gpt-4o/mini:latest empty=\"\" absent=\"\" "
-                      "space=\"a b\" quote=\"a\\\"b\" equals=\"a=b\" slash=\"a\\\\b\" "
-                      "accent=\xc3\xa9t\xc3\xa9 n=-12 took=1234.005\n");
+    check_line(&line,
+               "level=warn msg=\"stream done\" model=gpt-4o/mini:latest empty=\"\" absent=\"\" "
+               "space=\"a b\" quote=\"a\\\"b\" equals=\"a=b\" slash=\"a\\\\b\" "
+               "accent=\xc3\xa9t\xc3\xa9 n=-12 took=1234.005\n");
 }
 
 static void
@@ -95,7 +96,8 @@ no_value_forges_a_line(void **state)
                       "e=\"bad \\xff\\xc0\\xaf\\xed\\xa0\\x80\" f=\"\\u007f\"\n");
 }
 
-/* Whatever the value: one line end, at the end; an even number of bare quotes; nothing unprintable. */
+/* Whatever the value: one line end, at the end; an even number of bare quotes; nothing unprintable.
+ */
 static void
 random_values_stay_in_their_line(void **state)
 {
@@ -158,7 +160,8 @@ long_lines_are_cut_and_say_so(void **state)
         struct log_line line;
         log_begin(&line, LOG_INFO, "m");
         for (int i = 0; i < 2000; i++)
-            log_field(&line, "name", slice_take(SLICE_LIT("0123456789012345678901234567890123456789"), len));
+            log_field(&line, "name",
+                      slice_take(SLICE_LIT("0123456789012345678901234567890123456789"), len));
         assert_true(line.cut);
         struct slice text = slice_of(line.text, line.len);
         ptrdiff_t at = 0;
@@ -176,8 +179,8 @@ levels(void **state)
     static const struct {
         const char *text;
         enum log_level level;
-    } cases[] = {{"error", LOG_ERROR},   {"warn", LOG_WARN},     {"info", LOG_INFO},
-                 {"debug", LOG_DEBUG1},  {"debug1", LOG_DEBUG1}, {"debug2", LOG_DEBUG2},
+    } cases[] = {{"error", LOG_ERROR},  {"warn", LOG_WARN},     {"info", LOG_INFO},
+                 {"debug", LOG_DEBUG1}, {"debug1", LOG_DEBUG1}, {"debug2", LOG_DEBUG2},
                  {"debug3", LOG_DEBUG3}};
     enum log_level level;
     for (size_t i = 0; i < countof(cases); i++) {
@@ -291,7 +294,8 @@ static void *
 produce(void *argument)
 {
     int thread = *(int *)argument;
-    static const char filler[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    static const char filler[] =
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     for (int i = 0; i < LINES_EACH; i++) {
         struct log_line line;
         log_begin(&line, LOG_INFO, "race");
@@ -340,7 +344,8 @@ consume(void *argument)
     return NULL;
 }
 
-/* Lines of several threads, one slot and many: whole, each thread's in order, written or counted. */
+/* Lines of several threads, one slot and many: whole, each thread's in order, written or counted.
+ */
 static void
 threads_do_not_mix_their_lines(void **state)
 {

@@ -124,9 +124,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(puts_are_gathered),      cmocka_unit_test(long_printf_is_whole),
+        cmocka_unit_test(puts_are_gathered),           cmocka_unit_test(long_printf_is_whole),
         cmocka_unit_test(ceiling_is_exact_and_sticks), cmocka_unit_test(reserve_gives_room),
-        cmocka_unit_test(reset_keeps_only_a_little), cmocka_unit_test(front_is_dropped),
+        cmocka_unit_test(reset_keeps_only_a_little),   cmocka_unit_test(front_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
