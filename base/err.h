@@ -3,8 +3,8 @@
  * err.h - the one error enum, as a table.
  *
  * Functions return 0 or -ERR_x. Each row says who is to blame, which HTTP status answers the
- * caller, whether another candidate may be tried before the commit point, which canonical kind a dialect
- * writes (wire-format kinds: invalid, auth, ...), the stable machine code and the default text.
+ * caller, whether another candidate may be tried before the commit point, which canonical kind a
+ * dialect writes (invalid, auth, ...), the stable machine code and the default text.
  */
 #ifndef PENSTOCK_ERR_H
 #define PENSTOCK_ERR_H

@@ -9,8 +9,7 @@
  * A line takes one or more slots in a row. A producer claims them by moving `claimed` (compare and
  * swap; it gives up and counts when they are not free), copies, then publishes by storing
  * position + 1 into the first slot. The writer thread alone reads, and then moves `freed`. Only
- * first slots carry a mark, and a mark is unique to its position, so one left from an earlier lap is never
- * mistaken.
+ * first slots carry a mark, unique to its position, so one left from an earlier lap is no danger.
  */
 #include "base/log_ring.h"
 
