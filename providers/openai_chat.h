@@ -75,6 +75,7 @@ struct chat_reader {
     struct chat_read_choice *choices;
     uint32_t choice_count, blocks, call_count, chunks;
     bool started, ended, failed;
+    bool whole; /* a whole reply is read, no stream */
     struct chat_template template;
 };
 

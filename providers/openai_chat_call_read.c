@@ -243,6 +243,8 @@ chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, str
     for (struct json at = json_first(calls); is_list && json_present(at); at = json_next(at)) {
         struct piece piece;
         int error = read_piece(at, events->arena, &piece);
+        if (reader->whole) /* whole replies have no index: the place in the list is one */
+            piece.index = choice->call_count;
         if (!error)
             error = read_call(reader, choice, &piece, events);
         if (error)

@@ -130,10 +130,13 @@ keep_usage(struct chat_writer *writer, struct json root)
 
 /* ---------------------------------------------------------------- frames */
 
+/* The event as it is; its data in a block of our own when the raw block may not pass (it lacks its last line). */
 static int
-pass(struct frames *frames)
+pass(struct slice data, const struct canon_events *events, struct frames *frames)
 {
-    frame_begin(frames, FRAME_PASS, NULL);
+    frame_begin(frames, events->rewrite ? FRAME_EVENT : FRAME_PASS, NULL);
+    if (events->rewrite)
+        sink_put(&frames->bytes, text_trim(data));
     frame_end(frames);
     return frames->error;
 }
@@ -245,7 +248,7 @@ mend(struct chat_writer *writer, struct json root, struct slice data, const stru
     mend_choices(writer, root, events, &splice);
     mend_usage(writer, root, events->mends, &splice);
     if (splice.count == 0)
-        return pass(frames);
+        return pass(data, events, frames);
     return put_spliced(&splice, frames);
 }
 
@@ -284,14 +287,15 @@ write_before_end(struct chat_writer *writer, const struct canon_events *events, 
 }
 
 static int
-pass_done(struct chat_writer *writer, const struct canon_events *events, struct frames *frames)
+pass_done(struct chat_writer *writer, struct slice data, const struct canon_events *events,
+          struct frames *frames)
 {
     int error = write_before_end(writer, events, frames);
     if (error || writer->ended)
         return error;
     chat_write_usage(writer, frames);
     writer->ended = true;
-    return pass(frames);
+    return pass(data, events, frames);
 }
 
 static int
@@ -365,10 +369,10 @@ pass_closely(struct chat_writer *writer, struct slice data, const struct canon_e
 }
 
 static int
-hold(struct chat_writer *writer, struct slice data, struct frames *frames)
+hold(struct chat_writer *writer, struct slice data, const struct canon_events *events, struct frames *frames)
 {
     if (slice_present(writer->held) || data.len > HELD_MAX)
-        return pass(frames);
+        return pass(data, events, frames);
     writer->held = arena_copy(writer->arena, data);
     return slice_present(writer->held) ? 0 : -ERR_MEMORY;
 }
@@ -392,9 +396,9 @@ chat_pass_event(void *writer, struct slice data, const struct canon_events *even
     if (data.len == 0 || has_kind(events, CANON_ERROR))
         return chat_write_events(writer, events, frames);
     if (mends & MEND_EARLY)
-        return hold(self, data, frames);
+        return hold(self, data, events, frames);
     if (events->count > 0 && events->at[events->count - 1].kind == CANON_END)
-        return pass_done(self, events, frames);
+        return pass_done(self, data, events, frames);
     if (self->options.include_usage)
         mends &= ~(uint32_t)MEND_USAGE_NULL;
     bool is_plain = self->options.reasoning == SHOW_REASONING_CONTENT && !events->rewrite &&
@@ -407,5 +411,5 @@ chat_pass_event(void *writer, struct slice data, const struct canon_events *even
     if (mends != 0 || !is_plain)
         return pass_closely(self, data, events, frames);
     int error = note_events(self, events);
-    return error ? error : pass(frames);
+    return error ? error : pass(data, events, frames);
 }

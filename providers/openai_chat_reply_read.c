@@ -329,7 +329,7 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage, struc
     if (json_type(message) != JSON_OBJECT) {
         /* A whole reply framed as an event; a cumulative message beside a delta is not looked at. */
         message = choice->said_text || choice->said_call ? JSON_NONE : json_get(value, "message");
-        if (json_type(message) == JSON_OBJECT)
+        if (json_type(message) == JSON_OBJECT && !reader->whole)
             events->mends |= CANON_MEND_ALL;
     }
     if (reader->choice_count != known)
@@ -348,7 +348,8 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage, struc
      * wait for what follows; usage beside it says that nothing does.
      */
     bool is_first = (!had_text && choice->said_text) || (!had_call && choice->said_call);
-    return read_finish(reader, choice, word, said, (is_first || choice->deferred) && !has_usage, events);
+    bool may_go_on = (is_first || choice->deferred) && !has_usage && !reader->whole;
+    return read_finish(reader, choice, word, said, may_go_on, events);
 }
 
 static int
@@ -575,6 +576,7 @@ chat_read_body(void *reader, struct slice body, struct canon_events *events)
 {
     struct chat_reader *self = reader;
     struct json root;
+    self->whole = true;
     int error = json_parse(body, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, events->arena, &root);
     if (error)
         return error == -ERR_MEMORY ? error : -ERR_UPSTREAM_PROTOCOL;
@@ -588,5 +590,8 @@ chat_read_body(void *reader, struct slice body, struct canon_events *events)
         error = finish_all(self, events);
     if (!error && !self->failed)
         error = end(self, events);
+    /* A finish word of the vendor's, or a call without an id, may not reach a Chat client either. */
+    if (events->mends & (CANON_MEND_ALL | MEND_FINISH | MEND_LATE_FINISH))
+        events->rewrite = true;
     return error;
 }
