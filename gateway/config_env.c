@@ -121,6 +121,53 @@ override_debug(struct config_loader *loader, struct config_target *target)
         (void)config_store(loader, row, target, &origin, SLICE_LIT("debug2"), SLICE_NONE);
 }
 
+/* The known variable closest to name, or absent; exact: name is itself known. */
+static struct slice
+nearest_variable(struct config_loader *loader, struct slice name, bool *exact)
+{
+    static const char *const others[] = {"PENSTOCK_CONFIG", "PENSTOCK_DEBUG"};
+    struct slice best = SLICE_NONE;
+    int distance = 0;
+    for (size_t i = 0; i < countof(others); i++)
+        config_nearest(name, slice_from(others[i]), &best, &distance);
+    for (enum config_section_id id = SECTION_ROUTER; id <= SECTION_RETRY; id++) {
+        const struct config_section *section = config_section_of(id);
+        for (size_t i = 0; i < section->row_count; i++) {
+            char path_name[96];
+            struct slice rest = slice_from(section->rows[i].environment);
+            while (slice_present(rest))
+                config_nearest(name, text_split(&rest, ' '), &best, &distance);
+            if (!config_variable_name(section, &section->rows[i], path_name, sizeof(path_name)))
+                continue;
+            struct slice before = best;
+            config_nearest(name, slice_from(path_name), &best, &distance);
+            if (best.ptr == path_name) /* it must outlive this turn of the loop */
+                best = arena_copy(&loader->scratch, best);
+            if (!slice_present(best))
+                best = before;
+        }
+    }
+    *exact = slice_present(best) && slice_eq(best, name);
+    return best;
+}
+
+/* A slip in a variable's name would else go unseen. Names far from ours may be anybody's. */
+static void
+check_variable_names(struct config_loader *loader)
+{
+    for (char *const *entry = loader->variables; entry != NULL && *entry != NULL; entry++) {
+        struct slice rest = slice_from(*entry);
+        struct slice name = text_split(&rest, '=');
+        bool exact;
+        if (!slice_starts(name, SLICE_LIT("PENSTOCK_")))
+            continue;
+        struct slice best = nearest_variable(loader, name, &exact);
+        if (!exact && slice_present(best) && text_distance(name, best) <= 2)
+            config_problem_plain(loader, true, name, "unknown variable, without effect; %.*s is near",
+                                 SLICE_ARG(best));
+    }
+}
+
 void
 config_env_overrides(struct config_loader *loader, struct config_target *target)
 {
@@ -133,6 +180,7 @@ config_env_overrides(struct config_loader *loader, struct config_target *target)
                 override_list(loader, &section->rows[i], target);
     }
     override_debug(loader, target);
+    check_variable_names(loader);
 }
 
 static void

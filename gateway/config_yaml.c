@@ -15,6 +15,8 @@
 #include <stdlib.h>
 
 #define MERGE_KEYS_MAX 1000u
+#define ANCHORS_MAX 1000u   /* each alias walks them */
+#define DIRECTIVES_MAX 100u /* libyaml compares each with all before it */
 
 struct anchor {
     struct anchor *next;
@@ -30,6 +32,7 @@ struct build {
     struct config_node key; /* read, its value not yet */
     bool has_key;
     struct anchor *anchors;
+    uint32_t anchor_count;
     uint32_t nodes;
     bool failed;
 };
@@ -105,6 +108,10 @@ remember(struct build *build, const yaml_char_t *name, struct config_node *node)
 {
     if (name == NULL || node == NULL || build->failed)
         return;
+    if (++build->anchor_count > ANCHORS_MAX) {
+        fail(build, node, "too many anchors");
+        return;
+    }
     struct anchor *anchor = arena_take(&build->loader->scratch, sizeof(*anchor));
     if (anchor == NULL) {
         fail(build, node, "the file needs too much memory");
@@ -370,11 +377,24 @@ syntax_error(struct build *build, const yaml_parser_t *parser)
     build->failed = true;
 }
 
+static bool
+too_many_directives(struct slice text)
+{
+    uint32_t count = 0;
+    while (slice_present(text) && count <= DIRECTIVES_MAX)
+        count += slice_starts(text_split(&text, '\n'), SLICE_LIT("%"));
+    return count > DIRECTIVES_MAX;
+}
+
 struct config_node *
 config_yaml_read(struct config_loader *loader, struct slice text)
 {
     struct build build = {.loader = loader};
     yaml_parser_t parser;
+    if (too_many_directives(text)) {
+        fail(&build, NULL, "too many lines that begin with %");
+        return NULL;
+    }
     if (!yaml_parser_initialize(&parser)) {
         fail(&build, NULL, "out of memory");
         return NULL;

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/gateway/config_case.h"
 
+#include <sched.h>
+
 #define ONE_MODEL                                                                                  \
     "model_list:\n  - model_name: m\n    litellm_params: {model: openai/m, api_key: k}\n"
 
@@ -22,7 +24,9 @@ nothing_gives_the_defaults(void **state)
     assert_false(slice_present(config->path));
     expect_slice(config->host, "127.0.0.1");
     assert_int_equal(config->port, 4000);
-    assert_true(config->workers >= 1);
+    cpu_set_t cpus;
+    assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+    assert_int_equal(config->workers, CPU_COUNT(&cpus));
     assert_true(config->demo && config->sse_ids && config->access_log);
     assert_false(config->public_metrics || config->allow_open);
     assert_int_equal(config->key_count, 0);
@@ -100,8 +104,8 @@ static const char litellm_file[] =
     "    model_info: {id: main, mode: chat, max_output_tokens: 16384, max_input_tokens: 128000,\n"
     "                 base_model: gpt-4o, input_cost_per_token: 0.1, team: [a, b]}\n"
     "  - model_name: gpt-4o\n"
-    "    litellm_params: {model: openai/gpt-4o, api_key: os.environ/UPSTREAM_KEY, cooldown_time: "
-    "5}\n"
+    "    litellm_params: {model: openai/gpt-4o, api_key: os.environ/UPSTREAM_KEY, cooldown_time: 5,\n"
+    "                     headers: {A: header-secret, B: header-secret}}\n"
     "  - model_name: embedding\n"
     "    litellm_params: {model: openai/text-embedding-3-small}\n"
     "    model_info: {mode: embedding}\n"
@@ -137,10 +141,10 @@ litellm_file_is_read(void **state)
     expect_good(&loaded);
     const struct config *config = loaded.config;
     static const char *const warnings[] = {
-        "c.yaml:25:29: model_list[2].litellm_params.model: penstock serves chat models only",
+        "c.yaml:26:29: model_list[2].litellm_params.model: penstock serves chat models only",
         "model_list[3].litellm_params.model: AWS signatures",
         "litellm_settings.request_timeout: out of bounds: 3600s is used",
-        "c.yaml:34:3: litellm_settings.cache: known to LiteLLM",
+        "c.yaml:35:3: litellm_settings.cache: known to LiteLLM",
         "litellm_settings.success_callback: known to LiteLLM",
         "usage-based-routing-v2 is not served",
         "router_settings.redis_host: known to LiteLLM",
@@ -355,6 +359,20 @@ large_files_end_quickly(void **state)
     unload(&loaded);
 
     sink_reset(&text, SIZE_MAX);
+    for (int i = 0; i < 20000; i++) /* quadratic inside libyaml, were it let in */
+        sink_printf(&text, "%%TAG !e%d! tag:x,%d:\n", i, i);
+    loaded = load_bytes(sink_slice(&text), NO_ENVIRONMENT);
+    expect_problem(&loaded, false, "too many lines that begin with %");
+    unload(&loaded);
+
+    sink_reset(&text, SIZE_MAX);
+    for (int i = 0; i < 2000; i++)
+        sink_printf(&text, "- &a%d x\n", i);
+    loaded = load_bytes(sink_slice(&text), NO_ENVIRONMENT);
+    expect_problem(&loaded, false, "c.yaml:1001:3: [1000]: too many anchors");
+    unload(&loaded);
+
+    sink_reset(&text, SIZE_MAX);
     for (int i = 0; i < 200; i++)
         sink_printf(&text, "unknown_%d: 1\n", i);
     loaded = load_bytes(sink_slice(&text), NO_ENVIRONMENT);
@@ -377,8 +395,10 @@ anchors_and_merges_work(void **state)
                   "    litellm_params:\n"
                   "      <<: [*base, {tpm: 7}]\n"
                   "      model: openai/c\n"
-                  "  - model_name: d\n"
-                  "    litellm_params: *base\n",
+                  "  - model_name: &d d\n"
+                  "    litellm_params: *base\n"
+                  "router_settings: {model_group_alias: {*d : d, e: *d}}\n"
+                  "penstock: {retry: {statuses: [400, 599]}}\n",
                   NO_ENVIRONMENT);
     expect_clean(&loaded);
     const struct config_deployment *all = loaded.config->deployments;
@@ -390,6 +410,10 @@ anchors_and_merges_work(void **state)
     assert_int_equal(all[2].rpm, 5);
     assert_int_equal(all[2].tpm, 7);
     expect_slice(all[3].id, "openai/a#3");
+    expect_slice(loaded.config->aliases[0].from, "d");
+    expect_slice(loaded.config->aliases[1].to[0], "d");
+    assert_int_equal(loaded.config->retry_statuses[0], 400);
+    assert_int_equal(loaded.config->retry_statuses[1], 599);
     unload(&loaded);
 }
 
@@ -428,7 +452,13 @@ what_is_printed_can_be_read(void **state)
     struct sink first = printed(loaded.config);
     for (size_t i = 0; i < countof(secrets); i++)
         assert_true(text_find(sink_slice(&first), slice_from(secrets[i])) < 0);
-    assert_true(text_find(sink_slice(&first), SLICE_LIT("reasoning: think ")) > 0);
+    static const char *const shown[] = {"reasoning: think ", "extra_headers: {\"X-Title\": \"***\"} ",
+                                        "extra_headers: {\"A\": \"***\", \"B\": \"***\"} ",
+                                        "keys: [{name: \"alice\", key: \"***\"}] ",
+                                        "organization: \"org-1\" "};
+    for (size_t i = 0; i < countof(shown); i++)
+        if (text_find(sink_slice(&first), slice_from(shown[i])) < 0)
+            fail_msg("not printed: %s", shown[i]);
     unload(&loaded);
     loaded = load_bytes(sink_slice(&first), NO_ENVIRONMENT);
     expect_good(&loaded);

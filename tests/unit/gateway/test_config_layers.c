@@ -136,6 +136,23 @@ lists_come_from_the_environment(void **state)
 }
 
 static void
+slips_in_variable_names_are_seen(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_text(
+        "", ENVIRONMENT("PENSTOCK_PROT=1", "PENSTOCK_TIMEOUTS_IDEL=1s", "PENSTOCK_PORT_4000_TCP=x",
+                        "PENSTOCK_SERVICE_HOST=y", "PENSTOCK_CONFIG=", "PENSTOCK_LOG_LEVEL=info",
+                        "PENSTOCK_LISTEN_PORT=4001", "PENSTOCK=", "OTHER_PROT=1"));
+    expect_good(&loaded);
+    expect_problem(&loaded, true, "PENSTOCK_PROT: unknown variable, without effect; PENSTOCK_PORT");
+    expect_problem(&loaded, true, "PENSTOCK_TIMEOUTS_IDEL: unknown variable, without effect; "
+                                  "PENSTOCK_TIMEOUTS_IDLE is near");
+    assert_null(loaded.problems->next->next);
+    assert_int_equal(loaded.config->port, 4001);
+    unload(&loaded);
+}
+
+static void
 debug_variables_set_the_level(void **state)
 {
     static const struct {
@@ -285,6 +302,7 @@ main(void)
         cmocka_unit_test(paths_start_at_the_file),
         cmocka_unit_test(later_layers_win),
         cmocka_unit_test(lists_come_from_the_environment),
+        cmocka_unit_test(slips_in_variable_names_are_seen),
         cmocka_unit_test(debug_variables_set_the_level),
         cmocka_unit_test(usual_files_are_found),
         cmocka_unit_test(loopback_is_known),
