@@ -147,6 +147,17 @@ act_deliver(struct stream *stream)
     return stream_send_answer(stream, 200, "application/json");
 }
 
+/* The words of an upstream's error lie in the body that is about to be written over. */
+static void
+keep_words(struct arena *arena, struct canon_error *error)
+{
+    struct slice *words[] = {&error->message, &error->code, &error->type, &error->param};
+    for (size_t i = 0; i < countof(words); i++) {
+        if (words[i]->len > 0)
+            *words[i] = arena_copy(arena, *words[i]);
+    }
+}
+
 /* An error before the commit point, in the caller's dialect with a real status (R2, R55, R68). */
 enum stream_event
 act_refuse(struct stream *stream)
@@ -166,6 +177,7 @@ act_refuse(struct stream *stream)
                   stream->dialect->error_conforms(sink_slice(&stream->collected), &worker->scratch);
     int status = theirs ? stream->upstream_status : stream->dialect->error_status(error);
     if (!theirs) {
+        keep_words(&worker->scratch, error);
         sink_reset(&stream->collected, 65536);
         stream->dialect->error_body(error, slice_from(stream->request_id), &stream->collected);
     }
