@@ -260,7 +260,7 @@ describe('starting', () => {
             fs.chmodSync(`${folder}/config.yaml`, 0o644);
             const readable = run(['check', '--config', `${folder}/config.yaml`]);
             assert.equal(readable.status, 0, readable.stderr);
-            assert.match(readable.stdout + readable.stderr, /readable/);
+            assert.match(readable.stdout + readable.stderr, /warning: .*read by others/);
         } finally {
             fs.rmSync(folder, { recursive: true });
         }

@@ -76,6 +76,11 @@ in_world('requests', config, (world) => {
         assert.deepEqual(asked.json.stream_options, { include_usage: true, include_obfuscation: false });
     });
 
+    it('a server that knows no developer is sent a system message', async () => {
+        const seen = await send(chat, { model: 'local/text', messages: [{ role: 'developer', content: 'd' }, ...simple] });
+        assert.deepEqual(seen.json.messages.map((message) => message.role), ['system', 'user']);
+    });
+
     it('usage appears in a stream only when it was asked for', async () => {
         for (const model of ['c/usage', 'a/usage']) {
             const text = async (extra) => (await exchange(world.penstock.port, 'POST', chat, { body: { model, messages: simple, stream: true, ...extra } })).text;
@@ -213,12 +218,13 @@ in_world('requests', config, (world) => {
         assert.match(JSON.stringify(seen.json), /additionalProperties/);
         assert.equal((await send(chat, { model: 'c/text', messages: simple, response_format: { type: 'json_object' } })).json.response_format.type, 'json_object');
         const error = await refused(chat, { model: 'a/text', messages: simple, response_format: { type: 'grammar', grammar: 'x' } });
-        assert.match(error.message, /response_format/);
+        assert.match(`${error.message} ${error.param}`, /response.format/);
     });
 
     it('what would change the answer is a 400 that names it', async () => {
         assert.match((await refused(chat, { model: 'a/text', messages: simple, n: 2 })).message, /\bn\b/);
-        assert.match((await refused(chat, { model: 'a/text', messages: simple, modalities: ['audio'], audio: { voice: 'x', format: 'wav' } })).message, /audio|modalities/);
+        const audio = await refused(chat, { model: 'a/text', messages: simple, modalities: ['audio'], audio: { voice: 'x', format: 'wav' } });
+        assert.match(`${audio.message} ${audio.param}`, /audio|modalities/);
     });
 
     it('gateway defaults fill absent keys only', async () => {

@@ -34,7 +34,7 @@ function config(url) {
         router_settings: {
             num_retries: 2, fallbacks: [{ 'with-fallback': ['spare'] }], context_window_fallbacks: [{ small: ['large'] }], model_group_alias: { nickname: 'spare' },
         },
-        penstock: { retry: { base: '20ms', max: '100ms' }, timeouts: { connect: '500ms', first_byte: '700ms', commit: '8s' }, limits: { upstream_queue: 2 }, workers: 1 },
+        penstock: { retry: { base: '20ms', max: '300ms' }, timeouts: { connect: '500ms', first_byte: '700ms', commit: '8s' }, limits: { upstream_queue: 2 }, workers: 1 },
     };
 }
 

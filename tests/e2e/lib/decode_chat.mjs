@@ -25,7 +25,7 @@ export function chat_usage_of(usage) {
     else if (usage.total_tokens > usage.prompt_tokens + out_total) out_total = usage.total_tokens - usage.prompt_tokens;
     return {
         in_total: usage.prompt_tokens,
-        cache_read: usage.prompt_tokens_details?.cached_tokens ?? usage.prompt_cache_hit_tokens ?? 0,
+        cache_read: usage.prompt_tokens_details?.cached_tokens ?? usage.prompt_cache_hit_tokens ?? usage.cached_tokens ?? 0,
         cache_write: usage.prompt_tokens_details?.cache_write_tokens ?? 0,
         out_total,
         reasoning,
@@ -46,7 +46,8 @@ function take_content(turn, content) {
 function take_reasoning(turn, message) {
     const { reasoning_content, reasoning } = message;
     if (typeof reasoning_content === 'string' && reasoning_content !== '') turn.thinking += reasoning_content;
-    else if (typeof reasoning === 'string') turn.thinking += reasoning;
+    else if (typeof reasoning === 'string' && reasoning !== '') turn.thinking += reasoning;
+    else for (const detail of message.reasoning_details ?? []) turn.thinking += detail.text ?? detail.summary ?? '';
 }
 
 function as_text(value) {

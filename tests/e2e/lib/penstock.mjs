@@ -163,7 +163,11 @@ export class Penstock {
  */
 export function models_at(url, params = {}) {
     return [
-        { model_name: 'c/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params } },
+        // At an address of its own "openai" is any compatible server; these settings make it OpenAI again.
+        {
+            model_name: 'c/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params },
+            penstock: { developer_role: true, max_completion_tokens: true, effort: 'reasoning_effort' },
+        },
         { model_name: 'a/*', litellm_params: { model: 'anthropic/*', api_base: url, api_key: 'sk-ant-upstream', ...params } },
         { model_name: 'gpt-fake', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params } },
         { model_name: 'claude-fake', litellm_params: { model: 'anthropic/text', api_base: url, api_key: 'sk-ant-upstream', ...params } },
