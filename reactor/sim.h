@@ -25,6 +25,7 @@ struct sim_script {
 
 struct sim_faults { /* probabilities in 1/1024 per opportunity; all 0: a perfect world */
     unsigned short_read, short_write, again, reset, connect_refused, connect_slow, accept_fail, late_event, memory;
+    /* memory is an empty chunk pool for a millisecond; late_event delays the report of readiness */
     size_t window; /* bytes in flight to a peer that it has not read; 0: 64 KiB */
 };
 
@@ -36,6 +37,10 @@ uint64_t sim_now_us(const struct sim *sim);
 uint64_t sim_random(struct sim *sim); /* seeded; for scripts too */
 /* sim_accept_on - connections the program opens to any address with this port are answered with this script; refuse: RST. */
 void sim_accept_on(struct sim *sim, uint16_t port, const struct sim_script *script, void *user, bool refuse);
+/* sim_black_hole - connections to this port are never answered. A port nobody speaks for refuses. */
+void sim_black_hole(struct sim *sim, uint16_t port);
+/* sim_set_faults - change the weather; NULL: a perfect world from now on. */
+void sim_set_faults(struct sim *sim, const struct sim_faults *faults);
 /* sim_listen_fd - a descriptor the program can give to listener_open. */
 int sim_listen_fd(struct sim *sim, uint16_t port);
 /* sim_connect - a scripted client connects to such a listener. */
@@ -54,7 +59,8 @@ void sim_peer_timer(struct sim_peer *peer, uint64_t after_ms); /* one timer a pe
 struct sink *sim_peer_in(struct sim_peer *peer); /* all bytes the program sent and the peer has read */
 bool sim_peer_alive(const struct sim_peer *peer);
 
-/* sim_run - tick the loop until nothing can happen before until_us (virtual), or stop(user) says so. Returns ticks. */
+/* sim_run - tick the loop until nothing can happen before until_us (virtual), or stop(user) says so. Asserts after
+ * every tick that loop_quiet holds, and that the program does not spin while time stands still. Returns ticks. */
 uint64_t sim_run(struct sim *sim, struct loop *loop, uint64_t until_us, bool (*stop)(void *), void *user);
 /* sim_sockets_open - sockets the program holds, listeners excluded: a leak check. */
 size_t sim_sockets_open(const struct sim *sim);
