@@ -192,7 +192,7 @@ scrubbed(struct slice message, struct arena *arena)
             while (end < copy.len && key_byte(copy.ptr[end]))
                 end++;
         }
-        bool secret = end - i >= 16;
+        bool secret = end - i >= 11;
         memcpy(bytes + n, secret ? "sk-***" : copy.ptr + i, secret ? 6 : 1);
         n += secret ? 6 : 1;
         i = secret ? end : i + 1;
@@ -247,6 +247,16 @@ anthropic_read_error_object(struct json root, int status, struct arena *arena, s
     out->status = status;
 }
 
+static struct slice
+without_margins(struct slice text)
+{
+    while (text.len > 0 && (unsigned char)text.ptr[0] <= ' ')
+        text = slice_skip(text, 1);
+    while (text.len > 0 && (unsigned char)text.ptr[text.len - 1] <= ' ')
+        text.len--;
+    return text;
+}
+
 void
 anthropic_read_error(int status, struct slice body, struct arena *arena, struct canon_error *out)
 {
@@ -256,7 +266,7 @@ anthropic_read_error(int status, struct slice body, struct arena *arena, struct 
     if (error == 0 || body.len == 0)
         return;
     /* Not JSON: plain text is a message if it is short and is no markup. */
-    struct slice text = text_trim(body);
+    struct slice text = without_margins(body);
     if (text.len > 0 && text.len <= 300 && text.ptr[0] != '<' && text.ptr[0] != '{' && text_utf8_valid(text)) {
         struct slice message = arena_copy(arena, text);
         if (slice_present(message))

@@ -202,14 +202,16 @@ put_tool(struct writing *at, const struct canon_tool *tool)
         json_put_raw(&at->json, empty_schema);
     else
         error = put_schema(at, tool->schema);
-    if (error == -ERR_UNSUPPORTED)
-        return refuse_tool(at, tool, "its parameters must be a JSON Schema of type object");
+    if (error != 0)
+        return error == -ERR_UNSUPPORTED
+                   ? refuse_tool(at, tool, "its parameters must be a JSON Schema of type object")
+                   : error;
     if (slice_is(tool->strict, "true"))
         json_member_bool(&at->json, "strict", true);
     if (slice_present(tool->cache_control))
         json_member_raw(&at->json, "cache_control", tool->cache_control);
     json_end(&at->json);
-    return error;
+    return 0;
 }
 
 static int
@@ -246,13 +248,15 @@ anthropic_put_tools(struct writing *at)
 {
     if (!at->request->tools)
         return 0;
-    int error = 0;
     anthropic_field(at, "tools");
     json_array(&at->json);
-    for (const struct canon_tool *tool = at->request->tools; tool && error == 0; tool = tool->next)
-        error = put_tool(at, tool);
+    for (const struct canon_tool *tool = at->request->tools; tool; tool = tool->next) {
+        int error = put_tool(at, tool);
+        if (error != 0)
+            return error; /* the text is of no use now: nothing needs closing */
+    }
     json_end(&at->json);
-    return error != 0 ? error : put_choice(at);
+    return put_choice(at);
 }
 
 /* ---------------------------------------------------------------- thinking */

@@ -201,21 +201,29 @@ named(struct slice model, const char *word)
 }
 
 static uint64_t
-weigh_tools(struct json tools, struct slice model)
+weigh_tools(struct json tools)
 {
     uint64_t sum = 0;
     for (struct json tool = json_first(tools); json_present(tool); tool = json_next(tool)) {
         struct slice type = json_text(json_get(tool, "type"));
+        if (json_type(json_get(tool, "defer_loading")) == JSON_TRUE)
+            continue;
         if (slice_present(type) && !slice_is(type, "custom"))
             sum += weigh_hosted(type);
         else /* braces and quotes are cheaper in schemas than in prose */
             sum += (weigh_text(json_text(json_get(tool, "name"))) + weigh_text(json_text(json_get(tool, "description"))) +
                     weigh_text(json_raw(json_get(tool, "input_schema")))) * 9 / 10;
     }
-    if (sum == 0 || !named(model, "claude"))
-        return sum;
-    bool older = named(model, "claude-3-5") || named(model, "claude-3-7") || named(model, "-4-0") || named(model, "-4-2");
-    return sum + (older ? 346 : 480) * TENTHS;
+    return sum;
+}
+
+/* The prompt with which Claude is taught to call tools. */
+static uint64_t
+teaching(struct json tools, struct slice model)
+{
+    if (json_count(tools) == 0 || !named(model, "claude"))
+        return 0;
+    return (named(model, "-4-5") || named(model, "-4-6") ? 480 : 346) * TENTHS;
 }
 
 /* Claude's tokenizer from 4.7 on cuts finer. */
@@ -238,10 +246,11 @@ estimate_tokens(const struct canon_request *request)
     if (json_present(system))
         sum += MESSAGE_TOKENS * TENTHS + weigh_list(system);
     sum += weigh_messages(json_get(root, "messages"));
-    sum += weigh_tools(json_get(root, "tools"), request->model);
+    sum += weigh_tools(json_get(root, "tools"));
     if (json_is(json_get(json_get(root, "thinking"), "type"), "enabled"))
         sum += THINKING_TOKENS * TENTHS;
     if (cuts_finer(request->model))
         sum = sum * 13 / 10;
+    sum += teaching(json_get(root, "tools"), request->model);
     return (sum + TENTHS - 1) / TENTHS;
 }

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_estimate.c - token estimates against counts that providers gave (R62): within 20 %.
+ *
+ * The small set is written here; the recordings beside the repository are a larger one and are used when they are there.
+ */
+#include "providers/dialect.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static uint64_t
+estimate(struct slice body)
+{
+    struct arena arena;
+    struct canon_request request = {.body = body};
+    arena_init(&arena, 64u << 20);
+    request.arena = &arena;
+    uint64_t tokens = 0;
+    if (json_parse(body, 64, 1u << 20, &arena, &request.root) == 0) {
+        request.model = json_string(json_get(request.root, "model"), &arena);
+        tokens = estimate_tokens(&request);
+    }
+    arena_fini(&arena);
+    return tokens;
+}
+
+static void
+near(const char *body, uint64_t counted)
+{
+    uint64_t tokens = estimate(slice_from(body));
+    uint64_t slack = counted / 5 + 2;
+    if (tokens + slack < counted || tokens > counted + slack)
+        print_error("%llu, counted %llu: %s\n", (unsigned long long)tokens, (unsigned long long)counted, body);
+    assert_true(tokens + slack >= counted && tokens <= counted + slack);
+}
+
+#define HAIKU "{\"model\":\"claude-haiku-4-5\",\"messages\":[{\"role\":\"user\",\"content\":"
+
+static void
+counts_small_requests(void **state)
+{
+    (void)state;
+    near(HAIKU "\"What is the capital of France?\"}]}", 14);
+    near(HAIKU "[{\"type\":\"text\",\"text\":\"What is the capital of France?\"}]}]}", 14);
+    near(HAIKU "\"What is the capital of France?\"}],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048}}", 43);
+    near(HAIKU "\"\"}]}", 7);
+}
+
+static void
+takes_any_request(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"{}", "[]", "7", "{\"messages\":7,\"system\":7,\"tools\":7}",
+                                         "{\"messages\":[7,{\"content\":[7,{\"type\":\"tool_result\",\"content\":7}]}]}",
+                                         "{\"model\":\"m\",\"messages\":[{\"content\":\"\\u\xc3\xa9\"}]}"};
+    for (size_t i = 0; i < countof(bodies); i++)
+        assert_true(estimate(slice_from(bodies[i])) < 1000);
+    uint64_t one = estimate(SLICE_LIT("{\"messages\":[{\"content\":\"word word\"}]}"));
+    uint64_t escaped = estimate(SLICE_LIT("{\"messages\":[{\"content\":\"\\u0077ord\\u0020word\"}]}"));
+    assert_int_equal(one, escaped);
+}
+
+static char *
+read_all(const char *folder, const char *name, size_t *len)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return NULL;
+    char *bytes = malloc(4u << 20);
+    assert_non_null(bytes);
+    *len = fread(bytes, 1, (4u << 20) - 1, file);
+    bytes[*len] = '\0';
+    (void)fclose(file);
+    return bytes;
+}
+
+static uint64_t
+number_behind(const char *text, const char *name)
+{
+    const char *at = text ? strstr(text, name) : NULL;
+    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+/* What the provider counted for a recorded request: from the count itself, or from the usage of the reply. */
+static uint64_t
+counted(const char *folder, const char *stem)
+{
+    static const char *const kinds[] = {"sse", "json"};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < countof(kinds) && sum == 0; i++) {
+        char name[600];
+        size_t len;
+        (void)snprintf(name, sizeof(name), "%s.%s", stem, kinds[i]);
+        char *reply = read_all(folder, name, &len);
+        for (char *at = reply; at && *at; at++) { /* one spelling for both ways to write JSON */
+            if (at[0] == ':' && at[1] == ' ')
+                memmove(at + 1, at + 2, strlen(at + 2) + 1);
+        }
+        sum = number_behind(reply, "\"input_tokens\":") + number_behind(reply, "\"cache_creation_input_tokens\":") +
+              number_behind(reply, "\"cache_read_input_tokens\":");
+        free(reply);
+    }
+    return sum;
+}
+
+/* Things that are no text: hosted tools, redacted thoughts made to order, tasks with budgets, made-up usage. */
+static bool
+ordinary(const char *name, const char *body)
+{
+    static const char *const not_in_body[] = {"_20", "TRIGGER-STRING-REMOVED", "mcp_servers", "task_budget",
+                                              "adaptive", "search_result", "farewell farewell"};
+    for (size_t i = 0; i < countof(not_in_body); i++) {
+        if (strstr(body, not_in_body[i]))
+            return false;
+    }
+    return !strstr(name, "dd-anthropic-completion-thinking");
+}
+
+static void
+counts_recorded_requests(void **state)
+{
+    (void)state;
+    char folder[512];
+    const char *root = getenv("PENSTOCK_RECORDINGS");
+    (void)snprintf(folder, sizeof(folder), "%s/anthropic", root ? root : "../shared/recordings");
+    DIR *listing = opendir(folder);
+    if (!listing) {
+        printf("no recordings beside the repository: nothing compared\n");
+        return;
+    }
+    int all = 0, near_enough = 0;
+    for (struct dirent *entry = readdir(listing); entry; entry = readdir(listing)) {
+        static const char suffix[] = ".request.json";
+        size_t n = strlen(entry->d_name), len;
+        if (n <= sizeof(suffix) || strcmp(entry->d_name + n - (sizeof(suffix) - 1), suffix) != 0)
+            continue;
+        char stem[512];
+        (void)snprintf(stem, sizeof(stem), "%.*s", (int)(n - (sizeof(suffix) - 1)), entry->d_name);
+        char *body = read_all(folder, entry->d_name, &len);
+        uint64_t count = counted(folder, stem);
+        if (count > 0 && ordinary(entry->d_name, body)) {
+            uint64_t tokens = estimate(slice_of(body, len)), slack = count / 5 + 2;
+            bool good = tokens + slack >= count && tokens <= count + slack;
+            if (!good)
+                printf("%s: %llu, counted %llu\n", stem, (unsigned long long)tokens, (unsigned long long)count);
+            all++;
+            near_enough += good;
+        }
+        free(body);
+    }
+    (void)closedir(listing);
+    printf("estimates: %d of %d within 20 %%\n", near_enough, all);
+    assert_true(near_enough * 10 >= all * 9);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_small_requests),
+        cmocka_unit_test(takes_any_request),
+        cmocka_unit_test(counts_recorded_requests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
