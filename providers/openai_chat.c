@@ -4,6 +4,27 @@
  */
 #include "providers/openai_chat.h"
 
+void
+chat_take(struct json object, const struct slice *names, size_t count, struct json *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = JSON_NONE;
+    if (json_type(object) != JSON_OBJECT)
+        return;
+    for (struct json at = json_first(object); json_present(at); at = json_next(at)) {
+        struct slice key = json_key(at);
+        bool is_escaped = memchr(key.ptr, '\\', key.len) != NULL;
+        for (size_t i = 0; i < count; i++) {
+            bool is_same = is_escaped ? json_key_is(at, names[i].ptr)
+                                      : key.len == names[i].len && memcmp(key.ptr, names[i].ptr, key.len) == 0;
+            if (is_same) {
+                out[i] = at;
+                break;
+            }
+        }
+    }
+}
+
 int
 chat_refuse(struct canon_fault *fault, int error, const char *param, const char *message)
 {

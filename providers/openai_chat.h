@@ -36,6 +36,11 @@ enum chat_mend {
     MEND_LEGACY = 1u << 13,    /* it has a function_call: nothing to mend, but not to be spelt otherwise */
 };
 
+/* A name for chat_take, known with its length. */
+#define CHAT_NAME(text) {"" text, sizeof(text) - 1}
+/* chat_take - the members of an object that have these names, in one walk: out[i] is the last one called names[i]. */
+void chat_take(struct json object, const struct slice *names, size_t count, struct json *out);
+
 /* ---------------------------------------------------------------- reader */
 
 struct chat_read_call {
@@ -94,14 +99,17 @@ int chat_close_block(struct chat_read_choice *choice, struct canon_events *event
 int chat_emit_finish(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_finish finish,
                      struct canon_events *events);
 int chat_emit_error(struct chat_reader *reader, const struct canon_error *error, struct canon_events *events);
-/* chat_read_message - the payload of a delta or a whole message; *said is set when there was any. */
-int chat_read_message(struct chat_reader *reader, struct chat_read_choice *choice, struct json message,
-                      struct canon_events *events, bool *said);
-/* chat_is_known - is the finish word one of OpenAI's? Then a Chat client may see it as it is. */
+/* chat_finish_of - what a finish word means. *is_known: it is OpenAI's, and a Chat client may see it; *is_error: the
+ * upstream failed. */
 enum canon_finish chat_finish_of(struct slice word, bool *is_known, bool *is_error);
 
+/* The members of a delta or message that are read. */
+struct chat_message {
+    struct json role, content, tool_calls, reasoning_content, reasoning, thinking, details, refusal, function_call;
+};
+
 /* openai_chat_call_read.c: tool calls, however they are spelt */
-int chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, struct json message,
+int chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
                     struct canon_events *events, bool *said);
 /* chat_close_calls - close the calls of a choice in order; one that never got a name is opened without. */
 int chat_close_calls(struct chat_reader *reader, struct chat_read_choice *choice, struct canon_events *events);

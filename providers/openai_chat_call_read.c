@@ -235,10 +235,10 @@ read_function_call(struct chat_reader *reader, struct chat_read_choice *choice, 
 }
 
 int
-chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, struct json message,
+chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
                 struct canon_events *events, bool *said)
 {
-    struct json calls = json_get(message, "tool_calls");
+    struct json calls = message->tool_calls;
     bool is_list = json_type(calls) == JSON_ARRAY;
     for (struct json at = json_first(calls); is_list && json_present(at); at = json_next(at)) {
         struct piece piece;
@@ -252,7 +252,7 @@ chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, str
         choice->said_call = true;
         *said = true;
     }
-    struct json legacy = json_get(message, "function_call");
+    struct json legacy = message->function_call;
     if (json_type(legacy) != JSON_OBJECT)
         return 0;
     choice->said_call = true;

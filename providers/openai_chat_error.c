@@ -167,6 +167,10 @@ fill(struct json object, struct json root, struct arena *arena, struct canon_err
     out->code = word_of(json_get(object, "code"), arena);
     if (!slice_present(out->code) && json_type(json_get(root, "code")) == JSON_STRING)
         out->code = word_of(json_get(root, "code"), arena);
+    /* A status in the place of a code says nothing that the kind does not say better. */
+    uint64_t number;
+    if (text_u64(out->code, &number) && number >= 400 && number <= 599)
+        out->code = SLICE_NONE;
     out->type = word_of(json_get(object, "type"), arena);
     out->param = word_of(json_get(object, "param"), arena);
     if (out->status == 0)

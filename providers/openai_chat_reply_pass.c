@@ -328,6 +328,15 @@ note_roles(struct chat_writer *writer, struct json root)
     return 0;
 }
 
+static bool
+all_finished(const struct chat_writer *writer)
+{
+    for (const struct chat_write_choice *at = writer->choices; at; at = at->next)
+        if (!at->finished)
+            return false;
+    return true;
+}
+
 /* A chunk that cannot simply pass. */
 static int
 pass_closely(struct chat_writer *writer, struct slice data, const struct canon_events *events,
@@ -360,7 +369,8 @@ pass_closely(struct chat_writer *writer, struct slice data, const struct canon_e
     if (error)
         return error;
     if (mends & MEND_USAGE_ONLY) {
-        if (!writer->options.include_usage || writer->usage_written)
+        /* Usage stands behind every finish: one that comes before waits for the end. */
+        if (!writer->options.include_usage || writer->usage_written || !all_finished(writer))
             return 0;
         writer->usage_written = true;
     }

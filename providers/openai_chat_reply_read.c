@@ -267,14 +267,14 @@ read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct
 }
 
 static int
-read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice, struct json message,
+read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
                struct canon_events *events, bool *said)
 {
-    struct slice text = json_text(json_get(message, "reasoning_content"));
+    struct slice text = json_text(message->reasoning_content);
     if (text.len == 0) {
-        text = json_text(json_get(message, "reasoning"));
+        text = json_text(message->reasoning);
         if (text.len == 0)
-            text = json_text(json_get(message, "thinking"));
+            text = json_text(message->thinking);
         if (text.len > 0)
             events->mends |= MEND_REASONING;
     }
@@ -284,26 +284,39 @@ read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice, stru
             return error;
         *said = true;
     }
-    struct json details = json_get(message, "reasoning_details");
-    if (json_type(details) != JSON_ARRAY)
+    if (json_type(message->details) != JSON_ARRAY)
         return 0;
-    return read_details(reader, choice, details, text.len == 0, events, said);
+    return read_details(reader, choice, message->details, text.len == 0, events, said);
 }
 
-int
-chat_read_message(struct chat_reader *reader, struct chat_read_choice *choice, struct json message,
-                  struct canon_events *events, bool *said)
+static void
+take_message(struct json value, struct chat_message *out)
+{
+    static const struct slice names[] = {
+        CHAT_NAME("role"),      CHAT_NAME("content"),  CHAT_NAME("tool_calls"),        CHAT_NAME("reasoning_content"),
+        CHAT_NAME("reasoning"), CHAT_NAME("thinking"), CHAT_NAME("reasoning_details"), CHAT_NAME("refusal"),
+        CHAT_NAME("function_call")};
+    struct json found[countof(names)];
+    chat_take(value, names, countof(names), found);
+    *out = (struct chat_message){.role = found[0], .content = found[1], .tool_calls = found[2],
+                                 .reasoning_content = found[3], .reasoning = found[4], .thinking = found[5],
+                                 .details = found[6], .refusal = found[7], .function_call = found[8]};
+}
+
+/* The payload of a delta or of a whole message; *said is set when there was any. */
+static int
+read_message(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
+             struct canon_events *events, bool *said)
 {
     int error = read_reasoning(reader, choice, message, events, said);
-    struct json content = json_get(message, "content");
-    if (!error && json_type(content) == JSON_ARRAY)
-        error = read_content_list(reader, choice, content, events, said);
-    struct slice text = json_text(content);
+    if (!error && json_type(message->content) == JSON_ARRAY)
+        error = read_content_list(reader, choice, message->content, events, said);
+    struct slice text = json_text(message->content);
     if (!error && text.len > 0) {
         error = chat_emit_text(reader, choice, BLOCK_TEXT, text, SLICE_NONE, events);
         *said = true;
     }
-    struct slice refusal = json_text(json_get(message, "refusal"));
+    struct slice refusal = json_text(message->refusal);
     if (!error && refusal.len > 0) {
         error = chat_emit_text(reader, choice, BLOCK_REFUSAL, refusal, SLICE_NONE, events);
         *said = true;
@@ -318,29 +331,37 @@ chat_read_message(struct chat_reader *reader, struct chat_read_choice *choice, s
 static int
 read_choice(struct chat_reader *reader, struct json value, bool has_usage, struct canon_events *events)
 {
+    static const struct slice names[] = {CHAT_NAME("index"), CHAT_NAME("delta"), CHAT_NAME("finish_reason"),
+                                         CHAT_NAME("message")};
+    struct json found[countof(names)];
+    chat_take(value, names, countof(names), found);
     uint32_t known = reader->choice_count;
-    uint64_t index = json_u64_or(json_get(value, "index"), 0);
+    uint64_t index = json_u64_or(found[0], 0);
     if (index >= CHAT_CHOICES_MAX)
         return -ERR_UPSTREAM_PROTOCOL;
     struct chat_read_choice *choice = chat_find_choice(reader, (uint32_t)index);
     if (!choice)
         return -ERR_MEMORY;
-    struct json message = json_get(value, "delta");
-    if (json_type(message) != JSON_OBJECT) {
+    struct json delta = found[1];
+    if (json_type(delta) != JSON_OBJECT) {
         /* A whole reply framed as an event; a cumulative message beside a delta is not looked at. */
-        message = choice->said_text || choice->said_call ? JSON_NONE : json_get(value, "message");
-        if (json_type(message) == JSON_OBJECT && !reader->whole)
+        delta = choice->said_text || choice->said_call ? JSON_NONE : found[3];
+        if (json_type(delta) == JSON_OBJECT && !reader->whole)
             events->mends |= CANON_MEND_ALL;
     }
+    struct chat_message message;
+    take_message(delta, &message);
     if (reader->choice_count != known)
         events->mends |= MEND_CHOICE;
-    if (reader->choice_count != known && !slice_present(json_text(json_get(message, "role")))) {
+    if (reader->choice_count != known && json_type(message.role) != JSON_STRING) {
         events->flaws |= 1u << FLAW_NO_ROLE;
         events->mends |= MEND_ROLE;
     }
     bool had_text = choice->said_text, had_call = choice->said_call, said = false;
-    int error = chat_read_message(reader, choice, message, events, &said);
-    struct slice word = json_text(json_get(value, "finish_reason"));
+    int error = read_message(reader, choice, &message, events, &said);
+    struct slice word = json_text(found[2]);
+    if (slice_present(word) && word.len == 0)
+        events->mends |= MEND_DEFER; /* an empty word is none: clients want null */
     if (error || word.len == 0)
         return error;
     /*
@@ -352,14 +373,30 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage, struc
     return read_finish(reader, choice, word, said, may_go_on, events);
 }
 
+/* The members of a chunk, or of a whole reply, that anyone here looks at. */
+struct reply {
+    struct json choices, id, usage, model, groq, error;
+};
+
+static void
+take_reply(struct json root, struct reply *out)
+{
+    static const struct slice names[] = {CHAT_NAME("choices"), CHAT_NAME("id"),     CHAT_NAME("usage"),
+                                         CHAT_NAME("model"),   CHAT_NAME("x_groq"), CHAT_NAME("error")};
+    struct json found[countof(names)];
+    chat_take(root, names, countof(names), found);
+    *out = (struct reply){.choices = found[0], .id = found[1], .usage = found[2], .model = found[3],
+                          .groq = found[4], .error = found[5]};
+}
+
 static int
-start(struct chat_reader *reader, struct json root, struct slice id, struct canon_events *events)
+start(struct chat_reader *reader, struct json model, struct slice id, struct canon_events *events)
 {
     struct canon_event *event = canon_add(events, CANON_START);
     if (!event)
         return -ERR_MEMORY;
     event->id = id;
-    event->model = json_text(json_get(root, "model"));
+    event->model = json_text(model);
     reader->id = arena_copy(reader->arena, id);
     if (!slice_present(reader->id))
         return -ERR_MEMORY;
@@ -383,20 +420,20 @@ flush_deferred(struct chat_reader *reader, struct canon_events *events)
 }
 
 static struct json
-usage_of(struct json root)
+usage_of(const struct reply *reply)
 {
-    struct json usage = json_get(root, "usage");
-    if (json_type(usage) != JSON_OBJECT)
-        usage = json_get(json_get(root, "x_groq"), "usage");
-    if (json_type(usage) != JSON_OBJECT)
-        usage = json_get(json_first(json_get(root, "choices")), "usage");
+    struct json usage = reply->usage;
+    if (json_type(usage) != JSON_OBJECT && json_present(reply->groq))
+        usage = json_get(reply->groq, "usage");
+    if (!json_present(usage))
+        usage = json_get(json_first(reply->choices), "usage");
     return usage;
 }
 
 static int
-read_usage(struct json root, struct json usage, struct canon_events *events)
+read_usage(const struct reply *reply, struct json usage, struct canon_events *events)
 {
-    enum json_type type = json_type(json_get(root, "usage"));
+    enum json_type type = json_type(reply->usage);
     if (type == JSON_NULL)
         events->mends |= MEND_USAGE_NULL;
     if (type == JSON_OBJECT)
@@ -427,10 +464,10 @@ judge_size(struct slice data, struct canon_events *events)
 }
 
 static int
-read_chunk(struct chat_reader *reader, struct json root, struct canon_events *events)
+read_chunk(struct chat_reader *reader, const struct reply *reply, struct canon_events *events)
 {
-    struct json choices = json_get(root, "choices"), usage = usage_of(root);
-    struct slice id = json_text(json_get(root, "id"));
+    struct json choices = reply->choices, usage = usage_of(reply);
+    struct slice id = json_text(reply->id);
     bool has_choices = json_type(choices) == JSON_ARRAY && json_count(choices) > 0;
     bool has_usage = json_type(usage) == JSON_OBJECT;
     int error = 0;
@@ -439,7 +476,7 @@ read_chunk(struct chat_reader *reader, struct json root, struct canon_events *ev
         return 0;
     }
     if (!reader->started)
-        error = start(reader, root, id.len ? id : SLICE_LIT(""), events);
+        error = start(reader, reply->model, id.len ? id : SLICE_LIT(""), events);
     if (id.len == 0 || !slice_eq(id, reader->id))
         events->mends |= MEND_ID;
     if (has_usage && !has_choices && !error)
@@ -449,7 +486,7 @@ read_chunk(struct chat_reader *reader, struct json root, struct canon_events *ev
     if (error)
         return error;
     bool says_nothing = !has_choices || (events->mends & MEND_REPEAT && events->count == 0);
-    error = read_usage(root, usage, events);
+    error = read_usage(reply, usage, events);
     if (says_nothing && has_usage)
         events->mends |= MEND_USAGE_ONLY;
     else if (says_nothing && has_choices)
@@ -514,10 +551,13 @@ read_data(struct chat_reader *reader, struct slice type, struct slice data, stru
         return read_error_event(reader, data, root, events);
     if (error || json_type(root) != JSON_OBJECT)
         return -ERR_UPSTREAM_PROTOCOL;
+    struct reply reply;
     struct canon_error reported;
-    if (chat_error_from_json(root, events->arena, &reported))
+    take_reply(root, &reply);
+    bool may_report = json_present(reply.error) || !json_present(reply.choices);
+    if (may_report && chat_error_from_json(root, events->arena, &reported))
         return chat_emit_error(reader, &reported, events);
-    return read_chunk(reader, root, events);
+    return read_chunk(reader, &reply, events);
 }
 
 int
@@ -583,9 +623,11 @@ chat_read_body(void *reader, struct slice body, struct canon_events *events)
     struct canon_error reported;
     if (chat_error_from_json(root, events->arena, &reported))
         return chat_emit_error(self, &reported, events);
-    if (json_count(json_get(root, "choices")) == 0)
+    struct reply reply;
+    take_reply(root, &reply);
+    if (json_type(reply.choices) != JSON_ARRAY || json_count(reply.choices) == 0)
         return -ERR_UPSTREAM_PROTOCOL;
-    error = read_chunk(self, root, events);
+    error = read_chunk(self, &reply, events);
     if (!error && !self->failed)
         error = finish_all(self, events);
     if (!error && !self->failed)

@@ -127,7 +127,12 @@ judge_chunk(struct judge *judge, struct json root)
         if (judge->usage)
             return "usage twice";
         judge->usage = true;
+        for (size_t i = 0; i < JUDGED_CHOICES; i++)
+            if (judge->choices[i].role && !judge->choices[i].finished)
+                return "usage before the finish";
     }
+    if (json_count(choices) > 0 && judge->usage)
+        return "a choice behind the usage";
     for (struct json at = json_first(choices); json_present(at); at = json_next(at)) {
         const char *fault = judge_choice(judge, at);
         if (fault)
