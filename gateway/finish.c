@@ -78,7 +78,6 @@ act_break_off(struct stream *stream)
         error = stream_put_frames(stream, &worker->frames, SLICE_NONE);
     if (error == 0)
         error = stream_flush_text(stream);
-    stream->close_after = true; /* whatever the client makes of it, this connection starts clean next time */
     metrics_add(&worker->metrics->errors[stream->error.error], 1);
     return end_body(stream);
 }
