@@ -7,11 +7,11 @@
 #include "reactor/listen.h"
 
 #include "reactor/backend.h"
+#include "reactor/dns_address.h"
 #include "reactor/net.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,25 +41,11 @@ static int
 resolve(struct slice host, uint16_t port, struct sockaddr_storage *address, socklen_t *len,
         char problem[128])
 {
-    char text[64], service[8];
-    struct slice name = host;
-    if (name.len > 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
-        name = slice_of(name.ptr + 1, name.len - 2);
-    if (slice_is(name, "localhost"))
-        name = SLICE_LIT("127.0.0.1");
-    if (name.len == 0 || name.len >= sizeof(text) || memchr(name.ptr, 0, name.len))
+    struct dns_answer answer;
+    if (!dns_literal(host, port, &answer) || answer.count < 1)
         return bad_host(host, problem);
-    memcpy(text, name.ptr, name.len);
-    text[name.len] = 0;
-    snprintf(service, sizeof(service), "%u", (unsigned)port);
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-                             .ai_socktype = SOCK_STREAM}, *info = NULL;
-    if (getaddrinfo(text, service, &hints, &info) != 0 || !info)
-        return bad_host(host, problem);
-    assert(info->ai_addrlen <= sizeof(*address));
-    memcpy(address, info->ai_addr, info->ai_addrlen);
-    *len = info->ai_addrlen;
-    freeaddrinfo(info);
+    *address = answer.addresses[0].address;
+    *len = answer.addresses[0].len;
     return 0;
 }
 
