@@ -65,6 +65,10 @@ int anthropic_read_event(void *reader, struct slice type, struct slice data, str
 int anthropic_read_body(void *reader, struct slice body, struct canon_events *events);
 int anthropic_read_end(void *reader, struct canon_events *events);
 
+/* anthropic_read_fast - a plain delta for the open block, without parsing: 1 and it is added, 0 anything else, -ERR_MEMORY. */
+int anthropic_read_fast(struct anthropic_reader *reader, struct slice type, struct slice data,
+                        struct canon_events *events) must_check;
+
 /* anthropic_add_error - a CANON_ERROR from an error object of any form. 0 or -ERR_MEMORY. */
 int anthropic_add_error(struct canon_events *events, struct json root) must_check;
 

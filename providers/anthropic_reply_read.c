@@ -418,6 +418,9 @@ int
 anthropic_read_event(void *reader, struct slice type, struct slice data, struct canon_events *events)
 {
     struct anthropic_reader *self = reader;
+    int fast = self->ended ? 0 : anthropic_read_fast(self, type, data, events);
+    if (fast != 0)
+        return fast < 0 ? fast : 0;
     if (self->ended || slice_is(text_trim(data), "[DONE]")) {
         flaw(events, self->ended ? FLAW_AFTER_END : FLAW_UNKNOWN_EVENT);
         events->swallow = true;
