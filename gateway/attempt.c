@@ -126,6 +126,8 @@ act_dial(struct stream *stream)
         begin_attempt(stream);
     stream->queued = false;
     int got = upstream_lease(&worker->upstreams, stream, stream->deployment, stream->again_fresh, &stream->lease);
+    if (got == -ERR_QUEUE)
+        metrics_add(&worker->metrics->queue_full, 1);
     if (got < 0)
         return stream_fail(stream, got);
     loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->connect_ms);
@@ -324,7 +326,8 @@ act_judge(struct stream *stream)
         struct metrics_model *model = metrics_model(worker->metrics, deployment->label);
         if (model)
             metrics_add(&model->failures, 1);
-        route_report_failure(generation, deployment, &stream->error, worker->loop.now_ms);
+        if (route_report_failure(generation, deployment, &stream->error, worker->loop.now_ms))
+            metrics_add(&worker->metrics->cooldowns, 1);
     }
     bool timeout = stream->error.error == ERR_REQUEST_TIMEOUT || worker->gateway->ending;
     bool again = !stream->committed && !timeout && deployment &&

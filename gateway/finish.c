@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define RETRY_AFTER_MS 1000u      /* advised when the upstream did not say */
 #define FEED_PIECE_BYTES 65536u /* of a whole answer queued at once */
 
 enum stream_event
@@ -71,6 +72,9 @@ act_break_off(struct stream *stream)
     assert(stream->failed);
     stream_drop_lease(stream);
     set_end(stream);
+    /* Someone reading the stream's end shall know when to come back, as the reader of a refusal does. */
+    if (stream->error.retry_after_ms == UINT64_MAX && err_row(stream->error.error)->blame != BLAME_CLIENT)
+        stream->error.retry_after_ms = RETRY_AFTER_MS;
     frames_clear(&worker->frames);
     sink_reset(&worker->text, 131072);
     int error = stream->dialect->write_error(stream->dialect_writer, &stream->error, &worker->frames);
@@ -242,6 +246,8 @@ act_check_drain(struct stream *stream)
         return EVENT_NONE;
     }
     metrics_add(&stream->worker->metrics->drain_timeouts, 1);
+    if (stream->state == STATE_FINISH) /* from STALL it is counted where the stream is broken off */
+        metrics_add(&stream->worker->metrics->errors[ERR_BACKPRESSURE], 1);
     stream->failed = false;
     stream->end = END_BACKPRESSURE;
     return stream_fail(stream, -ERR_BACKPRESSURE);

@@ -192,9 +192,8 @@ expose_tables(const struct metrics *sum, struct sink *out)
                     (unsigned long long)load(&sum->flaws[i]));
     announce(out, "penstock_errors_total", "counter", "Exchanges that failed, by error");
     for (int i = 1; i < ERR_COUNT; i++) {
-        if (load(&sum->errors[i]))
-            sink_printf(out, "penstock_errors_total{error=\"%s\",code=\"%s\"} %llu\n", err_row(i)->name, err_row(i)->code,
-                        (unsigned long long)load(&sum->errors[i]));
+        sink_printf(out, "penstock_errors_total{error=\"%s\",code=\"%s\"} %llu\n", err_row(i)->name, err_row(i)->code,
+                    (unsigned long long)load(&sum->errors[i]));
     }
 }
 

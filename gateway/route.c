@@ -432,7 +432,7 @@ route_model(const struct route *route, const struct deployment *deployment, stru
 
 /* ---------------------------------------------------------------- what became of it */
 
-void
+bool
 route_report_failure(const struct generation *generation, struct deployment *deployment,
                      const struct canon_error *error, uint64_t now_ms)
 {
@@ -443,11 +443,12 @@ route_report_failure(const struct generation *generation, struct deployment *dep
     bool caller = error->error == ERR_UPSTREAM_STATUS && error->status < 500 && error->status != 401 &&
                   error->status != 408 && error->status != 429;
     if (caller || config->cooldown_ms == 0 || failures <= config->allowed_fails)
-        return;
+        return false;
     uint64_t rest_ms = config->cooldown_ms;
     if (error->retry_after_ms != UINT64_MAX && error->retry_after_ms > rest_ms && error->retry_after_ms <= MINUTE_MS)
         rest_ms = error->retry_after_ms;
     store(&deployment->cool_until_ms, now_ms + rest_ms);
+    return true;
 }
 
 void

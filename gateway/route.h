@@ -72,8 +72,9 @@ struct deployment *route_next(struct route *route, const struct canon_error *fai
 bool route_retryable(const struct generation *generation, const struct canon_error *failed);
 /* route_model - what to ask the upstream for, wildcard filled in; in the arena. */
 struct slice route_model(const struct route *route, const struct deployment *deployment, struct arena *arena);
-/* route_report - what became of a try: cooldowns and rates. tokens: of a finished reply. */
-void route_report_failure(const struct generation *generation, struct deployment *deployment, const struct canon_error *error, uint64_t now_ms);
+/* route_report_failure - count a failed try; true: the deployment goes into a cooldown. */
+bool route_report_failure(const struct generation *generation, struct deployment *deployment, const struct canon_error *error, uint64_t now_ms);
+/* route_report_success - count a finished reply's tokens against the deployment's rate. */
 void route_report_success(struct deployment *deployment, uint64_t now_ms, uint64_t tokens);
 /* route_usable - is any deployment able to take requests now? (readiness) */
 bool route_usable(const struct generation *generation, uint64_t now_ms);

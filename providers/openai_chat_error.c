@@ -290,6 +290,8 @@ type_of(const struct canon_error *error)
     static const char *const foreign[] = {
         "authentication_error", "billing_error", "not_found_error", "request_too_large", "timeout_error",
         "api_error", "overloaded_error", "permission_error", "rate_limit_error", "invalid_request_error", "error"};
+    if (error->error == ERR_AUTH) /* our own refusal of a client's key says what it is */
+        return "authentication_error";
     if (!slice_present(error->type) || error->type.len == 0)
         return kind_rows[error->kind].type;
     for (size_t i = 0; i < countof(foreign); i++)
