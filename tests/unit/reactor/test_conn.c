@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_conn.c - conns, listeners and dials over real loopback sockets under epoll.
+ * test_conn.c - conns over real loopback sockets under epoll, against a peer of plain blocking calls.
  */
 #include "tests/unit/reactor/fake.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#define MEGA ((size_t)1 << 20)
 
 static struct loop loop;
 static struct listener listener;
 static uint16_t port;
 static struct seen server; /* the owner of the latest accepted conn */
 static int accepts;
+static struct conn_target target = {.host = {"host", 4}};
+static char big[MEGA];
 
 static void
 keep(struct listener *of, int fd, const char *peer)
@@ -42,10 +44,13 @@ setup(void **state)
     fake_loop(&loop, &epoll_ops, NULL);
     port = 0;
     accepts = 0;
+    server.conn = NULL;
     int fd = listener_socket(SLICE_LIT("localhost"), &port, 64, problem);
     assert_true(fd >= 0);
     assert_int_equal(listener_open(&loop, &listener, fd, keep, NULL), 0);
     fake_name_add("host", "127.0.0.1", 0);
+    for (size_t i = 0; i < sizeof(big); i++)
+        big[i] = (char)(i * 2654435761u >> 13);
     return 0;
 }
 
@@ -53,20 +58,94 @@ static int
 teardown(void **state)
 {
     (void)state;
+    if (server.conn)
+        conn_close(server.conn, true);
     listener_close(&listener);
+    fake_tick(&loop, 0);
+    assert_int_equal(loop.conns, 0);
+    assert_int_equal(loop.pool.chunks_used, 0);
     loop_fini(&loop);
     return 0;
 }
 
-/* ticks - tick until a condition given by the two numbers holds, at most two seconds. */
+/* ticks_until - tick until something is so, for at most four seconds. */
 #define ticks_until(condition)                                                                     \
     do {                                                                                           \
-        for (int spent = 0; !(condition) && spent < 400; spent++)                                  \
+        for (int spent = 0; !(condition) && spent < 800; spent++)                                  \
             fake_tick(&loop, 5);                                                                   \
         assert_true(condition);                                                                    \
     } while (0)
 
-static struct conn_target target = {.host = {"host", 4}};
+static void
+ticks(int count)
+{
+    while (count-- > 0)
+        fake_tick(&loop, 1);
+}
+
+static void
+server_forget(bool cut)
+{
+    conn_close(server.conn, cut);
+    server.conn = NULL;
+}
+
+/* raw_open - a peer made of plain calls, with small buffers so that they fill soon; the conn is server's. */
+static int
+raw_open(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 32 * 1024, before = accepts;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    struct timeval patience = {.tv_sec = 3};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    ticks_until(accepts > before && server.up);
+    assert_int_equal(setsockopt(server.conn->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    return fd;
+}
+
+static void
+raw_reset(int fd)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    close(fd);
+}
+
+static void
+raw_send(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* raw_read_all - read while ticking until FIN, n bytes or an error; the outcome as of the last recv, errno if < 0. */
+static size_t
+raw_read_all(int fd, size_t n, ssize_t *outcome)
+{
+    size_t got = 0;
+    char piece[7777];
+    for (int idle = 0; got < n && idle < 2000;) {
+        size_t want = n - got < sizeof(piece) ? n - got : sizeof(piece);
+        *outcome = recv(fd, piece, want, MSG_DONTWAIT);
+        if (*outcome == 0 || (*outcome < 0 && errno != EAGAIN)) {
+            *outcome = *outcome < 0 ? -errno : 0;
+            return got;
+        }
+        if (*outcome < 0) {
+            fake_tick(&loop, 1);
+            idle++;
+            continue;
+        }
+        assert_true(memcmp(piece, big + got, (size_t)*outcome) == 0);
+        got += (size_t)*outcome;
+        idle = 0;
+        fake_tick(&loop, 0);
+    }
+    return got;
+}
 
 static void
 open_pair(struct seen *client)
@@ -79,14 +158,15 @@ open_pair(struct seen *client)
     ticks_until(client->up && accepts > before && server.up);
 }
 
-static void
-close_pair(struct seen *client)
+static bool
+took(struct conn *conn, const char *text)
 {
-    conn_close(client->conn, true);
-    conn_close(server.conn, true);
-    fake_tick(&loop, 0);
-    assert_int_equal(loop.conns, 0);
-    assert_int_equal(loop.pool.chunks_used, 0);
+    struct sink got;
+    sink_init(&got, MEGA * 2);
+    seen_take(conn, &got);
+    bool same = slice_is(sink_slice(&got), text);
+    sink_fini(&got);
+    return same;
 }
 
 static void
@@ -94,8 +174,6 @@ bytes_cross_both_ways(void **state)
 {
     (void)state;
     struct seen client;
-    struct sink got;
-    sink_init(&got, 1 << 20);
     open_pair(&client);
     assert_int_equal(strncmp(client.conn->peer, "127.0.0.1:", 10), 0);
     assert_true(server.conn->client_side);
@@ -103,20 +181,522 @@ bytes_cross_both_ways(void **state)
     assert_int_equal(conn_put(client.conn, SLICE_LIT("ping")), 0);
     ticks_until(server.bytes);
     assert_int_equal(client.empty, 1);
-    seen_take(server.conn, &got);
-    assert_true(slice_is(sink_slice(&got), "ping"));
+    assert_true(took(server.conn, "ping"));
     assert_int_equal(conn_put(server.conn, SLICE_LIT("po")), 0);
     assert_int_equal(conn_put(server.conn, SLICE_LIT("ng")), 0);
     ticks_until(client.bytes);
-    sink_reset(&got, 0);
-    seen_take(client.conn, &got);
-    assert_true(slice_is(sink_slice(&got), "pong"));
-    assert_int_equal(loop.stats.sends, 2); /* one a tick, however many puts */
+    assert_true(took(client.conn, "pong"));
+    fake_tick(&loop, 0);
+    assert_int_equal(loop.stats.sends, 2);    /* one a tick, however many puts */
+    assert_int_equal(loop.stats.receives, 2); /* and none to hear EAGAIN */
+    assert_int_equal(loop.pool.chunks_used, 0); /* a quiet conn holds no chunk */
     assert_int_equal(client.conn->bytes_in, 4);
     assert_int_equal(client.conn->bytes_out, 4);
-    assert_true(conn_acked(client.conn) >= 4);
-    close_pair(&client);
-    sink_fini(&got);
+    assert_int_equal(client.up + server.up, 2);
+    assert_int_equal(client.room + client.end + client.lost, 0);
+    conn_close(client.conn, true);
+}
+
+static void
+sockets_have_their_options(void **state)
+{
+    (void)state;
+    struct seen client;
+    int value = 0;
+    socklen_t len = sizeof(value);
+    open_pair(&client);
+    const int fds[] = {client.conn->fd, server.conn->fd};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(getsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &value, &len), 0);
+        assert_int_equal(value, 1);
+        assert_int_equal(getsockopt(fds[i], SOL_SOCKET, SO_KEEPALIVE, &value, &len), 0);
+        assert_int_equal(value, i == 0);
+    }
+    assert_int_equal(getsockopt(fds[0], IPPROTO_TCP, TCP_KEEPIDLE, &value, &len), 0);
+    assert_int_equal(value, 30);
+    conn_close(client.conn, true);
+}
+
+static void
+end_comes_after_the_bytes_and_is_half_a_close(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    ssize_t outcome;
+    raw_send(fd, "last words");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    ticks_until(server.end);
+    assert_true(server.conn->ended);
+    assert_false(server.conn->lost);
+    assert_true(took(server.conn, "last words"));
+    assert_int_equal(conn_put(server.conn, slice_of(big, 200000)), 0);
+    assert_int_equal(raw_read_all(fd, 200000, &outcome), 200000);
+    assert_int_equal(server.end, 1);
+    close(fd);
+}
+
+static void
+end_waits_behind_a_full_in(void **state)
+{
+    (void)state;
+    loop.limits.in_bytes_max = 5;
+    int fd = raw_open();
+    raw_send(fd, "0123456789");
+    close(fd);
+    ticks_until(server.conn->in.len == 5);
+    ticks(20);
+    assert_int_equal(server.end, 0);
+    assert_true(took(server.conn, "01234"));
+    ticks_until(server.conn->in.len == 5);
+    assert_true(took(server.conn, "56789"));
+    ticks_until(server.end);
+    assert_int_equal(server.conn->bytes_in, 10);
+}
+
+static void
+a_reset_is_noticed_while_paused(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    conn_pause(server.conn);
+    raw_send(fd, "never read");
+    ticks(5);
+    assert_int_equal(server.bytes, 0);
+    raw_reset(fd);
+    ticks_until(server.lost);
+    assert_true(server.conn->lost);
+    assert_int_equal(server.conn->error, -ERR_RESET);
+    assert_int_equal(conn_put(server.conn, SLICE_LIT("dropped")), 0);
+    ticks(3);
+    assert_int_equal(conn_unsent(server.conn), 0);
+    assert_int_equal(server.lost, 1);
+}
+
+static void
+a_reset_is_noticed_while_in_is_full(void **state)
+{
+    (void)state;
+    loop.limits.in_bytes_max = 4;
+    int fd = raw_open();
+    raw_send(fd, "more than that");
+    ticks_until(server.conn->in.len == 4);
+    raw_reset(fd);
+    ticks_until(server.lost);
+    assert_true(took(server.conn, "more")); /* what was received stays ours */
+}
+
+static void
+what_arrived_before_a_reset_is_still_read(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    raw_send(fd, "HTTP/1.1 413 and goodbye");
+    raw_reset(fd); /* both are in the kernel before we look */
+    ticks_until(server.lost);
+    assert_int_equal(server.conn->error, -ERR_RESET);
+    assert_true(took(server.conn, "HTTP/1.1 413 and goodbye"));
+    assert_int_equal(server.end, 0);
+}
+
+static void
+a_send_into_a_reset_still_reads_what_came_before(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    raw_send(fd, "answer");
+    assert_int_equal(conn_put(server.conn, slice_of(big, 1000)), 0);
+    raw_reset(fd); /* no wait between: our send meets the reset first */
+    ticks_until(server.lost);
+    assert_true(took(server.conn, "answer"));
+}
+
+static void
+a_paused_conn_gets_its_bytes_on_resume_without_a_new_edge(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    conn_pause(server.conn);
+    raw_send(fd, "waiting");
+    ticks(10);
+    assert_int_equal(server.bytes, 0);
+    assert_int_equal(server.conn->in.len, 0);
+    conn_resume(server.conn);
+    fake_tick(&loop, 0);
+    assert_int_equal(server.bytes, 1);
+    assert_true(took(server.conn, "waiting"));
+    conn_pause(server.conn); /* pausing and resuming with nothing there loses nothing either */
+    conn_resume(server.conn);
+    raw_send(fd, "again");
+    ticks_until(server.bytes == 2);
+    close(fd);
+}
+
+static void
+in_is_hard_bounded_and_goes_on_when_consumed(void **state)
+{
+    (void)state;
+    loop.limits.in_bytes_max = 1000;
+    int fd = raw_open();
+    assert_int_equal(send(fd, big, 30000, 0), 30000);
+    size_t got = 0;
+    for (int spent = 0; got < 30000 && spent < 3000; spent++) {
+        fake_tick(&loop, 1);
+        assert_true(server.conn->in.len <= 1000);
+        struct slice run = slice_take(buf_peek(&server.conn->in), 333);
+        assert_true(memcmp(run.ptr, big + got, run.len) == 0);
+        got += run.len;
+        buf_consume(&server.conn->in, run.len);
+        conn_touch(server.conn);
+    }
+    assert_int_equal(got, 30000);
+    close(fd);
+}
+
+static void
+room_and_empty_come_exactly_once(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    ssize_t outcome;
+    server.conn->out_high = 300000;
+    server.conn->out_low = 100000;
+    assert_int_equal(conn_put(server.conn, slice_of(big, 300000)), 0);
+    ticks(5);
+    assert_true(conn_unsent(server.conn) > 0); /* the kernel took what it could */
+    assert_int_equal(raw_read_all(fd, 300000, &outcome), 300000);
+    ticks(2);
+    assert_int_equal(server.room, 0); /* it was at the mark, never above it */
+    assert_int_equal(server.empty, 1);
+    close(fd);
+    server_forget(true);
+    fd = raw_open();
+    server.conn->out_high = 300000;
+    server.conn->out_low = 100000;
+    for (int round = 1; round <= 3; round++) {
+        assert_int_equal(conn_put(server.conn, slice_of(big, 600000)), 0);
+        ticks(3);
+        assert_int_equal(server.room, round - 1);
+        size_t got = 0;
+        char rest[4096];
+        while (server.room < round && got < 600000) {
+            ssize_t n = recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
+            got += n > 0 ? (size_t)n : 0;
+            fake_tick(&loop, 1);
+        }
+        assert_true(server.conn->out.len <= 100000);
+        assert_true(server.conn->out.len + 70000 > 100000); /* and not much later */
+        assert_int_equal(server.empty, round - 1);
+        while (server.empty < round) {
+            ssize_t n = recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
+            got += n > 0 ? (size_t)n : 0;
+            fake_tick(&loop, 1);
+        }
+        while (got < 600000) {
+            ssize_t n = recv(fd, rest, sizeof(rest), 0);
+            assert_true(n > 0);
+            got += (size_t)n;
+        }
+        ticks(3);
+        assert_int_equal(server.room, round);
+        assert_int_equal(server.empty, round);
+    }
+    close(fd);
+}
+
+static void
+acked_stops_when_the_peer_stops_reading(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    ssize_t outcome;
+    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
+    ticks(50);
+    uint64_t stuck = conn_acked(server.conn);
+    assert_true(stuck > 0 && stuck < server.conn->bytes_out);
+    ticks(20);
+    assert_int_equal(conn_acked(server.conn), stuck);
+    raw_read_all(fd, MEGA, &outcome);
+    ticks(5);
+    assert_true(conn_acked(server.conn) >= MEGA);
+    close(fd);
+}
+
+static void
+a_last_answer_is_not_lost_to_a_reset(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    ssize_t outcome;
+    assert_int_equal(send(fd, big, 200000, MSG_DONTWAIT) > 50000, 1); /* a body we will not read */
+    ticks_until(server.bytes);
+    assert_int_equal(conn_put(server.conn, slice_of(big, 100000)), 0);
+    server_forget(false);
+    size_t got = raw_read_all(fd, 50000, &outcome);
+    send(fd, big, 100000, MSG_DONTWAIT | MSG_NOSIGNAL); /* and the peer goes on and on */
+    assert_int_equal(got, 50000);
+    char rest[60000];
+    for (size_t more = 0; more < 50000;) {
+        outcome = recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
+        if (outcome > 0) {
+            assert_true(memcmp(rest, big + got + more, (size_t)outcome) == 0);
+            more += (size_t)outcome;
+        }
+        assert_true(outcome > 0 || (outcome < 0 && errno == EAGAIN));
+        fake_tick(&loop, 1);
+    }
+    ticks(3);
+    assert_int_equal(recv(fd, rest, 1, 0), 0); /* FIN, and no reset */
+    assert_int_equal(loop.conns, 1);           /* until the peer has ended too */
+    close(fd);
+    ticks_until(loop.conns == 0);
+}
+
+static void
+a_close_sends_everything_to_a_slow_reader(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    ssize_t outcome = 1;
+    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
+    server_forget(false);
+    assert_int_equal(raw_read_all(fd, MEGA + 1, &outcome), MEGA);
+    assert_int_equal(outcome, 0);
+    close(fd);
+    ticks_until(loop.conns == 0);
+}
+
+static void
+lingering_ends_by_time_or_by_bytes(void **state)
+{
+    (void)state;
+    loop.limits.linger_ms = 30;
+    int fd = raw_open();
+    server_forget(false);
+    uint64_t from = loop.now_ms;
+    ticks_until(loop.conns == 0);
+    assert_true(loop.now_ms - from >= 30);
+    assert_true(loop.now_ms - from < 300);
+    close(fd);
+    loop.limits.linger_ms = 60000;
+    loop.limits.linger_bytes = 100000;
+    fd = raw_open();
+    server_forget(false);
+    ssize_t sent = 0;
+    for (int spent = 0; loop.conns && spent < 2000; spent++) {
+        ssize_t n = send(fd, big, 20000, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += n > 0 ? n : 0;
+        fake_tick(&loop, 1);
+    }
+    assert_int_equal(loop.conns, 0);
+    assert_true(sent > 100000);
+    close(fd);
+}
+
+static void
+output_nobody_takes_is_given_up(void **state)
+{
+    (void)state;
+    loop.limits.flush_ms = 50;
+    int fd = raw_open();
+    char piece[8192];
+    ssize_t n;
+    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
+    server_forget(false);
+    ticks_until(loop.conns == 0);
+    while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
+        continue;
+    assert_int_equal(n, -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(fd);
+}
+
+static void
+a_cut_resets_over_unread_or_unsent_and_ends_otherwise(void **state)
+{
+    (void)state;
+    char byte;
+    int fd = raw_open();
+    raw_send(fd, "unread");
+    ticks_until(server.bytes);
+    server_forget(true);
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(fd);
+    fd = raw_open();
+    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
+    ticks(3);
+    server_forget(true);
+    char piece[8192];
+    ssize_t n;
+    while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
+        continue;
+    assert_int_equal(n, -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(fd);
+    fd = raw_open();
+    server_forget(true);
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+    fake_tick(&loop, 0);
+    assert_int_equal(loop.conns, 0);
+}
+
+static void
+an_answer_put_before_the_first_move_is_sent(void **state)
+{
+    (void)state;
+    int pair[2];
+    char got[16];
+    struct seen seen;
+    seen_init(&seen, &loop, NULL);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(conn_adopt(&loop, pair[0], NULL, "local", seen_notify, &seen, &seen.conn), 0);
+    assert_int_equal(conn_put(seen.conn, SLICE_LIT("503")), 0);
+    conn_close(seen.conn, false); /* over the limit: say so and part, all in the accept callback */
+    fake_tick(&loop, 0);
+    assert_int_equal(seen.notices, 0);
+    assert_int_equal(recv(pair[1], got, sizeof(got), 0), 3);
+    assert_int_equal(recv(pair[1], got, sizeof(got), 0), 0);
+    close(pair[1]);
+    ticks_until(loop.conns == 0);
+}
+
+static void
+a_conn_changes_hands(void **state)
+{
+    (void)state;
+    struct seen first = {0};
+    int fd = raw_open();
+    seen_init(&first, &loop, NULL);
+    conn_own(server.conn, seen_notify, &first);
+    raw_send(fd, "x");
+    ticks_until(first.bytes);
+    assert_int_equal(server.bytes, 0);
+    close(fd);
+}
+
+static void
+an_empty_pool_stops_upstreams_until_it_recovers(void **state)
+{
+    (void)state;
+    struct seen client;
+    open_pair(&client); /* client dials: it plays the upstream side */
+    struct buf hog;
+    buf_init(&hog, &loop.pool);
+    loop.pool.chunks_max = 16;
+    assert_int_equal(buf_put(&hog, slice_of(big, 15 * (CHUNK_BYTES - 16))), 0);
+    assert_true(pool_low(&loop.pool));
+    assert_int_equal(send(server.conn->fd, "up", 2, 0), 2);
+    assert_int_equal(send(client.conn->fd, "down", 4, 0), 4);
+    ticks(5);
+    assert_int_equal(client.bytes, 0); /* an upstream may not fill what is left */
+    assert_int_equal(server.bytes, 1); /* a client may, while there is something */
+    assert_false(list_empty(&loop.held_list));
+    uint64_t waits = loop.stats.waits;
+    fake_tick(&loop, 20);
+    assert_int_equal(loop.stats.waits, waits + 1); /* held, not spinning */
+    assert_true(took(server.conn, "down"));
+    assert_int_equal(buf_put(&hog, slice_of(big, CHUNK_BYTES - 16)), 0);
+    assert_int_equal(send(client.conn->fd, "more", 4, 0), 4);
+    ticks(5);
+    assert_int_equal(server.bytes, 1); /* nothing is left even for it */
+    buf_clear(&hog);
+    fake_tick(&loop, 0);
+    assert_int_equal(client.bytes, 1);
+    assert_int_equal(server.bytes, 2);
+    assert_true(took(client.conn, "up"));
+    assert_true(took(server.conn, "more"));
+    conn_close(client.conn, true);
+}
+
+static void
+output_leaves_while_input_is_held(void **state)
+{
+    (void)state;
+    struct seen client;
+    open_pair(&client);
+    struct buf hog;
+    char got[8];
+    buf_init(&hog, &loop.pool);
+    loop.pool.chunks_max = 16;
+    assert_int_equal(buf_put(&hog, slice_of(big, 15 * (CHUNK_BYTES - 16))), 0);
+    conn_pause(server.conn);
+    assert_int_equal(send(server.conn->fd, "held", 4, 0), 4);
+    ticks(5);
+    assert_false(list_empty(&loop.held_list));
+    assert_int_equal(conn_put(client.conn, SLICE_LIT("out")), 0);
+    fake_tick(&loop, 0);
+    assert_int_equal(recv(server.conn->fd, got, sizeof(got), MSG_DONTWAIT), 3);
+    buf_clear(&hog);
+    conn_close(client.conn, true);
+}
+
+static void
+a_tick_moves_a_bounded_share_and_nobody_waits_for_the_greedy(void **state)
+{
+    (void)state;
+    enum { QUIET = 100 };
+    static struct seen quiet[QUIET];
+    int peers[QUIET], fast[2];
+    struct seen greedy;
+    loop.limits.move_bytes_max = 20000;
+    loop.limits.in_bytes_max = MEGA;
+    for (int i = 0; i < QUIET; i++) {
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        peers[i] = pair[1];
+        seen_init(&quiet[i], &loop, NULL);
+        assert_int_equal(conn_adopt(&loop, pair[0], NULL, "q", seen_notify, &quiet[i], &quiet[i].conn), 0);
+    }
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fast), 0);
+    seen_init(&greedy, &loop, NULL);
+    assert_int_equal(conn_adopt(&loop, fast[0], NULL, "g", seen_notify, &greedy, &greedy.conn), 0);
+    for (int round = 0; round < 40; round++) {
+        while (send(fast[1], big, 50000, 0) > 0)
+            continue;
+        int one = round * 7 % QUIET, before = quiet[one].bytes;
+        assert_int_equal(send(peers[one], "!", 1, 0), 1);
+        uint64_t had = greedy.conn->bytes_in;
+        fake_tick(&loop, 1000);
+        assert_true(greedy.conn->bytes_in - had <= 20000);
+        assert_true(greedy.conn->bytes_in > had);
+        assert_int_equal(quiet[one].bytes, before + 1);
+        assert_false(list_empty(&loop.move_list)); /* what is left is not forgotten */
+        struct sink drain;
+        sink_init(&drain, MEGA * 2);
+        seen_take(greedy.conn, &drain);
+        sink_fini(&drain);
+    }
+    for (int i = 0; i < QUIET; i++) {
+        conn_close(quiet[i].conn, true);
+        close(peers[i]);
+    }
+    conn_close(greedy.conn, true);
+    close(fast[1]);
+}
+
+static void
+a_megabyte_each_way_is_exact(void **state)
+{
+    (void)state;
+    struct seen client;
+    struct sink got[2];
+    open_pair(&client);
+    sink_init(&got[0], MEGA * 2);
+    sink_init(&got[1], MEGA * 2);
+    assert_int_equal(conn_put(client.conn, slice_of(big, MEGA)), 0);
+    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
+    for (int spent = 0; (got[0].len < MEGA || got[1].len < MEGA) && spent < 20000; spent++) {
+        fake_tick(&loop, 1);
+        seen_take(client.conn, &got[0]);
+        seen_take(server.conn, &got[1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(got[i].len, MEGA);
+        assert_true(memcmp(got[i].ptr, big, MEGA) == 0);
+        sink_fini(&got[i]);
+    }
+    conn_close(client.conn, true);
 }
 
 int
@@ -124,6 +704,31 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bytes_cross_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(sockets_have_their_options, setup, teardown),
+        cmocka_unit_test_setup_teardown(end_comes_after_the_bytes_and_is_half_a_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(end_waits_behind_a_full_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reset_is_noticed_while_paused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reset_is_noticed_while_in_is_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_arrived_before_a_reset_is_still_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_send_into_a_reset_still_reads_what_came_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_paused_conn_gets_its_bytes_on_resume_without_a_new_edge, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(in_is_hard_bounded_and_goes_on_when_consumed, setup, teardown),
+        cmocka_unit_test_setup_teardown(room_and_empty_come_exactly_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(acked_stops_when_the_peer_stops_reading, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_last_answer_is_not_lost_to_a_reset, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_close_sends_everything_to_a_slow_reader, setup, teardown),
+        cmocka_unit_test_setup_teardown(lingering_ends_by_time_or_by_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(output_nobody_takes_is_given_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cut_resets_over_unread_or_unsent_and_ends_otherwise, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_answer_put_before_the_first_move_is_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_conn_changes_hands, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_pool_stops_upstreams_until_it_recovers, setup, teardown),
+        cmocka_unit_test_setup_teardown(output_leaves_while_input_is_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tick_moves_a_bounded_share_and_nobody_waits_for_the_greedy,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_megabyte_each_way_is_exact, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
