@@ -149,8 +149,8 @@ is_own_host(const struct config_provider *provider, const struct config_deployme
 {
     struct slice base = slice_from(provider->base);
     ptrdiff_t at = slice_present(base) ? text_find(base, SLICE_LIT("://")) : -1;
-    if (at < 0)
-        return false;
+    if (at < 0 || deployment->tls != slice_starts(base, SLICE_LIT("https")))
+        return false; /* in the clear it may be anybody */
     struct slice host = slice_skip(base, (size_t)at + 3);
     host = text_split(&host, '/');
     return slice_eq(host, deployment->host) ||
@@ -278,7 +278,7 @@ header_fits(struct slice name, struct slice value)
             return false;
     }
     for (size_t i = 0; i < value.len; i++)
-        if ((unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
+        if (((unsigned char)value.ptr[i] < ' ' && value.ptr[i] != '\t') || value.ptr[i] == 0x7f)
             return false;
     return true;
 }

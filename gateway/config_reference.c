@@ -39,7 +39,7 @@ type_name(const struct config_row *row)
     case CONFIG_CHOICE:
         return "one of";
     default:
-        return "list or map";
+        return "any value";
     }
 }
 
@@ -48,9 +48,7 @@ static void
 put_facts(struct sink *out, const struct config_row *row)
 {
     bool choice = row->choices != NULL;
-    sink_text(out, choice                        ? "one of "
-                   : row->type == CONFIG_SPECIAL ? "list, map or text"
-                                                 : type_name(row));
+    sink_text(out, choice ? "one of " : type_name(row));
     struct slice rest = slice_from(row->choices);
     for (bool first = true; slice_present(rest); first = false) {
         sink_text(out, first ? "" : ", ");

@@ -259,6 +259,7 @@ static const struct verdict_case refused[] = {
     {"penstock: {demo: false}\nmodel_list: []", "no model is left to serve"},
     /* YAML itself */
     {"a: 1\na: 2\n", "c.yaml:2:1: a: this key stands here twice; first in line 1"},
+    {"a: 1\nab: 1\na: 2\n", "c.yaml:3:1: a: this key stands here twice; first in line 1"},
     {"penstock: {demo: true, demo: true}", "penstock.demo: this key stands here twice"},
     {"a: [1\nb", "not YAML"},
     {"a: \xff", "invalid leading UTF-8 octet"},

@@ -35,6 +35,13 @@ values_may_stand_elsewhere(void **state)
     assert_int_equal(loaded.config->timeouts.connect_ms, 1500);
     assert_int_equal(loaded.config->limits.body_bytes, 5u << 20);
     unload(&loaded);
+    char text[8192], here[4096];
+    assert_non_null(getcwd(here, sizeof(here)));
+    snprintf(text, sizeof(text), "penstock: {keys: [\"file:%s/key.txt\"]}", here);
+    loaded = load_text(text, NO_ENVIRONMENT);
+    expect_clean(&loaded);
+    expect_slice(loaded.config->keys[0].key, "sk-file");
+    unload(&loaded);
     /* What a reference led to is not repeated in an error: it may be a secret in the wrong place.
      */
     loaded = load_text("penstock: {workers: os.environ/KEY}", ENVIRONMENT("KEY=sk-secret"));

@@ -235,6 +235,7 @@ host_headers_name_the_port_when_needed(void **state)
         {"http://h:443", "h", "h:443"},
         {"https://h:8443", "h", "h:8443"},
         {"HTTP://127.0.0.1:1", "127.0.0.1", "127.0.0.1:1"},
+        {"http://az-09_AZ.x", "az-09_az.x", "az-09_az.x"},
         {"http://[::1]/v1", "::1", "[::1]"},
         {"https://[fe80::2]:8080/v1", "fe80::2", "[fe80::2]:8080"},
     };
@@ -263,6 +264,9 @@ keys_go_home_only(void **state)
     expect_clean(&loaded);
     assert_false(slice_present(loaded.config->deployments->api_key));
     unload(&loaded);
+    loaded = load_model("openai/a", "http://api.openai.com/v1", NULL, ENVIRONMENT(ALL_KEYS));
+    assert_false(slice_present(loaded.config->deployments->api_key));
+    unload(&loaded);
     loaded = load_model("openai/a", "https://eu.api.openai.com/v1", NULL, ENVIRONMENT(ALL_KEYS));
     expect_slice(loaded.config->deployments->api_key, "k");
     unload(&loaded);
@@ -277,6 +281,24 @@ keys_go_home_only(void **state)
     loaded = load_model("openai/a", NULL, NULL, NO_ENVIRONMENT);
     expect_good(&loaded);
     expect_problem(&loaded, true, "no api_key here and none in the environment as OPENAI_API_KEY");
+    unload(&loaded);
+}
+
+static void
+headers_are_sent_as_written(void **state)
+{
+    (void)state;
+    struct loaded loaded =
+        load_model("openai/a", NULL,
+                   "      extra_headers: {X-09-az_AZ: \"~ !\\t\u00e9\", authorization: \"\"}\n",
+                   ENVIRONMENT(ALL_KEYS));
+    expect_clean(&loaded);
+    const struct config_deployment *got = loaded.config->deployments;
+    assert_int_equal(got->header_count, 2);
+    expect_slice(got->headers[0], "X-09-az_AZ");
+    expect_slice(got->headers[1], "~ !\t\xc3\xa9");
+    expect_slice(got->headers[2], "authorization");
+    assert_true(slice_present(got->headers[3]) && got->headers[3].len == 0);
     unload(&loaded);
 }
 
@@ -576,6 +598,7 @@ main(void)
         cmocka_unit_test(unserved_models_are_left_out),
         cmocka_unit_test(host_headers_name_the_port_when_needed),
         cmocka_unit_test(keys_go_home_only),
+        cmocka_unit_test(headers_are_sent_as_written),
         cmocka_unit_test(bearer_tokens_are_told_from_keys),
         cmocka_unit_test(habits_follow_the_provider),
         cmocka_unit_test(a_model_has_settings_of_its_own),
