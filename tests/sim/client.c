@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * client.c - scripted clients: they send in pieces, read, pause, half-close, reset or leave, and their answers are
+ * read back by the tests' own readers.
+ */
+#include "tests/sim/scripts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---------------------------------------------------------------- sending */
+
+static void
+send_on(struct client *client)
+{
+    struct sim_peer *peer = client->peer;
+    struct slice rest = slice_skip(sink_slice(&client->out), client->out_at);
+    if (!sim_peer_alive(peer) || client->half_closed)
+        return;
+    if (rest.len > 0) {
+        struct slice piece = slice_take(rest, client->piece);
+        sim_peer_send(peer, piece);
+        client->out_at += piece.len;
+        if (rest.len > piece.len) {
+            sim_peer_timer(peer, client->gap_ms);
+            return;
+        }
+    }
+    if (client->close_when_sent)
+        client_leave(client);
+    else if (client->half_close_when_sent)
+        client_half_close(client);
+}
+
+static void
+on_bytes(struct sim_peer *peer)
+{
+    struct client *client = sim_peer_user(peer);
+    if (client->leave_after && sim_peer_in(peer)->len >= client->leave_after) {
+        client->leave_after = 0;
+        if (client->leave_by_reset)
+            client_reset(client);
+        else
+            client_leave(client);
+        return;
+    }
+    if (client->heard)
+        client->heard(client);
+}
+
+static void
+on_ended(struct sim_peer *peer)
+{
+    struct client *client = sim_peer_user(peer);
+    client->ended = true;
+    sim_peer_close(peer);
+}
+
+static void
+on_reset(struct sim_peer *peer)
+{
+    struct client *client = sim_peer_user(peer);
+    client->reset = true;
+}
+
+static void
+on_timer(struct sim_peer *peer)
+{
+    struct client *client = sim_peer_user(peer);
+    if (client->pausing) {
+        client->pausing = false;
+        client_stop_reading(client, false);
+    }
+    send_on(client);
+}
+
+static const struct sim_script client_script = {NULL, on_bytes, on_ended, on_reset, on_timer};
+
+struct client *
+client_connect(struct world *world, enum dialect_spoken dialect)
+{
+    struct client *client = calloc(1, sizeof *client);
+    assert(client);
+    *client = (struct client){.next = world->clients, .world = world, .dialect = dialect, .piece = SIZE_MAX};
+    sink_init(&client->out, SIZE_MAX / 2);
+    world->clients = client;
+    client->peer = sim_connect(world->sim, WORLD_PORT, &client_script, client);
+    return client;
+}
+
+void
+client_say_paced(struct client *client, struct slice bytes, size_t piece, uint64_t gap_ms)
+{
+    bool busy = client->out_at < client->out.len;
+    client->piece = piece;
+    client->gap_ms = gap_ms;
+    sink_put(&client->out, bytes);
+    assert(!client->out.error);
+    if (!busy)
+        send_on(client);
+}
+
+void
+client_say_later(struct client *client, struct slice bytes, size_t piece, uint64_t gap_ms, uint64_t after_ms)
+{
+    assert(client->out_at == client->out.len);
+    client->piece = piece;
+    client->gap_ms = gap_ms;
+    sink_put(&client->out, bytes);
+    sim_peer_timer(client->peer, after_ms);
+}
+
+void
+client_pause(struct client *client, uint64_t ms)
+{
+    client->pausing = true;
+    client_stop_reading(client, true);
+    sim_peer_timer(client->peer, ms);
+}
+
+void
+client_say(struct client *client, struct slice bytes)
+{
+    client_say_paced(client, bytes, SIZE_MAX, 0);
+}
+
+void
+asking_put(const struct client *client, const struct asking *asking, struct sink *out)
+{
+    bool chat = client->dialect == SPEAKS_CHAT;
+    struct sink body;
+    sink_init(&body, SIZE_MAX / 2);
+    sink_printf(&body, "{\"model\":\"%s\",", asking->model);
+    if (!asking->count_tokens)
+        sink_printf(&body, "\"max_tokens\":100,\"stream\":%s,", asking->stream ? "true" : "false");
+    if (asking->usage)
+        sink_text(&body, "\"stream_options\":{\"include_usage\":true},");
+    sink_printf(&body, "\"messages\":[{\"role\":\"user\",\"content\":\"%s ", asking->marker ? asking->marker : "mark-0");
+    for (size_t i = 0; i < asking->padding; i++)
+        sink_byte(&body, (char)('A' + i % 26));
+    sink_text(&body, "\"}]}");
+    sink_printf(out, "POST %s HTTP/1.%d\r\nHost: gateway\r\nContent-Type: application/json\r\n%s%s%s",
+                chat ? "/v1/chat/completions" : asking->count_tokens ? "/v1/messages/count_tokens" : "/v1/messages", asking->http10 ? 0 : 1,
+                chat ? "" : "anthropic-version: 2023-06-01\r\n", asking->close ? "Connection: close\r\n" : "",
+                asking->fields ? asking->fields : "");
+    if (asking->chunked) {
+        struct slice rest = sink_slice(&body);
+        sink_text(out, "Transfer-Encoding: chunked\r\n\r\n");
+        for (; rest.len > 0; rest = slice_skip(rest, 100)) {
+            struct slice piece = slice_take(rest, 100);
+            sink_printf(out, "%zx\r\n%.*s\r\n", piece.len, SLICE_ARG(piece));
+        }
+        sink_text(out, "0\r\n\r\n");
+    } else {
+        sink_printf(out, "Content-Length: %zu\r\n\r\n", body.len);
+        sink_put(out, sink_slice(&body));
+    }
+    sink_fini(&body);
+}
+
+void
+client_ask(struct client *client, struct asking asking)
+{
+    struct sink out;
+    sink_init(&out, SIZE_MAX / 2);
+    asking_put(client, &asking, &out);
+    client_say(client, sink_slice(&out));
+    sink_fini(&out);
+}
+
+void
+client_half_close(struct client *client)
+{
+    client->half_closed = true;
+    sim_peer_half_close(client->peer);
+}
+
+void
+client_leave(struct client *client)
+{
+    client->left = true;
+    sim_peer_close(client->peer);
+}
+
+void
+client_reset(struct client *client)
+{
+    client->left = true;
+    sim_peer_reset(client->peer);
+}
+
+void
+client_stop_reading(struct client *client, bool stop)
+{
+    sim_peer_stop_reading(client->peer, stop);
+}
+
+/* ---------------------------------------------------------------- what came back */
+
+struct slice
+client_heard(const struct client *client)
+{
+    return sink_slice(sim_peer_in(client->peer));
+}
+
+bool
+client_over(const struct client *client)
+{
+    return client->ended || client->reset || client->left;
+}
+
+bool
+client_answer(const struct client *client, uint32_t n, struct answer *answer)
+{
+    struct slice rest = client_heard(client);
+    for (uint32_t i = 0;; i++) {
+        if (!answer_read(answer, &rest, client->ended)) {
+            answer_fini(answer);
+            return false;
+        }
+        if (i == n)
+            return true;
+        bool go_on = answer->complete && !answer->wrong;
+        answer_fini(answer);
+        if (!go_on)
+            return false;
+    }
+}
+
+void
+client_told(const struct client *client, uint32_t n, struct telling *telling)
+{
+    struct answer answer;
+    if (!client_answer(client, n, &answer)) {
+        *telling = (struct telling){.how = TOLD_NOTHING};
+        return;
+    }
+    struct slice type = answer_field(&answer, "content-type");
+    if (slice_starts(type, SLICE_LIT("text/event-stream"))) {
+        telling_read(telling, client->dialect, sink_slice(&answer.body));
+        /* A stream that was told to its end must also have been framed to its end. */
+        if (!answer.complete && !answer.until_close && (telling->how == TOLD_WELL || telling->how == TOLD_ERROR))
+            telling->how = TOLD_OPEN;
+        else if (answer.complete && telling->how != TOLD_WELL && telling->how != TOLD_ERROR && telling->how != TOLD_WRONG && !answer.until_close) {
+            telling->how = TOLD_WRONG;
+            snprintf(telling->wrong, sizeof telling->wrong, "the body is complete, the stream is not");
+        }
+    } else {
+        telling_read_whole(telling, client->dialect, &answer);
+    }
+    if (answer.wrong) {
+        telling->how = TOLD_WRONG;
+        snprintf(telling->wrong, sizeof telling->wrong, "%s", answer.wrong);
+    }
+    answer_fini(&answer);
+}
+
+bool
+client_finished(const struct client *client, uint32_t n)
+{
+    struct answer answer;
+    if (client_over(client))
+        return true;
+    if (n == 0 || !client_answer(client, n - 1, &answer))
+        return false;
+    bool complete = answer.complete;
+    answer_fini(&answer);
+    return complete;
+}
+
+struct awaited {
+    const struct client *client;
+    uint32_t n;
+    size_t len; /* what was looked at: reading it again for every tick would take long */
+    bool over;
+};
+
+static bool
+awaited_came(void *user)
+{
+    struct awaited *awaited = user;
+    size_t len = client_heard(awaited->client).len;
+    bool over = client_over(awaited->client);
+    if (len == awaited->len && over == awaited->over)
+        return false;
+    awaited->len = len;
+    awaited->over = over;
+    return client_finished(awaited->client, awaited->n);
+}
+
+static void
+show(const struct client *client)
+{
+    struct slice heard = client_heard(client);
+    fprintf(stderr, "seed %llu: the client %s%s%sheard %zu bytes, the last of them:\n%.*s\n", (unsigned long long)client->world->seed,
+            client->ended ? "was left, " : "", client->reset ? "was reset, " : "", client->left ? "has left, " : "", heard.len,
+            SLICE_ARG(slice_skip(heard, heard.len > 3000 ? heard.len - 3000 : 0)));
+}
+
+void
+client_await(struct client *client, uint32_t n, uint64_t ms)
+{
+    struct awaited awaited = {.client = client, .n = n, .len = SIZE_MAX};
+    if (client_finished(client, n) || world_until(client->world, awaited_came, &awaited, ms))
+        return;
+    show(client);
+    assert(!"the client never got its answer");
+}
+
+void
+client_expect(struct client *client, uint32_t n, int status, enum told told, const char *code)
+{
+    static const char *const names[] = {"nothing", "open", "well", "error", "wrong"};
+    struct answer answer = {0};
+    struct telling telling;
+    client_told(client, n, &telling);
+    bool any = client_answer(client, n, &answer);
+    int got = any ? answer.status : 0;
+    bool right = got == status && telling.how == told && (!code || strcmp(code, telling.code) == 0);
+    if (!right) {
+        show(client);
+        fprintf(stderr, "expected %d %s %s, got %d %s %s %s\n", status, names[told], code ? code : "", got, names[telling.how],
+                telling.code, telling.wrong);
+    }
+    if (any)
+        answer_fini(&answer);
+    telling_fini(&telling);
+    assert(right);
+}
+
+void
+client_expect_text(struct client *client, uint32_t n, const struct tale *tale)
+{
+    struct sink text;
+    struct telling telling;
+    sink_init(&text, SIZE_MAX / 2);
+    tale_text(tale, &text);
+    client_told(client, n, &telling);
+    bool right = slice_eq(sink_slice(&text), sink_slice(&telling.text));
+    if (!right) {
+        show(client);
+        fprintf(stderr, "expected the text %.*s\ngot %.*s\n", SLICE_ARG(slice_take(sink_slice(&text), 400)),
+                SLICE_ARG(slice_take(sink_slice(&telling.text), 400)));
+    }
+    sink_fini(&text);
+    telling_fini(&telling);
+    assert(right);
+}
+
+void
+clients_free(struct world *world)
+{
+    while (world->clients) {
+        struct client *client = world->clients;
+        world->clients = client->next;
+        sink_fini(&client->out);
+        free(client);
+    }
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * provider.c - scripted upstreams: they take requests apart in their own plain way and answer with a list of steps.
+ */
+#include "tests/sim/scripts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---------------------------------------------------------------- steps */
+
+static void
+add_step(struct visit *visit, enum step_kind kind, size_t amount)
+{
+    if (visit->step_count == visit->step_room) {
+        visit->step_room = visit->step_room ? visit->step_room * 2 : 16;
+        visit->steps = realloc(visit->steps, visit->step_room * sizeof *visit->steps);
+        assert(visit->steps);
+    }
+    visit->steps[visit->step_count++] = (struct step){kind, amount};
+}
+
+void
+say(struct visit *visit, struct slice bytes)
+{
+    sink_put(&visit->bytes, bytes);
+    if (bytes.len)
+        add_step(visit, STEP_SEND, bytes.len);
+}
+
+void
+say_text(struct visit *visit, const char *text)
+{
+    say(visit, slice_from(text));
+}
+
+void
+wait_ms(struct visit *visit, uint64_t ms)
+{
+    if (ms)
+        add_step(visit, STEP_WAIT, ms);
+}
+
+void
+say_paced(struct visit *visit, struct slice bytes, size_t piece, uint64_t gap_ms)
+{
+    for (; bytes.len > 0; bytes = slice_skip(bytes, piece)) {
+        say(visit, slice_take(bytes, piece));
+        wait_ms(visit, bytes.len > piece ? gap_ms : 0);
+    }
+}
+
+void
+say_end(struct visit *visit, enum step_kind kind)
+{
+    add_step(visit, kind, 0);
+}
+
+/* ---------------------------------------------------------------- a visit */
+
+struct slice
+text_before(struct slice text, const char *what)
+{
+    const char *at = text.len ? memmem(text.ptr, text.len, what, strlen(what)) : NULL;
+    return at ? slice_of(text.ptr, (size_t)(at - text.ptr)) : SLICE_NONE;
+}
+
+static void
+find_marker(struct visit *visit)
+{
+    const char *at = visit->body.len ? memmem(visit->body.ptr, visit->body.len, "mark-", 5) : NULL;
+    size_t n = 0;
+    for (; at && at + n < visit->body.ptr + visit->body.len && n < sizeof visit->marker - 1 && at[n] != ' ' && at[n] != '"'; n++)
+        visit->marker[n] = at[n];
+    visit->marker[n] = '\0';
+}
+
+/* The next whole request in what was received; false: not yet. */
+static bool
+take_request(struct visit *visit)
+{
+    struct slice in = slice_skip(sink_slice(sim_peer_in(visit->peer)), visit->consumed);
+    struct slice head = text_before(in, "\r\n\r\n");
+    if (!slice_present(head))
+        return false;
+    struct slice line = text_before(in, "\r\n");
+    struct answer fields = {.head = head};
+    size_t length = strtoul(answer_field(&fields, "content-length").ptr, NULL, 10);
+    if (in.len < head.len + 4 + length)
+        return false;
+    assert(slice_starts(line, SLICE_LIT("POST /")) && slice_ends(line, SLICE_LIT(" HTTP/1.1")));
+    visit->consumed += head.len + 4 + length;
+    visit->request = head;
+    visit->target = slice_of(line.ptr + 5, line.len - 14);
+    visit->body = slice_take(slice_skip(in, head.len + 4), length);
+    visit->streams = slice_is(raw_find(visit->body, "stream"), "true");
+    assert(raw_whole(visit->body));
+    find_marker(visit);
+    return true;
+}
+
+static void advance(struct visit *visit);
+
+static void
+begin_reply(struct visit *visit)
+{
+    struct provider *provider = visit->provider;
+    visit->answering = true;
+    visit->step_count = visit->at = 0;
+    visit->sent = 0;
+    sink_reset(&visit->bytes, 65536);
+    provider->plan(visit);
+    advance(visit);
+}
+
+static void
+look_for_request(struct visit *visit)
+{
+    if (visit->answering || visit->gone || !take_request(visit))
+        return;
+    visit->provider->requests++;
+    begin_reply(visit);
+}
+
+static void
+advance(struct visit *visit)
+{
+    while (visit->at < visit->step_count && sim_peer_alive(visit->peer)) {
+        const struct step *step = &visit->steps[visit->at++];
+        switch (step->kind) {
+        case STEP_SEND:
+            sim_peer_send(visit->peer, slice_take(slice_skip(sink_slice(&visit->bytes), visit->sent), step->amount));
+            visit->sent += step->amount;
+            break;
+        case STEP_WAIT:
+            sim_peer_timer(visit->peer, step->amount);
+            return;
+        case STEP_FIN:
+            sim_peer_close(visit->peer);
+            return;
+        case STEP_RESET:
+            sim_peer_reset(visit->peer);
+            return;
+        case STEP_NEXT:
+            visit->answering = false;
+            look_for_request(visit);
+            return;
+        }
+    }
+}
+
+static void
+visit_gone(struct visit *visit)
+{
+    if (visit->gone)
+        return;
+    visit->gone = true;
+    visit->gone_us = sim_now_us(visit->provider->world->sim);
+    visit->provider->last_gone_us = visit->gone_us;
+    visit->provider->live--;
+}
+
+static void
+on_opened(struct sim_peer *peer)
+{
+    struct provider *provider = sim_peer_user(peer);
+    struct visit *visit = calloc(1, sizeof *visit);
+    assert(visit);
+    *visit = (struct visit){.next = provider->visits, .provider = provider, .peer = peer, .number = provider->connections++};
+    sink_init(&visit->bytes, SIZE_MAX / 2);
+    provider->visits = visit;
+    provider->live++;
+    sim_peer_set_user(peer, visit);
+    if (provider->early)
+        begin_reply(visit);
+}
+
+static void
+on_bytes(struct sim_peer *peer)
+{
+    look_for_request(sim_peer_user(peer));
+}
+
+static void
+on_ended(struct sim_peer *peer)
+{
+    struct visit *visit = sim_peer_user(peer);
+    visit->ended = true;
+    visit_gone(visit);
+    if (!visit->answering)
+        sim_peer_close(peer);
+}
+
+static void
+on_reset(struct sim_peer *peer)
+{
+    visit_gone(sim_peer_user(peer));
+}
+
+static void
+on_timer(struct sim_peer *peer)
+{
+    advance(sim_peer_user(peer));
+}
+
+static const struct sim_script provider_script = {on_opened, on_bytes, on_ended, on_reset, on_timer};
+
+void
+provider_serve(struct provider *provider, provider_plan *plan)
+{
+    provider->plan = plan;
+    sim_accept_on(provider->world->sim, provider->port, &provider_script, provider, false);
+}
+
+void
+provider_refuse(struct provider *provider)
+{
+    sim_accept_on(provider->world->sim, provider->port, &provider_script, provider, true);
+}
+
+enum dialect_spoken
+provider_dialect(const struct provider *provider)
+{
+    return provider->dialect;
+}
+
+/* ---------------------------------------------------------------- tales */
+
+static void
+put_word(const struct tale *tale, int number, struct sink *out)
+{
+    sink_printf(out, "%s:%d ", tale->marker, number);
+    for (size_t k = 0; k < tale->padding; k++)
+        sink_byte(out, (char)('a' + (k + (size_t)number) % 26));
+}
+
+void
+tale_text(const struct tale *tale, struct sink *out)
+{
+    for (int i = 0; i < tale->words; i++)
+        put_word(tale, i, out);
+}
+
+#define CHAT_HEAD "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"up-chat\",\"choices\":["
+#define CHAT_USAGE "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":11,\"total_tokens\":18}"
+
+static void
+chat_stream(const struct tale *tale, struct sink *out)
+{
+    sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n");
+    for (int i = 0; i < tale->words; i++) {
+        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"content\":\"");
+        put_word(tale, i, out);
+        sink_text(out, "\"},\"finish_reason\":null}]}\n\n");
+    }
+    if (tale->end == TALE_ERROR_EVENT) {
+        sink_text(out, "data: {\"error\":{\"message\":\"the engine broke\",\"type\":\"server_error\",\"code\":\"engine\"}}\n\n");
+        return;
+    }
+    if (tale->tool) {
+        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\","
+                       "\"function\":{\"name\":\"look\",\"arguments\":\"\"}}]},\"finish_reason\":null}]}\n\n"
+                       "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"at\\\":\"}}]},\"finish_reason\":null}]}\n\n");
+        if (tale->end != TALE_CUT_CALL)
+            sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}]},\"finish_reason\":null}]}\n\n");
+    }
+    sink_printf(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{},\"finish_reason\":\"%s\"}]}\n\n", tale->tool ? "tool_calls" : "stop");
+    sink_text(out, "data: {\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"up-chat\",\"choices\":[]," CHAT_USAGE "}\n\n"
+                   "data: [DONE]\n\n");
+}
+
+static void
+put_event(struct sink *out, const char *type, const char *rest)
+{
+    sink_printf(out, "event: %s\ndata: {\"type\":\"%s\"%s}\n\n", type, type, rest);
+}
+
+static void
+claude_stream(const struct tale *tale, struct sink *out)
+{
+    put_event(out, "message_start", ",\"message\":{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-claude\",\"content\":[],"
+                                    "\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}");
+    put_event(out, "content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
+    for (int i = 0; i < tale->words; i++) {
+        sink_text(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"");
+        put_word(tale, i, out);
+        sink_text(out, "\"}}\n\n");
+    }
+    if (tale->end == TALE_ERROR_EVENT) {
+        put_event(out, "error", ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
+        return;
+    }
+    put_event(out, "content_block_stop", ",\"index\":0");
+    if (tale->tool) {
+        put_event(out, "content_block_start", ",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"look\",\"input\":{}}");
+        put_event(out, "content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"at\\\":\"}");
+        if (tale->end != TALE_CUT_CALL)
+            put_event(out, "content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}");
+        put_event(out, "content_block_stop", ",\"index\":1");
+    }
+    sink_printf(out, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
+                     "\"usage\":{\"output_tokens\":11}}\n\n", tale->tool ? "tool_use" : "end_turn");
+    put_event(out, "message_stop", "");
+}
+
+static void
+put_whole(const struct tale *tale, struct sink *out)
+{
+    if (tale->dialect == SPEAKS_CHAT) {
+        sink_text(out, "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"up-chat\",\"choices\":[{\"index\":0,"
+                       "\"message\":{\"role\":\"assistant\",\"content\":\"");
+        tale_text(tale, out);
+        sink_text(out, "\"},\"finish_reason\":\"stop\"}]," CHAT_USAGE "}");
+    } else {
+        sink_text(out, "{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-claude\",\"content\":[{\"type\":\"text\",\"text\":\"");
+        tale_text(tale, out);
+        sink_text(out, "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_tokens\":11}}");
+    }
+}
+
+void
+tale_put(const struct tale *tale, struct sink *out)
+{
+    if (tale->whole)
+        put_whole(tale, out);
+    else if (tale->dialect == SPEAKS_CHAT)
+        chat_stream(tale, out);
+    else
+        claude_stream(tale, out);
+}
+
+void
+reply_put(struct sink *out, int status, const char *type, const char *fields, struct slice body,
+          enum reply_framing framing, size_t chunk)
+{
+    sink_printf(out, "HTTP/1.1 %d Whatever\r\nContent-Type: %s\r\n%s", status, type, fields);
+    if (framing == FRAMED_LENGTH)
+        sink_printf(out, "Content-Length: %zu\r\n\r\n", body.len);
+    else if (framing == FRAMED_CLOSE)
+        sink_text(out, "Connection: close\r\n\r\n");
+    else
+        sink_text(out, "Transfer-Encoding: chunked\r\n\r\n");
+    if (framing != FRAMED_CHUNKED) {
+        sink_put(out, body);
+        return;
+    }
+    for (; body.len > 0; body = slice_skip(body, chunk)) {
+        struct slice piece = slice_take(body, chunk);
+        sink_printf(out, "%zx\r\n", piece.len);
+        sink_put(out, piece);
+        sink_text(out, "\r\n");
+    }
+    sink_text(out, "0\r\n\r\n");
+}
+
+/* ---------------------------------------------------------------- plans */
+
+void
+plan_tale(struct visit *visit, struct tale tale, size_t piece, uint64_t gap_ms)
+{
+    struct sink body, reply;
+    sink_init(&body, SIZE_MAX / 2);
+    sink_init(&reply, SIZE_MAX / 2);
+    tale.dialect = visit->provider->dialect;
+    tale.marker = visit->marker;
+    tale.whole = !visit->streams;
+    tale_put(&tale, &body);
+    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream", "", sink_slice(&body),
+              tale.whole ? FRAMED_LENGTH : FRAMED_CHUNKED, 1000);
+    say_paced(visit, sink_slice(&reply), piece, gap_ms);
+    say_end(visit, STEP_NEXT);
+    sink_fini(&body);
+    sink_fini(&reply);
+}
+
+void
+plan_well(struct visit *visit)
+{
+    plan_tale(visit, (struct tale){.words = 5}, SIZE_MAX / 2, 0);
+}
+
+void
+plan_slow(struct visit *visit)
+{
+    plan_tale(visit, (struct tale){.words = 5}, 200, 1000);
+}
+
+void
+plan_silent(struct visit *visit)
+{
+    (void)visit;
+}
+
+void
+plan_reset(struct visit *visit)
+{
+    say_end(visit, STEP_RESET);
+}
+
+void
+plan_close(struct visit *visit)
+{
+    say_end(visit, STEP_FIN);
+}
+
+void
+plan_status(struct visit *visit, int status, const char *fields, const char *body)
+{
+    struct sink reply;
+    sink_init(&reply, SIZE_MAX / 2);
+    reply_put(&reply, status, "application/json", fields, slice_from(body), FRAMED_LENGTH, 0);
+    say(visit, sink_slice(&reply));
+    say_end(visit, STEP_NEXT);
+    sink_fini(&reply);
+}
+
+void
+scripts_free(struct world *world)
+{
+    while (world->providers) {
+        struct provider *provider = world->providers;
+        world->providers = provider->next;
+        while (provider->visits) {
+            struct visit *visit = provider->visits;
+            provider->visits = visit->next;
+            free(visit->steps);
+            sink_fini(&visit->bytes);
+            free(visit);
+        }
+        free(provider);
+    }
+    clients_free(world);
+}
