@@ -115,3 +115,33 @@ cp chain.key reversed.key
 cat ca.pem ca-rsa.pem ca-384.pem >bundle.pem
 openssl x509 -in ec.pem -noout -pubkey | openssl pkey -pubin -outform DER |
     openssl dgst -sha256 -binary >ec.pin
+for name in ec rsa purpose-mail middle-lax; do
+    openssl x509 -in $name.pem -outform DER -out $name.der
+done
+
+# Dates of choice need the "ca" command and its little database.
+dated() {
+    name=$1
+    ec_key "$name"
+    openssl req -new -key "$name.key" -subj "/O=Test/CN=$name" -out "$name.csr"
+    : >database
+    openssl ca -batch -config ca.cnf -in "$name.csr" -cert ca.pem -keyfile ca.key -startdate "$2" -enddate "$3" \
+        -notext -out "$name.pem" 2>/dev/null
+}
+cat >ca.cnf <<'CNF'
+[ca]
+default_ca = test
+[test]
+database = database
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = any
+[any]
+organizationName = optional
+commonName = supplied
+CNF
+dated dates 19510203040506Z 20501231235959Z
+openssl x509 -in dates.pem -outform DER -out dates.der
+dated late 20200101000000Z 20210101000000Z
+dated early 20900101000000Z 20910101000000Z

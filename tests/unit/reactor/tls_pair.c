@@ -17,17 +17,19 @@
 #error "the build names certs.sh"
 #endif
 
-static char certs_directory[64];
+static char certs_directory[128];
 
 bool
 certs_make(void)
 {
     char command[512];
+    const char *parent = getenv("TMPDIR");
     if (system("command -v openssl >/dev/null 2>&1") != 0) {
         fprintf(stderr, "SKIP: the openssl tool is not installed; it makes the certificates of these tests\n");
         return false;
     }
-    snprintf(certs_directory, sizeof(certs_directory), "/tmp/penstock-certs-XXXXXX");
+    snprintf(certs_directory, sizeof(certs_directory), "%s/penstock-certs-XXXXXX",
+             parent && strlen(parent) < 90 ? parent : P_tmpdir);
     if (!mkdtemp(certs_directory))
         abort();
     snprintf(command, sizeof(command), "sh %s %s", CERTS_SCRIPT, certs_directory);
@@ -39,7 +41,7 @@ certs_make(void)
 void
 certs_remove(void)
 {
-    char command[128];
+    char command[256];
     snprintf(command, sizeof(command), "rm -r %s", certs_directory);
     if (system(command) != 0)
         abort();
@@ -48,7 +50,7 @@ certs_remove(void)
 const char *
 certs_path(const char *file)
 {
-    static char paths[4][160];
+    static char paths[4][256];
     static int turn;
     turn = (turn + 1) % 4;
     snprintf(paths[turn], sizeof(paths[turn]), "%s/%s", certs_directory, file);
