@@ -17,6 +17,15 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG1, LOG_DEBUG2, LOG_DEBU
 
 /* log_start - start the writer thread on a descriptor (not owned). 0 or -ERR_SYSTEM. */
 int log_start(int fd) must_check;
+/*
+ * log_start_file - the same, into a file of our own (mode 0600, appended to).
+ * rotate_bytes  when the file has grown to this it becomes path.1 (path.1 path.2, ...); 0: never
+ * keep          how many old files stay
+ * returns 0, -ERR_CONFIG for a bad path, -ERR_SYSTEM with errno
+ */
+int log_start_file(struct slice path, uint64_t rotate_bytes, unsigned keep) must_check;
+/* log_reopen - open the file anew before the next line: someone else has moved it away. */
+void log_reopen(void);
 /* log_stop - write what is in the ring, end the thread. Called when the other threads have ended. A
  * descriptor that takes nothing for a second loses the rest. */
 void log_stop(void);

@@ -17,12 +17,14 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SLOT_BYTES 512u
@@ -34,6 +36,7 @@
 #define POLL_MS 100
 /* How long log_stop tolerates a descriptor that takes nothing. */
 #define STOP_STALL_MS 1000
+#define PATH_BYTES_MAX 1024u
 
 struct slot {
     _Atomic uint64_t ready; /* position + 1 once a line beginning here is complete */
@@ -57,6 +60,11 @@ static struct {
     bool gave_up; /* the descriptor took nothing while we were stopping */
     size_t pending;
     char batch[WRITE_BYTES_MAX];
+    /* a file of our own, with rotation; path empty: a borrowed descriptor */
+    char path[PATH_BYTES_MAX];
+    uint64_t file_bytes, rotate_bytes;
+    unsigned keep;
+    _Atomic bool reopen;
 } ring = {.fd = STDERR_FILENO};
 
 _Static_assert(LOG_LINE_MAX <= WRITE_BYTES_MAX, "a line fits one write");
@@ -156,6 +164,7 @@ write_out(const char *bytes, size_t len)
             return;
         }
         stalled_ms = 0;
+        ring.file_bytes += (uint64_t)written;
         bytes += written;
         len -= (size_t)written;
     }
@@ -177,6 +186,52 @@ say_dropped(void)
     ring.dropped_said = dropped;
 }
 
+/* Open the log file anew; the old one stays in use when that fails. */
+static int
+open_file(void)
+{
+    int fd = open(ring.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -ERR_SYSTEM;
+    struct stat status;
+    ring.file_bytes = fstat(fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+    int old = atomic_exchange_explicit(&ring.fd, fd, memory_order_relaxed);
+    if (old > STDERR_FILENO)
+        close(old);
+    return 0;
+}
+
+/* path.2 becomes path.3, path.1 path.2, path path.1; what would be older than keep is overwritten. */
+static void
+rotate(void)
+{
+    char from[PATH_BYTES_MAX + 16], to[PATH_BYTES_MAX + 16];
+    for (unsigned i = ring.keep; i > 0; i--) {
+        snprintf(to, sizeof(to), "%s.%u", ring.path, i);
+        if (i > 1)
+            snprintf(from, sizeof(from), "%s.%u", ring.path, i - 1);
+        else
+            snprintf(from, sizeof(from), "%s", ring.path);
+        (void)rename(from, to);
+    }
+    if (ring.keep == 0)
+        (void)unlink(ring.path);
+    if (open_file() < 0)
+        ring.file_bytes = 0; /* go on with the old one and try again a file later */
+}
+
+/* Between two batches, so that no line is split over two files. */
+static void
+tend_file(void)
+{
+    if (ring.path[0] == '\0')
+        return;
+    if (atomic_exchange_explicit(&ring.reopen, false, memory_order_relaxed))
+        (void)open_file();
+    if (ring.rotate_bytes > 0 && ring.file_bytes >= ring.rotate_bytes)
+        rotate();
+}
+
 /* Write until the ring is empty. */
 static void
 drain(void)
@@ -186,6 +241,7 @@ drain(void)
             ;
         if (ring.pending == 0)
             break;
+        tend_file();
         write_out(ring.batch, ring.pending);
         ring.pending = 0;
         say_dropped();
@@ -281,6 +337,26 @@ log_start(int fd)
     return 0;
 }
 
+int
+log_start_file(struct slice path, uint64_t rotate_bytes, unsigned keep)
+{
+    assert(!atomic_load(&ring.running));
+    if (path.len == 0 || path.len >= sizeof(ring.path) || memchr(path.ptr, 0, path.len))
+        return -ERR_CONFIG;
+    memcpy(ring.path, path.ptr, path.len);
+    ring.path[path.len] = '\0';
+    ring.rotate_bytes = rotate_bytes;
+    ring.keep = keep;
+    int error = open_file();
+    return error < 0 ? error : log_start(atomic_load(&ring.fd));
+}
+
+void
+log_reopen(void)
+{
+    atomic_store_explicit(&ring.reopen, true, memory_order_relaxed);
+}
+
 void
 log_stop(void)
 {
@@ -294,4 +370,5 @@ log_stop(void)
     /* A line pushed while the thread was ending: nobody else reads the ring now. */
     drain();
     ring.gave_up = false;
+    ring.path[0] = '\0'; /* what is still said goes to the last file, which is not rotated any more */
 }

@@ -116,6 +116,8 @@ struct config {
     struct slice io_backend;               /* "epoll" */
     enum log_level log_level;
     bool access_log;
+    struct slice log_file;     /* absent: standard error */
+    uint64_t log_rotate_bytes, log_keep;
     bool demo;                 /* serve the demo models */
     bool public_metrics;       /* /metrics without a key */
     bool sse_ids;

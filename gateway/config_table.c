@@ -305,6 +305,12 @@ static const struct config_row log_rows[] = {
              "PENSTOCK_DEBUG=1..3 and DEBUG_STREAMING=true do the same."},
     {"access", CONFIG_BOOL, GLOBAL(access_log), .fallback = "true",
      .help = "One line for every finished request."},
+    {"file", CONFIG_TEXT, GLOBAL(log_file), .example = "/var/log/penstock/penstock.log",
+     .help = "Where lines go; without it to standard error. Opened anew at SIGHUP. Taken at the start only."},
+    {"rotate", CONFIG_BYTES, GLOBAL(log_rotate_bytes), .fallback = "64MiB", .most = GIB(64),
+     .help = "When the file has grown to this it becomes file.1, and so on; 0: never."},
+    {"keep", CONFIG_INTEGER, GLOBAL(log_keep), .fallback = "5", .most = 100,
+     .help = "How many rotated files stay."},
 };
 
 static const struct config_row metrics_rows[] = {

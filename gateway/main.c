@@ -84,6 +84,7 @@ static void
 reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struct generation **current)
 {
     struct config *config;
+    log_reopen();
     if (cli_load(&cli->flags, environ, false, &config) < 0) {
         log_say(LOG_ERROR, "reload refused", "the configuration has errors; the old one stays");
         return;
@@ -206,6 +207,17 @@ demo_socket(uint16_t *port)
 }
 
 static int
+start_log(const struct config *config)
+{
+    if (config->log_file.len == 0)
+        return log_start(STDERR_FILENO);
+    int error = log_start_file(config->log_file, config->log_rotate_bytes, (unsigned)config->log_keep);
+    if (error < 0)
+        fprintf(stderr, "error: can not open the log file %.*s: %s\n", SLICE_ARG(config->log_file), strerror(errno));
+    return error;
+}
+
+static int
 serve(const struct cli *cli)
 {
     struct config *config;
@@ -224,7 +236,7 @@ serve(const struct cli *cli)
     signal(SIGPIPE, SIG_IGN);
     crashing = &gateway;
     signal(SIGABRT, on_abort);
-    if (log_start(STDERR_FILENO) < 0)
+    if (start_log(config) < 0)
         return 1;
 
     struct timespec now;

@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 
+#include "base/err.h"
 #include "base/text.h"
 #include "tests/unit/base/support.h"
 
@@ -409,6 +410,60 @@ without_a_thread_lines_go_straight_out(void **state)
     drop(got);
 }
 
+/* The bytes of a file below dir, and how many lines they are; -1 when there is no such file. */
+static int
+lines_of(const char *dir, const char *name, bool *whole)
+{
+    char path[256], bytes[65536];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return -1;
+    size_t n = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    int lines = 0;
+    for (size_t i = 0; i < n; i++)
+        lines += bytes[i] == '\n';
+    *whole = n > 0 && bytes[n - 1] == '\n' && memcmp(bytes, "time=", 5) == 0;
+    unlink(path);
+    return lines;
+}
+
+static void
+a_file_rotates_between_lines_and_keeps_so_many(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/penstock-log-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/log", dir);
+    assert_int_equal(log_start_file(slice_from(path), 1000, 2), 0);
+    for (int i = 0; i < 60; i++) {
+        log_say(LOG_INFO, "line", "%d of a file that grows", i);
+        if (i == 58) { /* the last goes into a file opened anew: the old one was moved away */
+            struct timespec pause = {0, 50000000};
+            nanosleep(&pause, NULL);
+            log_reopen();
+        }
+    }
+    log_stop();
+    bool whole[4] = {false};
+    int lines[4] = {lines_of(dir, "log", &whole[0]), lines_of(dir, "log.1", &whole[1]),
+                    lines_of(dir, "log.2", &whole[2]), lines_of(dir, "log.3", &whole[3])};
+    assert_true(lines[0] > 0 && lines[1] > 0 && lines[2] > 0);
+    assert_true(whole[0] && whole[1] && whole[2]);
+    assert_int_equal(lines[3], -1);
+    assert_true(lines[0] + lines[1] + lines[2] < 60); /* older ones are gone */
+    rmdir(dir);
+}
+
+static void
+a_file_that_can_not_be_opened_is_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(log_start_file(SLICE_LIT("/nonexistent/log"), 0, 0), -ERR_SYSTEM);
+    assert_int_equal(log_start_file(SLICE_LIT(""), 0, 0), -ERR_CONFIG);
+}
+
 int
 main(void)
 {
@@ -423,6 +478,8 @@ main(void)
         cmocka_unit_test(threads_do_not_mix_their_lines),
         cmocka_unit_test(a_single_line_arrives_at_once),
         cmocka_unit_test(without_a_thread_lines_go_straight_out),
+        cmocka_unit_test(a_file_rotates_between_lines_and_keeps_so_many),
+        cmocka_unit_test(a_file_that_can_not_be_opened_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
