@@ -82,7 +82,7 @@ in_world('operations', { penstock: { timeouts: { keepalive: '100ms', drain: '300
         await sleep(200);
         leaver.destroy();
         const stuck = await RawClient.open(world.penstock.port, { paused: true });
-        await stuck.send('POST', chat, ask('c/big,size=30000000,piece=10000'));
+        await stuck.send('POST', chat, ask('c/flood,size=30000000'));
         await sleep(1500 * patience);
         stuck.destroy();
         const after_text = await metrics();

@@ -17,6 +17,7 @@ export const suites = [
     { file: 'retries.test.mjs', builds: both },
     { file: 'http.test.mjs', builds: both },
     { file: 'streams.test.mjs', builds: both },
+    { file: 'streams_heavy.test.mjs', builds: both },
     { file: 'streams_cut.test.mjs', builds: both },
     { file: 'streams_concurrent.test.mjs', builds: every },
     { file: 'tls.test.mjs', builds: both },

@@ -136,12 +136,16 @@ export function last_user_text(request) {
 
 /*
  * make_turn - the turn a scenario name stands for.
- * options  size and piece for "big"; count for "count" and "echo" (repetitions)
+ * options  size and piece for "big" (numbered) and "flood" (not worth reading); count for "count" and "echo" (repetitions)
  */
 export function make_turn(name, options, request) {
     if (name === 'big') {
         const size = options.size ?? 100_000;
         return { ...plain('stop'), blocks: [text_block(...in_pieces(numbered_text(size), options.piece ?? 1000))] };
+    }
+    if (name === 'flood') {
+        const piece = 'x'.repeat(options.piece ?? 20_000);
+        return plain('stop', ...Array.from({ length: Math.ceil((options.size ?? 30_000_000) / piece.length) }, () => piece));
     }
     if (name === 'count') {
         return plain('stop', ...Array.from({ length: options.count ?? 10 }, (_, n) => `${n} `));
@@ -153,7 +157,7 @@ export function make_turn(name, options, request) {
     return named[name]?.();
 }
 
-export const turn_names = [...Object.keys(named), 'big', 'count', 'echo'];
+export const turn_names = [...Object.keys(named), 'big', 'flood', 'count', 'echo'];
 
 /* What a client that joined all pieces must hold in the end. */
 export function joined(turn) {

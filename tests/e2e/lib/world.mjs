@@ -9,10 +9,10 @@ import { gateway_config, Penstock } from './penstock.mjs';
 /*
  * in_world - a suite with world.provider and world.penstock.
  * sections  for gateway_config: an object, or a function of the provider's URL that makes one
- * options   of Penstock.start; provider: options of the fake provider
+ * options   of Penstock.start; provider: options of the fake provider; concurrency: of the suite's parts
  */
 export function in_world(name, sections, body, options = {}) {
-    describe(name, () => {
+    describe(name, { concurrency: options.concurrency ?? 1 }, () => {
         const world = {};
         before(async () => {
             world.provider = await new FakeProvider(options.provider).start();
