@@ -48,21 +48,25 @@ put_block_head(struct sink *out, const char *type, uint32_t index)
 }
 
 static void
+write_piece(struct frames *frames, uint32_t index, const char *type, const char *member, struct slice text)
+{
+    struct sink *out = begin(frames, "content_block_delta");
+    put_block_head(out, "content_block_delta", index);
+    sink_text(out, ",\"delta\":{\"type\":\"");
+    sink_text(out, type);
+    sink_text(out, "\",\"");
+    sink_text(out, member);
+    sink_text(out, "\":\"");
+    sink_put(out, text);
+    sink_text(out, "\"}}");
+    frame_end(frames);
+}
+
+static void
 write_delta(struct frames *frames, uint32_t index, const char *type, const char *member, struct slice text)
 {
-    do {
-        struct slice piece = dialect_text_piece(&text, PIECE_MAX);
-        struct sink *out = begin(frames, "content_block_delta");
-        put_block_head(out, "content_block_delta", index);
-        sink_text(out, ",\"delta\":{\"type\":\"");
-        sink_text(out, type);
-        sink_text(out, "\",\"");
-        sink_text(out, member);
-        sink_text(out, "\":\"");
-        sink_put(out, piece);
-        sink_text(out, "\"}}");
-        frame_end(frames);
-    } while (text.len > 0);
+    while (text.len > 0)
+        write_piece(frames, index, type, member, dialect_text_piece(&text, PIECE_MAX));
 }
 
 static void
@@ -261,8 +265,8 @@ block_signature(struct anthropic_writer *writer, struct slice signature, struct 
     writer->is_signed = true;
     if (!streams(writer))
         sink_put(&writer->signature, signature);
-    else /* in one piece: an official accumulator keeps only the last */
-        write_delta(frames, writer->blocks - 1, "signature_delta", "signature", signature);
+    else /* in one piece, however long: an official accumulator keeps only the last */
+        write_piece(frames, writer->blocks - 1, "signature_delta", "signature", signature);
 }
 
 /* The arguments of a call in a whole message. What a cut-short reply left unfinished is kept as text. */

@@ -52,10 +52,6 @@ refuse_fields(struct writing *at)
         return unsupported(at, "audio", "this model answers with text only");
     if (given(json_get(request->root, "web_search_options")))
         return unsupported(at, "web_search_options", "hosted web search is not available for this model");
-    for (const struct canon_tool *tool = request->tools; tool; tool = tool->next) {
-        if (tool->kind == TOOL_CUSTOM)
-            return unsupported(at, "tools", "custom tools with free-form input are not available for this model");
-    }
     return 0;
 }
 

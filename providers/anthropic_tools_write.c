@@ -8,8 +8,6 @@
 #include "providers/splice.h"
 
 static const struct slice empty_schema = SLICE_LIT("{\"type\":\"object\",\"properties\":{}}");
-static const struct slice text_schema = SLICE_LIT(
-    "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"]}");
 
 /* ---------------------------------------------------------------- schemas */
 
@@ -183,6 +181,8 @@ put_tool(struct writing *at, const struct canon_tool *tool)
 {
     if (tool->kind == TOOL_NATIVE)
         return refuse_tool(at, tool, "only its own provider can run it");
+    if (tool->kind == TOOL_CUSTOM)
+        return refuse_tool(at, tool, "tools with free-form input are not available for this model");
     struct slice name = canon_legal_name(tool->name, 64, at->arena);
     if (!slice_present(name))
         return -ERR_MEMORY;
@@ -196,9 +196,7 @@ put_tool(struct writing *at, const struct canon_tool *tool)
     json_name(&at->json, "input_schema");
     bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") || slice_is(tool->schema, "{}");
     int error = 0;
-    if (tool->kind == TOOL_CUSTOM)
-        json_put_raw(&at->json, text_schema);
-    else if (none)
+    if (none)
         json_put_raw(&at->json, empty_schema);
     else
         error = put_schema(at, tool->schema);

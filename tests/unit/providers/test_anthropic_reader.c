@@ -240,7 +240,7 @@ reads_plain_deltas_alike_without_parsing(void **state)
                                            {"text_delta", "thinking"}};
     static const char *const indexes[] = {"0", "1", "00", "-1", "0.0", "\"0\"", "1234567890123", ""};
     static const char *const texts[] = {"", "a", "\\n\\\\", "\\\"", "\\\\\\\"x", "\\u00e9\\ud83d", "\\x", "\\", "\\u12",
-                                        "\xc3\xa9", "\xff", "\xc3", "a\tb", "\",\"text\":\"z", "\"}", "\"},{\"a\":\"",
+                                        "\xc3\xa9", "\xff", "\xc3", "a\tb", "b\",\"text\":\"z", "b\",\"type\":\"z", "\"}", "b\"}}", "\"},{\"a\":\"",
                                         "x\",\"y\":\"z"};
     for (size_t b = 0; b < countof(blocks); b++)
         for (size_t w = 0; w < countof(words); w++)

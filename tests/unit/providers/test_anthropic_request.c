@@ -432,6 +432,45 @@ reads_every_kind_of_block(void **state)
     asking_close(&asking);
 }
 
+/* What was read of a request can be written again: cache markers, documents, errors, thoughts, choices. */
+static void
+says_again_what_it_read(void **state)
+{
+    (void)state;
+#define MARK "\"cache_control\":{\"type\":\"ephemeral\"}"
+    const char *body = HEAD
+        "\"system\":[{\"type\":\"text\",\"text\":\"s\"," MARK "}],\"messages\":[{\"role\":\"user\",\"content\":["
+        "{\"type\":\"document\",\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"d\"},\"title\":\"t\"," MARK "},"
+        "{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"https://x/y.pdf\"}},"
+        "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/webp\",\"data\":\"UklGRgAAAABXRUJQ\"}," MARK "}]},"
+        "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"g\"},"
+        "{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"f\",\"input\":{\"a\":[ ]}," MARK "}]},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":[{\"type\":\"text\",\"text\":\"r\","
+        MARK "},{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://x\"}}],\"is_error\":true," MARK "}]}],"
+        "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}," MARK "}],\"tool_choice\":{\"type\":\"auto\"},"
+        "\"temperature\":0.5,\"top_k\":4,\"stop_sequences\":[\"x\"],\"output_config\":{\"format\":{\"type\":\"json_schema\","
+        "\"schema\":{\"type\":\"object\"}}},\"metadata\":{\"user_id\":\"u\"}}";
+    struct dialect_upstream upstream = haiku();
+    struct asking asking;
+    asking_read(&asking, &anthropic_dialect, body);
+    assert_int_equal(asking.error, 0);
+    asking_write(&asking, &anthropic_dialect, &upstream);
+    assert_int_equal(asking.error, 0);
+    assert_string_equal(asking.out.ptr, body);
+    asking_close(&asking);
+    /* What only Anthropic knows is refused by its name. */
+    asking_read(&asking, &anthropic_dialect, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"mystery\"}]}]}");
+    asking_write(&asking, &anthropic_dialect, &upstream);
+    assert_int_equal(asking.error, -ERR_UNSUPPORTED);
+    assert_true(slice_is(asking.fault.param, "mystery"));
+    asking_close(&asking);
+    asking_read(&asking, &anthropic_dialect, "{\"model\":\"m\",\"messages\":[],\"tools\":[{\"type\":\"bash_20250124\",\"name\":\"bash\"}]}");
+    asking_write(&asking, &anthropic_dialect, &upstream);
+    assert_int_equal(asking.error, -ERR_UNSUPPORTED);
+    assert_true(slice_is(asking.fault.message, "tool bash_20250124: only its own provider can run it"));
+    asking_close(&asking);
+}
+
 static void
 addresses_and_authenticates(void **state)
 {
@@ -477,6 +516,7 @@ main(void)
         cmocka_unit_test(passes_all_but_the_model),
         cmocka_unit_test(refuses_bad_requests),
         cmocka_unit_test(reads_every_kind_of_block),
+        cmocka_unit_test(says_again_what_it_read),
         cmocka_unit_test(addresses_and_authenticates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,6 +201,24 @@ untangles_interleaved_calls(void **state)
            TEXT_START(3) TEXT(3, "t") STOP(3) FINISH("tool_use", "null", NO_USAGE) END);
 }
 
+/* A call that waited is not kept any longer than it must be. */
+static void
+lets_waiting_calls_go_at_once(void **state)
+{
+    (void)state;
+    const struct canon_event events[] = {
+        {.kind = CANON_START}, OPEN_CALL(0, "a", "f"), OPEN_CALL(1, "b", "g"), ADD(1, BLOCK_CALL, "{\\\"y"),
+        CLOSE(0, BLOCK_CALL), ADD(1, BLOCK_CALL, "\\\":2}"),
+    };
+    struct writing at;
+    open_writer(&at, true, true);
+    assert_int_equal(give(&at, events, countof(events), 1), 0);
+    sink_byte(&at.out, '\0');
+    assert_string_equal(at.out.ptr, START(5, 0) CALL_START(0, "a", "f") JSON(0, "{}") STOP(0) CALL_START(1, "b", "g")
+                        JSON(1, "{\\\"y") JSON(1, "\\\":2}"));
+    close_writer(&at);
+}
+
 static void
 closes_what_nobody_closed(void **state)
 {
@@ -365,6 +383,7 @@ main(void)
         cmocka_unit_test(starts_with_usage_if_it_is_known),
         cmocka_unit_test(writes_calls_one_after_the_other),
         cmocka_unit_test(untangles_interleaved_calls),
+        cmocka_unit_test(lets_waiting_calls_go_at_once),
         cmocka_unit_test(closes_what_nobody_closed),
         cmocka_unit_test(signs_thoughts),
         cmocka_unit_test(gathers_one_message),
