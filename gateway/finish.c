@@ -26,11 +26,27 @@ stream_enter_finish(struct stream *stream)
     return EVENT_CLIENT_ROOM;
 }
 
+/*
+ * The last chunks of a stream: what is framed already, then the end of the body. They go by way of `collected`, which
+ * is fed as the client and the chunk pool allow, so that no want of memory makes a failure look like an end.
+ */
 static enum stream_event
 end_body(struct stream *stream)
 {
-    if (!stream->http10 && conn_put(stream->client, SLICE_LIT("0\r\n\r\n")) < 0)
+    struct sink *text = &stream->worker->text, *out = &stream->collected;
+    sink_reset(out, 0);
+    stream->collected_sent = 0;
+    if (stream->http10) {
+        sink_put(out, sink_slice(text));
+    } else {
+        http_put_chunk(out, sink_slice(text));
+        http_put_last_chunk(out);
+    }
+    if (out->error || text->error) {
+        sink_reset(out, 0);
         stream->close_after = true;
+    }
+    sink_reset(text, 131072);
     stream_end_codecs(stream);
     return stream_enter_finish(stream);
 }
@@ -72,6 +88,12 @@ act_break_off(struct stream *stream)
     assert(stream->failed);
     stream_drop_lease(stream);
     set_end(stream);
+    sink_reset(&worker->text, 131072);
+    bool ours = stream->error.error == ERR_MEMORY || stream->error.error == ERR_LIMIT; /* something may be unsaid */
+    if (!ours && stream_conclude(stream) == 1) {
+        stream->end = END_DONE;
+        return end_body(stream);
+    }
     /* Someone reading the stream's end shall know when to come back, as the reader of a refusal does. */
     if (stream->error.retry_after_ms == UINT64_MAX && err_row(stream->error.error)->blame != BLAME_CLIENT)
         stream->error.retry_after_ms = RETRY_AFTER_MS;
@@ -80,8 +102,8 @@ act_break_off(struct stream *stream)
     int error = stream->dialect->write_error(stream->dialect_writer, &stream->error, &worker->frames);
     if (error == 0)
         error = stream_put_frames(stream, &worker->frames, SLICE_NONE);
-    if (error == 0)
-        error = stream_flush_text(stream);
+    if (error < 0 || worker->text.len == 0)
+        worker->text.error = -ERR_MEMORY; /* what can not be said must not look like an end */
     metrics_add(&worker->metrics->errors[stream->error.error], 1);
     return end_body(stream);
 }
@@ -106,27 +128,6 @@ stream_send_answer(struct stream *stream, int status, const char *type)
     return stream_enter_finish(stream);
 }
 
-/* A whole reply for a client that streams: its events are framed already, and fed as the client takes them. */
-static enum stream_event
-deliver_framed(struct stream *stream)
-{
-    struct sink *text = &stream->worker->text;
-    struct sink *out = &stream->collected;
-    sink_reset(out, 0);
-    if (stream_commit(stream) < 0 || text->error)
-        stream->close_after = true;
-    else if (stream->http10)
-        sink_put(out, sink_slice(text));
-    else {
-        http_put_chunk(out, sink_slice(text));
-        http_put_last_chunk(out);
-    }
-    sink_reset(text, 131072);
-    stream->collected_sent = 0;
-    stream_end_codecs(stream);
-    return stream_enter_finish(stream);
-}
-
 enum stream_event
 act_deliver(struct stream *stream)
 {
@@ -136,8 +137,11 @@ act_deliver(struct stream *stream)
                              (stream->usage.out_total == UINT64_MAX ? 0 : stream->usage.out_total));
     stream->end = END_DONE;
     stream_return_lease(stream);
-    if (stream->streaming)
-        return deliver_framed(stream);
+    if (stream->streaming) { /* its events are framed already */
+        if (stream_commit(stream) < 0)
+            worker->text.error = -ERR_MEMORY;
+        return end_body(stream);
+    }
     bool raw = stream->same_dialect && !stream->reply_sse && !worker->events.rewrite;
     if (!raw && stream->endpoint != ENDPOINT_COUNT_TOKENS) {
         sink_reset(&stream->collected, 65536);
@@ -209,6 +213,7 @@ act_feed(struct stream *stream)
             break; /* the pool is empty: EMPTY comes when some of it is back */
         stream->collected_sent += piece.len;
         stream->client_out += piece.len;
+        metrics_add(&stream->worker->metrics->client_bytes_out, piece.len);
         rest = slice_skip(rest, piece.len);
     }
     return EVENT_CLIENT_EMPTY;

@@ -97,29 +97,31 @@ stream_flush_text(struct stream *stream)
     struct worker *worker = stream->worker;
     struct sink *text = &worker->text;
     if (text->error) {
-        sink_reset(text, 65536);
+        sink_reset(text, 131072);
         return -ERR_MEMORY;
     }
-    if (text->len == 0)
+    size_t len = text->len;
+    if (len == 0)
         return 0;
-    int error = 0;
-    if (stream->http10) {
-        error = conn_put(stream->client, sink_slice(text));
-    } else {
-        /* Chunk framing around bytes that are already in place, without copying them twice. */
+    if (!stream->http10) {
+        /* The chunk's frame goes around the bytes in place: queued in pieces, a chunk could be torn for want of memory. */
         char size[24];
-        int n = snprintf(size, sizeof size, "%zx\r\n", text->len);
-        error = conn_put(stream->client, slice_of(size, (size_t)n));
-        if (error == 0)
-            error = conn_put(stream->client, sink_slice(text));
-        if (error == 0)
-            error = conn_put(stream->client, SLICE_LIT("\r\n"));
+        size_t n = (size_t)snprintf(size, sizeof size, "%zx\r\n", len);
+        if (sink_reserve(text, n + 2)) {
+            memmove(text->ptr + n, text->ptr, len);
+            memcpy(text->ptr, size, n);
+            memcpy(text->ptr + n + len, "\r\n", 2);
+            text->len += n + 2;
+        }
     }
-    stream->client_out += text->len;
-    stream->output_ms = worker->loop.now_ms;
-    metrics_add(&worker->metrics->client_bytes_out, text->len);
+    int error = text->error ? -ERR_MEMORY : conn_put(stream->client, sink_slice(text));
     sink_reset(text, 131072);
-    return error;
+    if (error < 0)
+        return error;
+    stream->client_out += len;
+    stream->output_ms = worker->loop.now_ms;
+    metrics_add(&worker->metrics->client_bytes_out, len);
+    return 0;
 }
 
 int

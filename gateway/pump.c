@@ -151,17 +151,11 @@ take_event(struct stream *stream, const struct sse_event *event)
     return has_end(events);
 }
 
-/* The upstream's body is over: what does its end mean? */
+/* What the missing terminator would have said. 1: the reply has ended; negative: the attempt failed. */
 static int
-take_end(struct stream *stream)
+read_end(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    struct sse_event event;
-    int got = sse_decode_end(&stream->sse, &event);
-    if (got == 1)
-        got = take_event(stream, &event);
-    if (got != 0)
-        return got;
     arena_reset(&worker->scratch);
     canon_events_clear(&worker->events);
     int error = stream->upstream_dialect->read_end(stream->dialect_reader, &worker->events);
@@ -170,6 +164,32 @@ take_end(struct stream *stream)
     if (error == 0)
         error = stream_write_out(stream, &worker->events, NULL);
     return error < 0 ? error : has_end(&worker->events) ? 1 : -ERR_DISCONNECTED;
+}
+
+/* The upstream's body is over: what does its end mean? */
+static int
+take_end(struct stream *stream)
+{
+    struct sse_event event;
+    int got = sse_decode_end(&stream->sse, &event);
+    if (got == 1)
+        got = take_event(stream, &event);
+    return got != 0 ? got : read_end(stream);
+}
+
+int
+stream_conclude(struct stream *stream)
+{
+    bool said_all = stream->dialect_reader && stream->reply_sse && stream->guard.finished && !stream->guard.failed;
+    return said_all && read_end(stream) == 1 ? 1 : 0; /* an event that was cut is lost: it can only be usage */
+}
+
+/* The connection went before the body's end. */
+static int
+take_loss(struct stream *stream, int error)
+{
+    assert(error < 0);
+    return stream_conclude(stream) == 1 ? 1 : error;
 }
 
 /* Is there room for what one more run may expand to? Whole replies are bounded by their sink instead. */
@@ -216,11 +236,11 @@ stream_carry(struct stream *stream)
     if (http_body_done(&stream->reply_body))
         return take_end(stream);
     if (conn->lost)
-        return conn->error;
+        return take_loss(stream, conn->error);
     if (!conn->ended)
         return 0;
     got = http_body_end(&stream->reply_body);
-    return got < 0 ? got : take_end(stream);
+    return got < 0 ? take_loss(stream, got) : take_end(stream);
 }
 
 enum stream_event
@@ -235,7 +255,7 @@ act_pump(struct stream *stream)
 {
     sink_reset(&stream->worker->text, 131072);
     int got = stream_carry(stream);
-    int error = stream_flush_text(stream);
+    int error = got == 1 ? 0 : stream_flush_text(stream); /* the last text goes with the end of the body */
     if (stream->committed && stream->canon)
         stream_release_request(stream); /* there are no more tries: only they need it */
     if (got < 0)

@@ -158,6 +158,9 @@ void stream_put_connection(const struct stream *stream, struct sink *out);
 /* stream_carry - bytes of the upstream's SSE body to the client until one side runs dry.
  * 1: the reply has ended; 0: no more input now; 2: the client is full; negative: the attempt failed */
 int stream_carry(struct stream *stream) must_check;
+/* stream_conclude - an upstream that has failed, but had said before why its reply ends: nothing is missing but the
+ * terminator, which is written instead of an error. 1: done; 0: the reply is not complete. */
+int stream_conclude(struct stream *stream) must_check;
 /* stream_check_events - think filter, in-stream errors, guard, figures. 0 or -ERR. */
 int stream_check_events(struct stream *stream, struct canon_events *events) must_check;
 /* stream_write_out - canonical events (and the raw event they came from, or NULL) to the client's side. 0 or -ERR. */
