@@ -106,6 +106,7 @@ in_world('concurrent streams', config, (world) => {
         for (let round = 0; round < 4; round++) await Promise.all(Array.from({ length: 50 }, leave));
         const fds_after = await settle(() => world.penstock.descriptors(), fds, 5000);
         assert.ok(fds_after <= fds, `descriptors: ${fds} before, ${fds_after} after`);
-        assert.equal(world.provider.seen.filter((record) => record.outcome === 'running').length, 0, 'streams still running upstream');
+        const running = () => world.provider.seen.filter((record) => record.outcome === 'running').length;
+        assert.equal(await settle(running, 0, 3000), 0, 'streams still running upstream');
     });
 });
