@@ -113,7 +113,7 @@ act_dial(struct stream *stream)
     if (stream->gather)
         return answer_gathered(stream);
     if (stream->wait_until_ms > worker->loop.now_ms) {
-        loop_arm(&worker->loop, &stream->step, stream->wait_until_ms - worker->loop.now_ms);
+        stream_arm_step(stream, stream->wait_until_ms - worker->loop.now_ms);
         return EVENT_NONE;
     }
     stream->wait_until_ms = 0;
@@ -130,7 +130,7 @@ act_dial(struct stream *stream)
         metrics_add(&worker->metrics->queue_full, 1);
     if (got < 0)
         return stream_fail(stream, got);
-    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->connect_ms);
+    stream_arm_step(stream, stream_timeouts(stream)->connect_ms);
     if (got == 2) {
         stream->queued = true;
         return EVENT_NONE;
@@ -220,7 +220,7 @@ act_send_request(struct stream *stream)
     stream->lease->requests++;
     stream->upstream_out += head->len + stream->out_body.len;
     metrics_add(&worker->metrics->upstream_bytes_out, head->len + stream->out_body.len);
-    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->first_byte_ms);
+    stream_arm_step(stream, stream_timeouts(stream)->first_byte_ms);
     return EVENT_UPSTREAM_ROOM;
 }
 
@@ -273,7 +273,7 @@ diagnose(struct stream *stream)
     uint64_t idle_ms = stream_timeouts(stream)->idle_ms;
     uint64_t quiet_ms = worker->loop.now_ms - stream->progress_ms;
     if (quiet_ms < idle_ms) {
-        loop_arm(&worker->loop, &stream->step, idle_ms - quiet_ms);
+        stream_arm_step(stream, idle_ms - quiet_ms);
         return EVENT_NONE;
     }
     return stream_fail(stream, -ERR_IDLE_TIMEOUT);

@@ -20,7 +20,7 @@ stream_enter_finish(struct stream *stream)
     loop_cancel(loop, &stream->total);
     loop_cancel(loop, &stream->commit);
     loop_cancel(loop, &stream->ping);
-    loop_arm(loop, &stream->step, stream->generation->config->timeouts.drain_ms);
+    stream_arm_step(stream, stream->generation->config->timeouts.drain_ms);
     stream->acked = conn_acked(stream->client);
     stream->stamps.done = loop->now_us;
     return EVENT_CLIENT_ROOM;
@@ -80,6 +80,24 @@ set_end(struct stream *stream)
         stream->end = END_REFUSED;
 }
 
+/* Did the stream merely stop, rather than say that it failed? Then what it had said before may be all there is. */
+static bool
+only_cut_short(const struct canon_error *error)
+{
+    switch (error->error) {
+    case ERR_DISCONNECTED:
+    case ERR_RESET:
+    case ERR_TLS_TRUNCATED:
+    case ERR_IDLE_TIMEOUT:
+    case ERR_REQUEST_TIMEOUT:
+    case ERR_BACKPRESSURE:
+    case ERR_DRAINING:
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum stream_event
 act_break_off(struct stream *stream)
 {
@@ -89,8 +107,7 @@ act_break_off(struct stream *stream)
     stream_drop_lease(stream);
     set_end(stream);
     sink_reset(&worker->text, 131072);
-    bool ours = stream->error.error == ERR_MEMORY || stream->error.error == ERR_LIMIT; /* something may be unsaid */
-    if (!ours && stream_conclude(stream) == 1) {
+    if (only_cut_short(&stream->error) && stream_conclude(stream) == 1) {
         stream->end = END_DONE;
         return end_body(stream);
     }
@@ -247,7 +264,7 @@ act_check_drain(struct stream *stream)
     bool stuck = acked == stream->acked;
     stream->acked = acked;
     if (!stuck) {
-        loop_arm(&stream->worker->loop, &stream->step, stream_timeouts(stream)->drain_ms);
+        stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
         return EVENT_NONE;
     }
     metrics_add(&stream->worker->metrics->drain_timeouts, 1);
@@ -297,7 +314,7 @@ act_rest(struct stream *stream)
     stream->events_in = stream->events_out = stream->stalls = stream->stall_us = 0;
     stream->stall_longest_us = stream->keepalives = stream->sse_serial = stream->overhead_us = 0;
     stream->notices &= 1u << EVENT_CLIENT_GONE;
-    loop_arm(loop, &stream->step, idle_ms);
+    stream_arm_step(stream, idle_ms);
     if (worker->draining)
         return EVENT_DRAIN;
     if (stream->client->lost)

@@ -246,7 +246,7 @@ stream_carry(struct stream *stream)
 enum stream_event
 act_begin_reply(struct stream *stream)
 {
-    loop_arm(&stream->worker->loop, &stream->step, stream_timeouts(stream)->idle_ms);
+    stream_arm_step(stream, stream_timeouts(stream)->idle_ms);
     return EVENT_UPSTREAM_BYTES;
 }
 
@@ -278,7 +278,7 @@ act_pause(struct stream *stream)
     stream->stall_began_us = worker->loop.now_us;
     stream->acked = conn_acked(stream->client);
     metrics_add(&worker->metrics->backpressure, 1);
-    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->drain_ms);
+    stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
     return stream->client->out.len <= stream->client->out_low ? EVENT_CLIENT_ROOM : EVENT_NONE;
 }
 
@@ -295,7 +295,7 @@ act_resume(struct stream *stream)
         atomic_store_explicit(&worker->metrics->longest_stall_us, stalled, memory_order_relaxed);
     hist_record(&worker->metrics->stall, &metrics_latency, stalled);
     stream->progress_ms = worker->loop.now_ms;
-    loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->idle_ms);
+    stream_arm_step(stream, stream_timeouts(stream)->idle_ms);
     conn_resume(stream->lease->conn);
     return EVENT_UPSTREAM_BYTES;
 }

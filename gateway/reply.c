@@ -245,7 +245,7 @@ act_collect(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     if (!deadline_armed(&stream->step) || stream->state == STATE_COLLECT)
-        loop_arm(&worker->loop, &stream->step, stream_timeouts(stream)->idle_ms);
+        stream_arm_step(stream, stream_timeouts(stream)->idle_ms);
     sink_reset(&worker->text, 131072);
     if (stream->reply_sse) {
         int got = stream_carry(stream);

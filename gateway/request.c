@@ -60,7 +60,7 @@ act_begin_request(struct stream *stream)
     memcpy(stream->request_id + 4, id, sizeof id);
     metrics_add(&worker->metrics->streams_active, 1);
     loop_arm(&worker->loop, &stream->total, config->timeouts.request_ms);
-    loop_arm(&worker->loop, &stream->step, config->head_ms);
+    stream_arm_step(stream, config->head_ms);
     return EVENT_CLIENT_BYTES;
 }
 
@@ -181,7 +181,7 @@ act_begin_body(struct stream *stream)
         conn_put(stream->client, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
         return stream_fail(stream, -ERR_MEMORY);
     stream->progress_ms = worker->loop.now_ms;
-    loop_arm(&worker->loop, &stream->step, config->body_ms);
+    stream_arm_step(stream, config->body_ms);
     return EVENT_CLIENT_BYTES;
 }
 
@@ -210,7 +210,7 @@ act_read_body(struct stream *stream)
         if (client->ended)
             return EVENT_CLIENT_GONE;
         /* Any progress starts the wait anew: the whole request is still under the total deadline. */
-        loop_arm(&worker->loop, &stream->step, stream->generation->config->body_ms);
+        stream_arm_step(stream, stream->generation->config->body_ms);
         return EVENT_NONE;
     }
     loop_cancel(&worker->loop, &stream->step);

@@ -161,6 +161,13 @@ stream_post(struct stream *stream, enum stream_event notice)
     loop_post(&stream->worker->loop, &stream->task);
 }
 
+void
+stream_arm_step(struct stream *stream, uint64_t after_ms)
+{
+    stream->notices &= ~(1u << EVENT_STEP_DUE);
+    loop_arm(&stream->worker->loop, &stream->step, after_ms);
+}
+
 static void
 trace(struct stream *stream, enum stream_event event, enum stream_state to)
 {
@@ -320,7 +327,7 @@ stream_new(struct worker *worker, int fd, const char *peer)
     worker->stream_count++;
     metrics_add(&worker->metrics->client_connections, 1);
     metrics_add(&worker->metrics->connections_active, 1);
-    loop_arm(&worker->loop, &stream->step, config->head_ms);
+    stream_arm_step(stream, config->head_ms);
     return stream;
 }
 

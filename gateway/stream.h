@@ -126,6 +126,8 @@ const char *stream_end_name(enum stream_end end);
 struct stream *stream_new(struct worker *worker, int fd, const char *peer);
 /* stream_post - set a notice and put the stream on the run list. */
 void stream_post(struct stream *stream, enum stream_event notice);
+/* stream_arm_step - the deadline of the state that was entered. A notice of the one before is stale from now on. */
+void stream_arm_step(struct stream *stream, uint64_t after_ms);
 /* stream_next - the table: where does this event lead from this state? STATE_COUNT when there is no row. For tests and docs. */
 enum stream_state stream_next(enum stream_state state, enum stream_event event, const char **action);
 

@@ -370,6 +370,9 @@ judge(const struct guest *guest)
         telling_fini(&telling);
         answer_fini(&answer);
     }
+    struct answer more; /* nothing may follow that was not asked for; a malformed request may be answered twice */
+    if (asked > 0 && guest->requests[asked - 1].wish != WISH_MALFORMED && client_answer(client, asked, &more))
+        blame(guest, asked - 1, "something follows the last answer", "");
 }
 
 static bool
