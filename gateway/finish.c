@@ -92,6 +92,7 @@ only_cut_short(const struct canon_error *error)
     case ERR_REQUEST_TIMEOUT:
     case ERR_BACKPRESSURE:
     case ERR_DRAINING:
+    case ERR_UPSTREAM_PROTOCOL: /* behind the finish: an event cut in two, or noise */
         return true;
     default:
         return false;

@@ -180,8 +180,20 @@ take_end(struct stream *stream)
 int
 stream_conclude(struct stream *stream)
 {
-    bool said_all = stream->dialect_reader && stream->reply_sse && stream->guard.finished && !stream->guard.failed;
-    return said_all && read_end(stream) == 1 ? 1 : 0; /* an event that was cut is lost: it can only be usage */
+    struct canon_events *events = &stream->worker->events;
+    struct canon_error error = stream->error;
+    if (!stream->dialect_reader || !stream->reply_sse || !stream->guard.finished || stream->guard.failed)
+        return 0;
+    if (read_end(stream) == 1) /* an event that was cut is lost: it can only be usage */
+        return 1;
+    stream->error = error;
+    if (stream->guard.open_blocks > 0 || stream->guard.ended)
+        return 0;
+    /* The reader has choked on what came behind the finish. */
+    canon_events_clear(events);
+    if (!canon_add(events, CANON_END) || stream_check_events(stream, events) < 0)
+        return 0;
+    return stream_write_out(stream, events, NULL) == 0;
 }
 
 /* The connection went before the body's end. */
