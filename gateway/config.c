@@ -5,6 +5,8 @@
  *
  *     defaults < file (litellm_settings < router_settings < penstock) < environment < command line
  */
+#include "gateway/config.h"
+
 #include "gateway/config_internal.h"
 
 #include "base/err.h"

@@ -442,6 +442,29 @@ a_model_has_settings_of_its_own(void **state)
 }
 
 static void
+weights_may_have_places(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t weight; /* 0: refused */
+    } cases[] = {
+        {"1", 1000},    {"0.5", 500}, {"1.25", 1250}, {"0.12399", 123}, {"1000000", 1000000000},
+        {"0.0001", 0},  {"1.", 0},    {".5", 0},      {"1.x", 0},       {"-1", 0},
+        {"1000001", 0}, {"1e3", 0},   {"1.2.3", 0},   {"5000000000", 0}};
+    char more[64];
+    (void)state;
+    for (size_t i = 0; i < countof(cases); i++) {
+        snprintf(more, sizeof(more), "      weight: \"%s\"\n", cases[i].text);
+        struct loaded loaded = load_model("openai/a", NULL, more, ENVIRONMENT(ALL_KEYS));
+        if ((loaded.rc == 0) != (cases[i].weight != 0))
+            fail_msg("weight %s", cases[i].text);
+        if (loaded.rc == 0)
+            assert_int_equal(loaded.config->deployments->weight, cases[i].weight);
+        unload(&loaded);
+    }
+}
+
+static void
 near_misses_in_model_info_are_warned_about(void **state)
 {
     (void)state;
@@ -602,6 +625,7 @@ main(void)
         cmocka_unit_test(bearer_tokens_are_told_from_keys),
         cmocka_unit_test(habits_follow_the_provider),
         cmocka_unit_test(a_model_has_settings_of_its_own),
+        cmocka_unit_test(weights_may_have_places),
         cmocka_unit_test(near_misses_in_model_info_are_warned_about),
         cmocka_unit_test(every_deployment_has_a_name_of_its_own),
         cmocka_unit_test(keys_in_the_environment_make_models),
