@@ -192,6 +192,7 @@ reads_errors_of_every_form(void **state)
           "ERROR overloaded: Overloaded\n");
     lines("data: {\"error\":{\"message\":\"slow down\",\"type\":\"rate_limit_error\"}}\n\n", "ERROR rate_limit: slow down\n");
     lines("event: error\ndata: {\"error\":\"boom\"}\n\n", "ERROR upstream: boom\n");
+    lines("event: error\ndata: {\"error\":{\"code\":503,\"message\":\"busy\"}}\n\n", "ERROR overloaded: busy\n");
     lines("event: error\ndata: \"plain\"\n\n", "ERROR upstream: plain\n");
     lines("event: error\ndata: [{\"error\":{\"code\":429,\"message\":\"quota\",\"status\":\"RESOURCE_EXHAUSTED\"}}]\n\n",
           "ERROR rate_limit: quota\n");
@@ -257,6 +258,24 @@ reads_plain_deltas_alike_without_parsing(void **state)
                 }
 }
 
+/* No parsing shows in the memory that was taken: room for the events themselves, and nothing else. */
+static void
+parses_no_plain_delta(void **state)
+{
+    (void)state;
+    struct relay relay = reading();
+    relay_open(&relay);
+    assert_int_equal(relay_run(&relay, SLICE_LIT(START TEXT_START(0))), 0);
+    int error = anthropic_dialect.read_event(relay.reader, SLICE_LIT("content_block_delta"),
+        SLICE_LIT("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\\\"\"}    }"),
+        &relay.events);
+    assert_int_equal(error, 0);
+    assert_int_equal(relay.events.count, 1);
+    assert_true(slice_is(relay.events.at[0].text, "a\\\""));
+    assert_true(relay.scratch.used <= 4 * sizeof(struct canon_event) + 16);
+    relay_close(&relay);
+}
+
 static void
 body_lines(const char *body, const char *expected, int error)
 {
@@ -308,6 +327,7 @@ main(void)
         cmocka_unit_test(reads_errors_of_every_form),
         cmocka_unit_test(ignores_names_of_the_event_line),
         cmocka_unit_test(reads_plain_deltas_alike_without_parsing),
+        cmocka_unit_test(parses_no_plain_delta),
         cmocka_unit_test(reads_whole_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,19 @@ drops(const char *body, const char *name)
     asking_close(&asking);
 }
 
+/* Nothing is reported that was not left out. */
+static void
+keeps_silent(const char *body)
+{
+    struct dialect_upstream upstream = haiku();
+    struct asking asking;
+    asking_read(&asking, &openai_chat_dialect, body);
+    asking_write(&asking, &anthropic_dialect, &upstream);
+    assert_int_equal(asking.error, 0);
+    assert_int_equal(asking.report.count, 0);
+    asking_close(&asking);
+}
+
 static void
 translates_turns(void **state)
 {
@@ -220,6 +233,9 @@ translates_sampling(void **state)
     drops(ASKS_WITH("\"logprobs\":true,\"top_logprobs\":3"), "top_logprobs");
     drops(ASKS_WITH("\"logit_bias\":{\"1\":2}"), "logit_bias");
     drops(ASKS_WITH("\"presence_penalty\":0"), "presence_penalty");
+    drops(ASKS_WITH("\"logprobs\":true"), "logprobs");
+    keeps_silent(ASKS_WITH("\"logprobs\":false,\"n\":1,\"service_tier\":\"auto\",\"temperature\":1"));
+    drops(ASKS_WITH("\"service_tier\":\"flex\""), "service_tier");
     drops(ASKS_WITH("\"verbosity\":\"low\""), "verbosity");
     drops(ASKS_WITH("\"stop\":\"\\n\""), "stop");
     refused(ASKS_WITH("\"n\":2"), "n");
