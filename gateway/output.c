@@ -40,6 +40,7 @@ stream_writer(struct stream *stream)
                                         : SHOW_REASONING_CONTENT,
         .input_estimate = estimate_input(stream),
         .placeholder_signature = stream->deployment && stream->deployment->config->placeholder_signature,
+        .request = stream->canon && stream->canon_read ? stream->canon : NULL,
     };
     void *writer = arena_take(&stream->reply, stream->dialect->writer_bytes);
     if (!writer || stream->dialect->writer_init(writer, &options, &stream->reply) < 0)
