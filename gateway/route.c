@@ -281,42 +281,65 @@ was_tried(const struct route *route, uint32_t index)
     return false;
 }
 
-/* Weighted choice among the group's usable deployments; fresh ones first, then (retries) those tried before. */
+/* May this deployment of the group be chosen now? Says in *error why not, when it is a matter of time. */
+static bool
+usable(const struct route *route, uint32_t index, bool again, uint64_t now_ms, int *error)
+{
+    struct deployment *deployment = &route->generation->deployments[index];
+    if (!slice_eq(deployment->config->model_name, route->group) || was_tried(route, index) != again)
+        return false;
+    if (load(&deployment->cool_until_ms) > now_ms) {
+        *error = -ERR_COOLDOWN;
+        return false;
+    }
+    if (over_rate(deployment, now_ms)) {
+        *error = -ERR_RATE;
+        return false;
+    }
+    return true;
+}
+
+static uint64_t
+weight_of(const struct deployment *deployment)
+{
+    return deployment->config->weight ? deployment->config->weight : 1;
+}
+
+/*
+ * Weighted choice among the group's usable deployments of the lowest order; those not tried yet, or (again) those that
+ * were. One pass finds the order and the sum of weights, the second the one that a random point falls on.
+ */
 static struct deployment *
 pick(struct route *route, bool again, uint64_t now_ms, uint64_t random, int *error)
 {
     const struct generation *generation = route->generation;
-    bool ordered = generation->config->strategy == STRATEGY_ORDER;
-    uint64_t total = 0;
-    struct deployment *chosen = NULL;
-    for (int pass = 0; pass < 2; pass++) {
-        uint64_t point = total ? random % total : 0;
-        for (uint32_t i = 0; i < generation->count; i++) {
-            struct deployment *deployment = &generation->deployments[i];
-            if (!slice_eq(deployment->config->model_name, route->group) || was_tried(route, i) != again)
-                continue;
-            if (load(&deployment->cool_until_ms) > now_ms) {
-                *error = -ERR_COOLDOWN;
-                continue;
-            }
-            if (over_rate(deployment, now_ms)) {
-                *error = -ERR_RATE;
-                continue;
-            }
-            uint64_t weight = deployment->config->weight ? deployment->config->weight : 1;
-            if (pass == 0) {
-                total += weight;
-            } else if (ordered || point < weight) {
-                chosen = deployment;
-                break;
-            } else {
-                point -= weight;
-            }
-        }
+    uint64_t total = 0, order = UINT64_MAX;
+    for (uint32_t i = 0; i < generation->count; i++) {
+        const struct deployment *deployment = &generation->deployments[i];
+        if (!usable(route, i, again, now_ms, error) || deployment->config->order > order)
+            continue;
+        if (deployment->config->order < order)
+            total = 0;
+        order = deployment->config->order;
+        total += weight_of(deployment);
     }
-    if (chosen && route->tried_count < ROUTE_TRIED_MAX && !again)
-        route->tried[route->tried_count++] = (uint16_t)(chosen - generation->deployments);
-    return chosen;
+    if (total == 0)
+        return NULL;
+    bool first = generation->config->strategy == STRATEGY_ORDER;
+    uint64_t point = first ? 0 : random % total;
+    for (uint32_t i = 0; i < generation->count; i++) {
+        struct deployment *deployment = &generation->deployments[i];
+        if (deployment->config->order != order || !usable(route, i, again, now_ms, error))
+            continue;
+        if (point >= weight_of(deployment)) {
+            point -= weight_of(deployment);
+            continue;
+        }
+        if (route->tried_count < ROUTE_TRIED_MAX && !again)
+            route->tried[route->tried_count++] = (uint16_t)i;
+        return deployment;
+    }
+    return NULL; /* another worker has just used it up */
 }
 
 static bool
