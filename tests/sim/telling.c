@@ -17,6 +17,7 @@ struct teller { /* what is known of the stream so far */
     long block, blocks; /* of Messages; block -1: none is open */
     char block_type[24];
     long serial;        /* of the id lines */
+    bool gap;           /* events were lost: allowed in front of an error */
 };
 
 static void printf_like(2, 3)
@@ -246,8 +247,11 @@ take_line(struct teller *teller, struct pending *event, struct slice line)
         event->name = slice_skip(line, 7);
     } else if (slice_starts(line, SLICE_LIT("id: "))) {
         const char *dash = memchr(line.ptr, '-', line.len);
-        if (!dash || strtol(dash + 1, NULL, 10) != teller->serial++)
+        long serial = dash ? strtol(dash + 1, NULL, 10) : -1;
+        if (serial < teller->serial)
             wrong(out, "id out of order: %.*s", SLICE_ARG(line));
+        teller->gap = teller->gap || serial != teller->serial;
+        teller->serial = serial + 1;
     } else if (!slice_starts(line, SLICE_LIT("retry: "))) {
         wrong(out, "an unknown line: %.*s", (int)(line.len < 80 ? line.len : 80), line.ptr);
     }
@@ -278,10 +282,12 @@ telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice 
     sink_fini(&event.data);
     if (telling->how == TOLD_WRONG)
         return;
-    bool over = teller.done && !event.any && body.len == 0;
+    if (teller.gap && !teller.failed && teller.done)
+        wrong(telling, "ids are missing");
+    bool over = telling->how != TOLD_WRONG && teller.done && !event.any && body.len == 0;
     if (over)
         telling->how = teller.failed ? TOLD_ERROR : TOLD_WELL;
-    else if (telling->events || telling->comments || event.any || body.len)
+    else if (telling->how != TOLD_WRONG && (telling->events || telling->comments || event.any || body.len))
         telling->how = TOLD_OPEN;
 }
 

@@ -17,7 +17,7 @@
 
 #define CLIENTS_MAX 6
 #define REQUESTS_MAX 4
-#define WORLD_MS (200 * 1000)
+#define WORLD_MS (3600 * 1000) /* a slow client is not a dead one */
 
 enum wish { WISH_REPLY, WISH_LOCAL, WISH_REFUSED, WISH_MALFORMED /* no dialect can be known */ };
 
