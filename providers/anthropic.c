@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic.c - the Anthropic Messages dialect: its words, its outline, the same-dialect request, and its table.
+ * anthropic.c - the Anthropic Messages dialect: its words, its outline, the same-dialect request,
+ * and its table.
  */
 #include "providers/anthropic.h"
 
@@ -106,14 +107,16 @@ anthropic_outline(struct canon_request *request, struct canon_fault *fault)
     struct json root = request->root;
     if (json_type(root) != JSON_OBJECT)
         return wrong(fault, NULL, "the request body must be a JSON object");
-    static const char *const single[] = {"model", "messages", "stream", "system", "tools", "max_tokens"};
+    static const char *const single[] = {"model",  "messages", "stream",
+                                         "system", "tools",    "max_tokens"};
     for (size_t i = 0; i < countof(single); i++) {
         if (json_repeats(root, single[i]))
             return wrong(fault, single[i], "the request names a field twice");
     }
     struct json model = json_get(root, "model"), stream = json_get(root, "stream");
     if (json_type(model) != JSON_STRING)
-        return wrong(fault, "model", json_present(model) ? "model: must be a string" : "model: Field required");
+        return wrong(fault, "model",
+                     json_present(model) ? "model: must be a string" : "model: Field required");
     request->model = json_string(model, request->arena);
     if (!slice_present(request->model))
         return -ERR_MEMORY;
@@ -134,11 +137,13 @@ anthropic_put_target(struct sink *out, const struct dialect_upstream *upstream, 
 {
     (void)stream;
     sink_put(out, upstream->base_path);
-    sink_text(out, slice_ends(upstream->base_path, SLICE_LIT("/v1")) ? "/messages" : "/v1/messages");
+    sink_text(out,
+              slice_ends(upstream->base_path, SLICE_LIT("/v1")) ? "/messages" : "/v1/messages");
 }
 
 static int
-anthropic_fields(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4])
+anthropic_fields(const struct dialect_upstream *upstream, struct arena *scratch,
+                 struct dialect_field out[4])
 {
     int count = 0;
     if (slice_present(upstream->api_key) && upstream->bearer) {
@@ -154,7 +159,8 @@ anthropic_fields(const struct dialect_upstream *upstream, struct arena *scratch,
 
 /* The model, unless it already is the one to ask for, as a JSON string in the arena. */
 static int
-splice_model(const struct canon_request *request, const struct dialect_upstream *upstream, struct splice *splice)
+splice_model(const struct canon_request *request, const struct dialect_upstream *upstream,
+             struct splice *splice)
 {
     if (slice_eq(request->model, upstream->model))
         return 0;
@@ -179,10 +185,12 @@ splice_defaults(const struct canon_request *request, struct slice params, struct
     struct json defaults;
     if (!slice_present(params))
         return 0;
-    int error = json_parse(params, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, request->arena, &defaults);
+    int error = json_parse(params, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, request->arena,
+                           &defaults);
     if (error != 0)
         return error == -ERR_MEMORY ? error : -ERR_CONFIG;
-    for (struct json member = json_first(defaults); json_present(member); member = json_next(member)) {
+    for (struct json member = json_first(defaults); json_present(member);
+         member = json_next(member)) {
         struct slice key = json_key(member);
         struct slice name = arena_copy(request->arena, key);
         if (!slice_present(name))
@@ -194,7 +202,8 @@ splice_defaults(const struct canon_request *request, struct slice params, struct
 }
 
 static int
-anthropic_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out)
+anthropic_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
+                       struct sink *out)
 {
     struct splice splice;
     splice_init(&splice, request->body, request->arena);

@@ -2,8 +2,8 @@
  *
  * anthropic_error.c - errors of any vendor's form read, and written as Anthropic's envelope.
  *
- * Everything an upstream says about its errors is a hint: the status decides first, then the words, because the
- * same condition has a dozen spellings and some servers say it with the wrong status.
+ * Everything an upstream says about its errors is a hint: the status decides first, then the words,
+ * because the same condition has a dozen spellings and some servers say it with the wrong status.
  */
 #include "providers/anthropic.h"
 
@@ -50,9 +50,18 @@ static const struct error_word words[] = {
 
 /* How vendors say that a prompt does not fit. */
 static const char *const context_phrases[] = {
-    "prompt is too long", "maximum context length", "context_length_exceeded", "context length exceeded",
-    "exceeds the context window", "exceeds the available context", "exceed context limit", "context window exceeded",
-    "input is too long", "maximum prompt length", "exceeds the maximum number of tokens", "exceed_context_size",
+    "prompt is too long",
+    "maximum context length",
+    "context_length_exceeded",
+    "context length exceeded",
+    "exceeds the context window",
+    "exceeds the available context",
+    "exceed context limit",
+    "context window exceeded",
+    "input is too long",
+    "maximum prompt length",
+    "exceeds the maximum number of tokens",
+    "exceed_context_size",
 };
 
 static const char *const type_words[KIND_COUNT] = {
@@ -149,7 +158,8 @@ error_object(struct json root)
 static struct slice
 message_of(struct json object, struct arena *arena)
 {
-    static const char *const names[] = {"message", "error", "detail", "msg", "error_message", "title"};
+    static const char *const names[] = {"message", "error",         "detail",
+                                        "msg",     "error_message", "title"};
     if (json_type(object) == JSON_STRING)
         return json_string(object, arena);
     for (size_t i = 0; i < countof(names); i++) {
@@ -170,8 +180,8 @@ message_of(struct json object, struct arena *arena)
 static bool
 key_byte(char byte)
 {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-           byte == '-' || byte == '_';
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '-' || byte == '_';
 }
 
 /* Upstreams quote keys in their messages: what looks like one is masked, in a copy. */
@@ -211,24 +221,28 @@ kind_of_error(int status, const struct canon_error *error)
     else if (status == 0 && (kind_of_word(error->type, &said) || kind_of_word(error->code, &said)))
         kind = said;
     bool refused = kind == KIND_INVALID || kind == KIND_TOO_LARGE || kind == KIND_UPSTREAM;
-    if (refused && (slice_is(error->code, "context_length_exceeded") ||
-                    slice_is(error->type, "exceed_context_size_error") || says_context(error->message)))
+    if (refused &&
+        (slice_is(error->code, "context_length_exceeded") ||
+         slice_is(error->type, "exceed_context_size_error") || says_context(error->message)))
         return KIND_CONTEXT;
-    if (kind == KIND_RATE_LIMIT &&
-        (slice_is(error->code, "insufficient_quota") || slice_is(error->type, "insufficient_quota")))
+    if (kind == KIND_RATE_LIMIT && (slice_is(error->code, "insufficient_quota") ||
+                                    slice_is(error->type, "insufficient_quota")))
         return KIND_BILLING;
-    if (kind == KIND_INVALID && (kind_of_word(error->code, &said) || kind_of_word(error->type, &said)) &&
+    if (kind == KIND_INVALID &&
+        (kind_of_word(error->code, &said) || kind_of_word(error->type, &said)) &&
         (said == KIND_AUTH || said == KIND_NOT_FOUND))
         return said;
     if (kind == KIND_UPSTREAM && kind_of_word(error->type, &said) && said == KIND_OVERLOADED)
         return said;
-    if (kind == KIND_INVALID && text_find_caseless(error->message, SLICE_LIT("api key not valid")) >= 0)
+    if (kind == KIND_INVALID &&
+        text_find_caseless(error->message, SLICE_LIT("api key not valid")) >= 0)
         return KIND_AUTH;
     return kind;
 }
 
 void
-anthropic_read_error_object(struct json root, int status, struct arena *arena, struct canon_error *out)
+anthropic_read_error_object(struct json root, int status, struct arena *arena,
+                            struct canon_error *out)
 {
     struct json object = error_object(root);
     *out = canon_error_of(status != 0 ? ERR_UPSTREAM_STATUS : ERR_UPSTREAM_ERROR);
@@ -237,7 +251,8 @@ anthropic_read_error_object(struct json root, int status, struct arena *arena, s
     struct slice message = message_of(object, arena);
     if (slice_present(message))
         out->message = scrubbed(message, arena);
-    struct slice type = word_member(object, "type", arena), code = word_member(object, "code", arena);
+    struct slice type = word_member(object, "type", arena),
+                 code = word_member(object, "code", arena);
     if (!slice_present(type))
         type = word_member(object, "status", arena);
     out->type = type;
@@ -267,7 +282,8 @@ anthropic_read_error(int status, struct slice body, struct arena *arena, struct 
         return;
     /* Not JSON: plain text is a message if it is short and is no markup. */
     struct slice text = without_margins(body);
-    if (text.len > 0 && text.len <= 300 && text.ptr[0] != '<' && text.ptr[0] != '{' && text_utf8_valid(text)) {
+    if (text.len > 0 && text.len <= 300 && text.ptr[0] != '<' && text.ptr[0] != '{' &&
+        text_utf8_valid(text)) {
         struct slice message = arena_copy(arena, text);
         if (slice_present(message))
             out->message = scrubbed(message, arena);
@@ -306,7 +322,8 @@ put_message(const struct canon_error *error, struct sink *out)
     if (!slice_present(message))
         message = slice_from(err_row(error->error)->text);
     sink_byte(out, '"');
-    if (error->kind == KIND_CONTEXT && text_find_caseless(message, SLICE_LIT("prompt is too long")) < 0)
+    if (error->kind == KIND_CONTEXT &&
+        text_find_caseless(message, SLICE_LIT("prompt is too long")) < 0)
         sink_text(out, "prompt is too long: ");
     json_escape(out, message);
     sink_byte(out, '"');
@@ -321,7 +338,8 @@ anthropic_put_error(const struct canon_error *error, bool in_stream, struct sink
     sink_text(out, "\",\"message\":");
     put_message(error, out);
     if (in_stream) {
-        struct slice code = slice_present(error->code) ? error->code : slice_from(err_row(error->error)->code);
+        struct slice code =
+            slice_present(error->code) ? error->code : slice_from(err_row(error->error)->code);
         sink_text(out, ",\"code\":\"");
         json_escape(out, code);
         sink_byte(out, '"');
@@ -354,5 +372,6 @@ anthropic_error_conforms(struct slice body, struct arena *scratch)
         return false;
     struct json error = json_get(root, "error");
     return json_is(json_get(root, "type"), "error") && json_type(error) == JSON_OBJECT &&
-           json_type(json_get(error, "type")) == JSON_STRING && json_type(json_get(error, "message")) == JSON_STRING;
+           json_type(json_get(error, "type")) == JSON_STRING &&
+           json_type(json_get(error, "message")) == JSON_STRING;
 }

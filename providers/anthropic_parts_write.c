@@ -2,8 +2,9 @@
  *
  * anthropic_parts_write.c - canonical parts as content blocks of a request.
  *
- * Media is checked against its first bytes, since Anthropic refuses an image whose declared type is not its real one,
- * and base64 is brought to the standard alphabet. What has no block is refused by name.
+ * Media is checked against its first bytes, since Anthropic refuses an image whose declared type is
+ * not its real one, and base64 is brought to the standard alphabet. What has no block is refused by
+ * name.
  */
 #include "providers/anthropic_write.h"
 
@@ -83,7 +84,8 @@ first_bytes(struct slice data, uint8_t out[16])
 static bool
 put_base64(struct sink *out, struct slice data)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *room = sink_reserve(out, data.len + 4);
     size_t n = 0;
     if (!room)
@@ -112,11 +114,13 @@ image_type(struct slice bytes)
         return "image/jpeg";
     if (slice_starts(bytes, SLICE_LIT("GIF8")))
         return "image/gif";
-    bool webp = slice_starts(bytes, SLICE_LIT("RIFF")) && slice_starts(slice_skip(bytes, 8), SLICE_LIT("WEBP"));
+    bool webp = slice_starts(bytes, SLICE_LIT("RIFF")) &&
+                slice_starts(slice_skip(bytes, 8), SLICE_LIT("WEBP"));
     return webp ? "image/webp" : NULL;
 }
 
-/* The type to declare: what the bytes say, else what the client said if it is one that Anthropic takes. */
+/* The type to declare: what the bytes say, else what the client said if it is one that Anthropic
+ * takes. */
 static const char *
 declared_type(const struct canon_part *part)
 {
@@ -189,7 +193,8 @@ plain_text(struct writing *at, struct slice data)
     sink_init(&decoded, ANTHROPIC_BYTES_MAX);
     sink_init(&escaped, ANTHROPIC_BYTES_MAX);
     struct slice text = SLICE_NONE;
-    if (text_base64_decode(data, &decoded) && decoded.error == 0 && text_utf8_valid(sink_slice(&decoded))) {
+    if (text_base64_decode(data, &decoded) && decoded.error == 0 &&
+        text_utf8_valid(sink_slice(&decoded))) {
         json_escape(&escaped, sink_slice(&decoded));
         if (escaped.error == 0)
             text = arena_copy(at->arena, sink_slice(&escaped));
@@ -308,7 +313,8 @@ put_inner(struct writing *at, const struct canon_part *part)
     case PART_NATIVE:
         break;
     }
-    struct slice name = part->name.len > 0 ? arena_copy(at->arena, part->name) : SLICE_LIT("this content part");
+    struct slice name =
+        part->name.len > 0 ? arena_copy(at->arena, part->name) : SLICE_LIT("this content part");
     return unsupported(at, slice_present(name) ? name.ptr : "this content part");
 }
 
@@ -325,7 +331,8 @@ put_result(struct writing *at, const struct turn_item *item)
     const struct canon_part *only = missing ? NULL : part->parts;
     if (missing) {
         json_member_text(&at->json, "content", "[no result]");
-    } else if (only && !only->next && only->kind == PART_TEXT && !slice_present(only->cache_control)) {
+    } else if (only && !only->next && only->kind == PART_TEXT &&
+               !slice_present(only->cache_control)) {
         json_name(&at->json, "content");
         json_put_escaped(&at->json, only->text);
     } else if (only) {
@@ -348,11 +355,13 @@ static int
 put_orphan(struct writing *at, const struct turn_item *item)
 {
     int error = 0;
-    struct slice head = arena_printf(at->arena, "[result of tool call %.*s]", SLICE_ARG(item->part->id));
+    struct slice head =
+        arena_printf(at->arena, "[result of tool call %.*s]", SLICE_ARG(item->part->id));
     if (!slice_present(head))
         return -ERR_MEMORY;
     anthropic_put_text(at, head, NULL);
-    for (const struct canon_part *inner = item->part->parts; inner && error == 0; inner = inner->next)
+    for (const struct canon_part *inner = item->part->parts; inner && error == 0;
+         inner = inner->next)
         error = put_inner(at, inner);
     return error;
 }
@@ -360,7 +369,8 @@ put_orphan(struct writing *at, const struct turn_item *item)
 static int
 put_note(struct writing *at, const struct canon_part *part)
 {
-    struct slice text = arena_printf(at->arena, "<system-reminder>\\n%.*s\\n</system-reminder>", SLICE_ARG(part->text));
+    struct slice text = arena_printf(at->arena, "<system-reminder>\\n%.*s\\n</system-reminder>",
+                                     SLICE_ARG(part->text));
     if (!slice_present(text))
         return -ERR_MEMORY;
     anthropic_put_text(at, text, part);

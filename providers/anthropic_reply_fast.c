@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_reply_fast.c - the one event that nearly all of a stream consists of, without parsing it.
+ * anthropic_reply_fast.c - the one event that nearly all of a stream consists of, without parsing
+ * it.
  *
- * A delta spelt exactly as Anthropic spells it, for the block that is open, means the same here as it does to the
- * parser: the string is checked by the same scanner. Everything else goes the long way.
+ * A delta spelt exactly as Anthropic spells it, for the block that is open, means the same here as
+ * it does to the parser: the string is checked by the same scanner. Everything else goes the long
+ * way.
  */
 #include "providers/anthropic.h"
 
@@ -42,7 +44,8 @@ take_index(struct slice *rest)
     return index;
 }
 
-/* The contents of the string that rest stands in, validated; absent if it is none. rest is left at its closing quote. */
+/* The contents of the string that rest stands in, validated; absent if it is none. rest is left at
+ * its closing quote. */
 static struct slice
 take_contents(struct slice *rest)
 {
@@ -62,10 +65,12 @@ take_contents(struct slice *rest)
     struct json_scan scan;
     *rest = slice_skip(text, at - 1);
     /* With its quotes: the byte before the contents is the one that opens them. */
-    return json_scan(slice_of(text.ptr - 1, at + 1), 1, &scan) == 0 ? slice_take(text, at - 1) : SLICE_NONE;
+    return json_scan(slice_of(text.ptr - 1, at + 1), 1, &scan) == 0 ? slice_take(text, at - 1)
+                                                                    : SLICE_NONE;
 }
 
-/* What stands behind the contents: the two braces, and spaces, with which Anthropic pads its events. */
+/* What stands behind the contents: the two braces, and spaces, with which Anthropic pads its
+ * events. */
 static bool
 ends(struct slice rest)
 {
@@ -84,10 +89,11 @@ ready(const struct anthropic_reader *reader, int64_t index)
 }
 
 int
-anthropic_read_fast(struct anthropic_reader *reader, struct slice type, struct slice data, struct canon_events *events)
+anthropic_read_fast(struct anthropic_reader *reader, struct slice type, struct slice data,
+                    struct canon_events *events)
 {
-    if (!slice_is(type, "content_block_delta") || !take(&data, head) || !ready(reader, take_index(&data)) ||
-        !take(&data, middle))
+    if (!slice_is(type, "content_block_delta") || !take(&data, head) ||
+        !ready(reader, take_index(&data)) || !take(&data, middle))
         return 0;
     struct slice text = SLICE_NONE;
     for (size_t i = 0; i < countof(kinds) && !slice_present(text); i++) {

@@ -2,8 +2,9 @@
  *
  * anthropic_reply_pass.c - a Messages event on its way to a Messages client.
  *
- * Almost every event passes byte for byte. What must change is spliced into the event's own text, so that members we
- * do not know survive; only what was put in by a repair, or rewritten by a filter, is written from the canonical events.
+ * Almost every event passes byte for byte. What must change is spliced into the event's own text,
+ * so that members we do not know survive; only what was put in by a repair, or rewritten by a
+ * filter, is written from the canonical events.
  */
 #include "providers/anthropic.h"
 
@@ -18,7 +19,8 @@ struct passing {
     enum anthropic_event kind;
 };
 
-/* ---------------------------------------------------------------- state, when the raw event says it */
+/* ---------------------------------------------------------------- state, when the raw event says
+ * it */
 
 static void
 track_open(struct anthropic_writer *writer, const struct canon_event *event)
@@ -85,7 +87,8 @@ put_spliced(const struct passing *pass, const struct splice *splice)
     frame_begin(pass->frames, name ? FRAME_EVENT : FRAME_PASS, name);
     size_t start = pass->frames->bytes.len;
     int error = name ? splice_put(splice, &pass->frames->bytes) : 0;
-    /* An event may have come in several data lines: between the tokens of JSON a line end is a space. */
+    /* An event may have come in several data lines: between the tokens of JSON a line end is a
+     * space. */
     for (size_t i = start; error == 0 && i < pass->frames->bytes.len; i++) {
         if (pass->frames->bytes.ptr[i] == '\n' || pass->frames->bytes.ptr[i] == '\r')
             pass->frames->bytes.ptr[i] = ' ';
@@ -123,7 +126,8 @@ splice_usage(const struct passing *pass, struct splice *splice)
 {
     struct json usage = json_get(pass->root, "usage");
     struct anthropic_usage in = anthropic_input_usage(pass->writer);
-    const char *const names[] = {"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"};
+    const char *const names[] = {"input_tokens", "cache_creation_input_tokens",
+                                 "cache_read_input_tokens"};
     const uint64_t counts[] = {in.input, in.cache_write, in.cache_read};
     struct arena *arena = pass->events->arena;
     if (json_type(usage) != JSON_OBJECT) {
@@ -155,7 +159,8 @@ put_message_delta(const struct passing *pass)
     struct slice word = json_text(reason);
     enum canon_finish finish = pass->writer->finish;
     if (anthropic_finish_known(word) && anthropic_finish_of(word) != finish) {
-        struct slice said = arena_printf(pass->events->arena, "\"%s\"", anthropic_finish_name(finish));
+        struct slice said =
+            arena_printf(pass->events->arena, "\"%s\"", anthropic_finish_name(finish));
         if (!slice_present(said))
             return -ERR_MEMORY;
         splice_replace(&splice, json_raw(reason), said);
@@ -184,7 +189,8 @@ pass_message_start(const struct passing *pass, const struct canon_event *event)
     return 0;
 }
 
-/* The start of a block says all that follows from it in the same event: its first text, its signature. */
+/* The start of a block says all that follows from it in the same event: its first text, its
+ * signature. */
 static int
 pass_block_start(const struct passing *pass, const struct canon_event *event)
 {
@@ -270,7 +276,8 @@ static int
 mend(struct passing *pass)
 {
     const struct canon_events *events = pass->events;
-    int error = json_parse(pass->data, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, events->arena, &pass->root);
+    int error = json_parse(pass->data, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX,
+                           events->arena, &pass->root);
     if (error != 0)
         return error;
     pass->kind = (enum anthropic_event)(events->mends & ANTHROPIC_MEND_KIND);
@@ -297,7 +304,8 @@ concerns_start(const struct anthropic_writer *writer, const struct canon_events 
 }
 
 int
-anthropic_pass_event(void *writer, struct slice data, const struct canon_events *events, struct frames *frames)
+anthropic_pass_event(void *writer, struct slice data, const struct canon_events *events,
+                     struct frames *frames)
 {
     struct anthropic_writer *self = writer;
     if (self->ended || self->failed)
@@ -307,8 +315,9 @@ anthropic_pass_event(void *writer, struct slice data, const struct canon_events 
     bool failed = events->count > 0 && events->at[events->count - 1].kind == CANON_ERROR;
     if (events->swallow && events->count == 0)
         return 0;
-    if (events->rewrite || events->swallow || failed || rewritten(&(struct passing){.events = events}) ||
-        data.len > DIALECT_LINE_MAX || concerns_start(self, events)) {
+    if (events->rewrite || events->swallow || failed ||
+        rewritten(&(struct passing){.events = events}) || data.len > DIALECT_LINE_MAX ||
+        concerns_start(self, events)) {
         struct passing pass = {.writer = self, .events = events, .frames = frames, .data = data};
         return mend(&pass);
     }

@@ -2,9 +2,10 @@
  *
  * anthropic_reply_read.c - Messages stream events and whole messages as canonical events.
  *
- * The wire allows one open block at a time with dense indexes. What compatible servers get wrong is repaired where
- * the meaning is plain (a stop that was forgotten, a start that was, indexes with holes) and flagged, so that the
- * event is written anew for a client of the same dialect; what is not plain is ERR_UPSTREAM_PROTOCOL.
+ * The wire allows one open block at a time with dense indexes. What compatible servers get wrong is
+ * repaired where the meaning is plain (a stop that was forgotten, a start that was, indexes with
+ * holes) and flagged, so that the event is written anew for a client of the same dialect; what is
+ * not plain is ERR_UPSTREAM_PROTOCOL.
  */
 #include "providers/anthropic.h"
 
@@ -18,8 +19,8 @@ add(struct canon_events *events, enum canon_event_kind kind, struct canon_event 
 }
 
 static int
-add_for_block(struct canon_events *events, enum canon_event_kind kind, const struct anthropic_reader *reader,
-              struct canon_event **out)
+add_for_block(struct canon_events *events, enum canon_event_kind kind,
+              const struct anthropic_reader *reader, struct canon_event **out)
 {
     assert(reader->blocks > 0);
     int error = add(events, kind, out);
@@ -66,14 +67,16 @@ read_usage(struct anthropic_reader *reader, struct json usage, struct canon_even
     struct anthropic_usage *seen = &reader->usage;
     seen->input = json_u64_or(json_get(usage, "input_tokens"), seen->input);
     seen->cache_read = json_u64_or(json_get(usage, "cache_read_input_tokens"), seen->cache_read);
-    seen->cache_write = json_u64_or(json_get(usage, "cache_creation_input_tokens"), seen->cache_write);
+    seen->cache_write =
+        json_u64_or(json_get(usage, "cache_creation_input_tokens"), seen->cache_write);
     struct canon_event *event;
     int error = add(events, CANON_USAGE, &event);
     if (error != 0)
         return error;
     struct canon_usage *out = &event->usage;
     if (seen->input != UINT64_MAX)
-        out->in_total = seen->input + known_or_zero(seen->cache_read) + known_or_zero(seen->cache_write);
+        out->in_total =
+            seen->input + known_or_zero(seen->cache_read) + known_or_zero(seen->cache_write);
     out->cache_read = seen->cache_read;
     out->cache_write = seen->cache_write;
     out->out_total = json_u64_or(json_get(usage, "output_tokens"), UINT64_MAX);
@@ -103,8 +106,9 @@ read_message_start(struct anthropic_reader *reader, struct json root, struct can
     if (reader->started) {
         flaw(events, FLAW_REPEATED_START);
         events->swallow = true;
-        return reader->blocks == 0 && !reader->finished ? read_usage(reader, json_get(message, "usage"), events)
-                                                        : -ERR_UPSTREAM_PROTOCOL;
+        return reader->blocks == 0 && !reader->finished
+                   ? read_usage(reader, json_get(message, "usage"), events)
+                   : -ERR_UPSTREAM_PROTOCOL;
     }
     if (json_type(message) != JSON_OBJECT)
         return -ERR_UPSTREAM_PROTOCOL;
@@ -173,8 +177,8 @@ leave_block(struct anthropic_reader *reader, struct canon_events *events)
 }
 
 static int
-enter_block(struct anthropic_reader *reader, enum canon_block type, int64_t index, struct canon_events *events,
-            struct canon_event **out)
+enter_block(struct anthropic_reader *reader, enum canon_block type, int64_t index,
+            struct canon_events *events, struct canon_event **out)
 {
     int error = ensure_started(reader, events);
     if (error == 0)
@@ -194,7 +198,8 @@ enter_block(struct anthropic_reader *reader, enum canon_block type, int64_t inde
     return add_for_block(events, CANON_OPEN, reader, out);
 }
 
-/* Some servers put the whole input into the start of the block; the wire's own has {} there, and fragments. */
+/* Some servers put the whole input into the start of the block; the wire's own has {} there, and
+ * fragments. */
 static int
 keep_input(struct anthropic_reader *reader, struct json input)
 {
@@ -222,7 +227,8 @@ read_block_start(struct anthropic_reader *reader, struct json root, struct canon
         return add_text(reader, json_text(json_get(block, "text")), events);
     case BLOCK_THINKING:
         error = add_text(reader, json_text(json_get(block, "thinking")), events);
-        return error != 0 ? error : add_signature(reader, json_text(json_get(block, "signature")), events);
+        return error != 0 ? error
+                          : add_signature(reader, json_text(json_get(block, "signature")), events);
     case BLOCK_REDACTED:
         event->data = json_text(json_get(block, "data"));
         return 0;
@@ -243,7 +249,8 @@ static int
 add_native(struct canon_events *events, struct slice word, const struct anthropic_reader *reader)
 {
     struct canon_event *event;
-    int error = reader->open ? add_for_block(events, CANON_NATIVE, reader, &event) : add(events, CANON_NATIVE, &event);
+    int error = reader->open ? add_for_block(events, CANON_NATIVE, reader, &event)
+                             : add(events, CANON_NATIVE, &event);
     if (error == 0)
         event->name = word;
     return error;
@@ -251,7 +258,8 @@ add_native(struct canon_events *events, struct slice word, const struct anthropi
 
 /* A delta for a block that was never started starts it, if it can only mean one thing. */
 static int
-find_block(struct anthropic_reader *reader, struct json root, struct slice word, struct canon_events *events)
+find_block(struct anthropic_reader *reader, struct json root, struct slice word,
+           struct canon_events *events)
 {
     int64_t index;
     bool given = json_i64(json_get(root, "index"), &index);
@@ -265,7 +273,8 @@ find_block(struct anthropic_reader *reader, struct json root, struct slice word,
     struct canon_event *event;
     events->rewrite = true;
     flaw(events, FLAW_BLOCK_ORDER);
-    return enter_block(reader, text ? BLOCK_TEXT : BLOCK_THINKING, given ? index : reader->blocks, events, &event);
+    return enter_block(reader, text ? BLOCK_TEXT : BLOCK_THINKING, given ? index : reader->blocks,
+                       events, &event);
 }
 
 static int
@@ -408,14 +417,16 @@ kind_of(struct slice type, struct json root, struct canon_events *events)
     if (!slice_present(word) && json_present(json_get(root, "error")))
         word = SLICE_LIT("error");
     enum anthropic_event kind = anthropic_event_of(slice_present(word) ? word : type);
-    if (kind != EVENT_UNKNOWN && !(slice_present(word) && slice_is(type, anthropic_event_name(kind))))
+    if (kind != EVENT_UNKNOWN &&
+        !(slice_present(word) && slice_is(type, anthropic_event_name(kind))))
         events->rewrite = true;
     events->mends |= kind;
     return kind;
 }
 
 int
-anthropic_read_event(void *reader, struct slice type, struct slice data, struct canon_events *events)
+anthropic_read_event(void *reader, struct slice type, struct slice data,
+                     struct canon_events *events)
 {
     struct anthropic_reader *self = reader;
     int fast = self->ended ? 0 : anthropic_read_fast(self, type, data, events);
@@ -427,7 +438,8 @@ anthropic_read_event(void *reader, struct slice type, struct slice data, struct 
         return 0;
     }
     struct json root;
-    int error = json_parse(data, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, events->arena, &root);
+    int error =
+        json_parse(data, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, events->arena, &root);
     if (error != 0)
         return parse_error(error);
     enum anthropic_event kind = kind_of(type, root, events);
@@ -484,8 +496,9 @@ read_whole_block(struct anthropic_reader *reader, struct json block, struct cano
         break;
     case BLOCK_CALL:
         event->name = json_text(json_get(block, "name"));
-        error = json_type(json_get(block, "input")) == JSON_OBJECT ? keep_input(reader, json_get(block, "input"))
-                                                                   : -ERR_UPSTREAM_PROTOCOL;
+        error = json_type(json_get(block, "input")) == JSON_OBJECT
+                    ? keep_input(reader, json_get(block, "input"))
+                    : -ERR_UPSTREAM_PROTOCOL;
         break;
     case BLOCK_NATIVE:
     case BLOCK_REFUSAL:
@@ -501,7 +514,8 @@ read_content(struct anthropic_reader *reader, struct json content, struct canon_
     if (json_type(content) != JSON_ARRAY)
         return -ERR_UPSTREAM_PROTOCOL;
     for (struct json block = json_first(content); json_present(block); block = json_next(block)) {
-        int error = json_type(block) == JSON_OBJECT ? read_whole_block(reader, block, events) : -ERR_UPSTREAM_PROTOCOL;
+        int error = json_type(block) == JSON_OBJECT ? read_whole_block(reader, block, events)
+                                                    : -ERR_UPSTREAM_PROTOCOL;
         if (error != 0)
             return error;
     }
@@ -513,14 +527,17 @@ anthropic_read_body(void *reader, struct slice body, struct canon_events *events
 {
     struct anthropic_reader *self = reader;
     struct json root;
-    int error = json_parse(body, ANTHROPIC_DEPTH_MAX, ANTHROPIC_BODY_TOKENS_MAX, events->arena, &root);
+    int error =
+        json_parse(body, ANTHROPIC_DEPTH_MAX, ANTHROPIC_BODY_TOKENS_MAX, events->arena, &root);
     if (error != 0)
         return parse_error(error);
-    bool failed = json_is(json_get(root, "type"), "error") || !json_present(json_get(root, "content"));
+    bool failed =
+        json_is(json_get(root, "type"), "error") || !json_present(json_get(root, "content"));
     if (failed && json_present(json_get(root, "error")))
         return read_in_band_error(self, root, events);
     struct canon_event *event;
-    error = json_type(root) == JSON_OBJECT ? add(events, CANON_START, &event) : -ERR_UPSTREAM_PROTOCOL;
+    error =
+        json_type(root) == JSON_OBJECT ? add(events, CANON_START, &event) : -ERR_UPSTREAM_PROTOCOL;
     if (error != 0)
         return error;
     event->id = json_text(json_get(root, "id"));

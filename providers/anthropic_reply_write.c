@@ -2,9 +2,9 @@
  *
  * anthropic_reply_write.c - canonical events as a Messages stream, or gathered into one message.
  *
- * The client sees dense indexes and one open block at a time. A call that opens while another call is open waits,
- * unless the arguments of the first already are one complete object: then nothing can follow them and it closes.
- * Other kinds never wait: they close what is open.
+ * The client sees dense indexes and one open block at a time. A call that opens while another call
+ * is open waits, unless the arguments of the first already are one complete object: then nothing
+ * can follow them and it closes. Other kinds never wait: they close what is open.
  */
 #include "providers/anthropic.h"
 
@@ -14,14 +14,6 @@
 
 /* Recognisable, so that it is never taken for a provider's. */
 static const struct slice placeholder = SLICE_LIT("penstock.1.unsigned.");
-
-struct anthropic_waiting {
-    struct anthropic_waiting *next;
-    uint32_t block;
-    bool custom, closed;
-    struct slice id, name;
-    struct sink text; /* escaped */
-};
 
 /* ---------------------------------------------------------------- frames */
 
@@ -48,7 +40,8 @@ put_block_head(struct sink *out, const char *type, uint32_t index)
 }
 
 static void
-write_piece(struct frames *frames, uint32_t index, const char *type, const char *member, struct slice text)
+write_piece(struct frames *frames, uint32_t index, const char *type, const char *member,
+            struct slice text)
 {
     struct sink *out = begin(frames, "content_block_delta");
     put_block_head(out, "content_block_delta", index);
@@ -63,7 +56,8 @@ write_piece(struct frames *frames, uint32_t index, const char *type, const char 
 }
 
 static void
-write_delta(struct frames *frames, uint32_t index, const char *type, const char *member, struct slice text)
+write_delta(struct frames *frames, uint32_t index, const char *type, const char *member,
+            struct slice text)
 {
     while (text.len > 0)
         write_piece(frames, index, type, member, dialect_text_piece(&text, PIECE_MAX));
@@ -80,7 +74,8 @@ struct anthropic_usage
 anthropic_input_usage(const struct anthropic_writer *writer)
 {
     const struct canon_usage *usage = &writer->usage;
-    uint64_t input = usage->in_total == UINT64_MAX ? writer->options.input_estimate : usage->in_total;
+    uint64_t input =
+        usage->in_total == UINT64_MAX ? writer->options.input_estimate : usage->in_total;
     uint64_t read = usage->cache_read == UINT64_MAX ? 0 : usage->cache_read;
     uint64_t write = usage->cache_write == UINT64_MAX ? 0 : usage->cache_write;
     input = input > read ? input - read : 0;
@@ -149,9 +144,11 @@ start(struct anthropic_writer *writer, struct frames *frames)
 
 /* ---------------------------------------------------------------- one block */
 
-/* {"type":"text" and so on: the block as it starts, without its last brace when more follows in a whole message. */
+/* {"type":"text" and so on: the block as it starts, without its last brace when more follows in a
+ * whole message. */
 static void
-put_block_start(const struct canon_event *event, const struct anthropic_writer *writer, struct sink *out)
+put_block_start(const struct canon_event *event, const struct anthropic_writer *writer,
+                struct sink *out)
 {
     bool whole = !streams(writer);
     switch (event->type) {
@@ -208,8 +205,10 @@ begin_block(struct anthropic_writer *writer, const struct canon_event *event, st
     writer->blocks++;
 }
 
-/* The arguments of a custom tool are one string; here they become an object with that string as its only member. */
-static const struct slice custom_before = SLICE_LIT("{\"input\":\""), custom_after = SLICE_LIT("\"}");
+/* The arguments of a custom tool are one string; here they become an object with that string as its
+ * only member. */
+static const struct slice custom_before = SLICE_LIT("{\"input\":\""),
+                          custom_after = SLICE_LIT("\"}");
 
 static void
 put_input(struct anthropic_writer *writer, struct slice decoded, struct frames *frames)
@@ -223,7 +222,8 @@ put_input(struct anthropic_writer *writer, struct slice decoded, struct frames *
     json_escape(&escaped, decoded);
     if (escaped.error != 0)
         frames->error = escaped.error;
-    write_delta(frames, writer->blocks - 1, "input_json_delta", "partial_json", sink_slice(&escaped));
+    write_delta(frames, writer->blocks - 1, "input_json_delta", "partial_json",
+                sink_slice(&escaped));
     sink_fini(&escaped);
 }
 
@@ -269,7 +269,8 @@ block_signature(struct anthropic_writer *writer, struct slice signature, struct 
         write_piece(frames, writer->blocks - 1, "signature_delta", "signature", signature);
 }
 
-/* The arguments of a call in a whole message. What a cut-short reply left unfinished is kept as text. */
+/* The arguments of a call in a whole message. What a cut-short reply left unfinished is kept as
+ * text. */
 static void
 close_input(struct anthropic_writer *writer)
 {
@@ -278,8 +279,8 @@ close_input(struct anthropic_writer *writer)
     struct slice input = sink_slice(&writer->input);
     bool object = json_scan(input, ANTHROPIC_DEPTH_MAX, &scan) == 0;
     size_t first = 0;
-    while (first < input.len && (input.ptr[first] == ' ' || input.ptr[first] == '\n' || input.ptr[first] == '\t' ||
-                                 input.ptr[first] == '\r'))
+    while (first < input.len && (input.ptr[first] == ' ' || input.ptr[first] == '\n' ||
+                                 input.ptr[first] == '\t' || input.ptr[first] == '\r'))
         first++;
     if (first == input.len) {
         sink_text(&writer->content, "{}");
@@ -323,13 +324,17 @@ static void
 close_block(struct anthropic_writer *writer, struct frames *frames)
 {
     assert(writer->open && writer->blocks > 0);
-    bool unsaid = !writer->passed; /* what the upstream itself left unsaid in a passed block stays so */
-    if (unsaid && writer->type == BLOCK_THINKING && !writer->is_signed && writer->options.placeholder_signature)
+    bool unsaid =
+        !writer->passed; /* what the upstream itself left unsaid in a passed block stays so */
+    if (unsaid && writer->type == BLOCK_THINKING && !writer->is_signed &&
+        writer->options.placeholder_signature)
         block_signature(writer, placeholder, frames);
     if (writer->type == BLOCK_CALL && writer->custom)
         put_input(writer, writer->text_seen ? custom_after : SLICE_LIT("{\"input\":\"\"}"), frames);
-    else if (unsaid && writer->type == BLOCK_CALL && streams(writer) && json_check_empty(&writer->check))
-        write_delta(frames, writer->blocks - 1, "input_json_delta", "partial_json", SLICE_LIT("{}"));
+    else if (unsaid && writer->type == BLOCK_CALL && streams(writer) &&
+             json_check_empty(&writer->check))
+        write_delta(frames, writer->blocks - 1, "input_json_delta", "partial_json",
+                    SLICE_LIT("{}"));
     if (streams(writer)) {
         struct sink *out = begin(frames, "content_block_stop");
         put_block_head(out, "content_block_stop", writer->blocks - 1);
@@ -358,10 +363,12 @@ enqueue(struct anthropic_writer *writer, const struct canon_event *event)
     struct anthropic_waiting *call = arena_take(writer->arena, sizeof(*call));
     if (!call)
         return -ERR_MEMORY;
-    struct slice id = arena_copy(writer->arena, event->id), name = arena_copy(writer->arena, event->name);
+    struct slice id = arena_copy(writer->arena, event->id),
+                 name = arena_copy(writer->arena, event->name);
     if (!slice_present(id) || !slice_present(name))
         return -ERR_MEMORY;
-    *call = (struct anthropic_waiting){.block = event->block, .custom = event->custom, .id = id, .name = name};
+    *call = (struct anthropic_waiting){
+        .block = event->block, .custom = event->custom, .id = id, .name = name};
     sink_init(&call->text, WAITING_MAX);
     if (writer->last)
         writer->last->next = call;
@@ -389,8 +396,12 @@ admit_first(struct anthropic_writer *writer, struct frames *frames)
     assert(call && !writer->open);
     writer->first = call->next;
     writer->last = call->next ? writer->last : NULL;
-    struct canon_event event = {.kind = CANON_OPEN, .type = BLOCK_CALL, .block = call->block, .id = call->id,
-                                .name = call->name, .custom = call->custom};
+    struct canon_event event = {.kind = CANON_OPEN,
+                                .type = BLOCK_CALL,
+                                .block = call->block,
+                                .id = call->id,
+                                .name = call->name,
+                                .custom = call->custom};
     begin_block(writer, &event, frames);
     if (call->text.len > 0)
         block_input(writer, sink_slice(&call->text), frames);
@@ -500,7 +511,8 @@ end_event(struct anthropic_writer *writer, struct frames *frames)
 }
 
 int
-anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *event,
+                    struct frames *frames)
 {
     int error = 0;
     if (writer->ended || writer->failed || event->choice != 0)
@@ -556,67 +568,11 @@ anthropic_write_events(void *writer, const struct canon_events *events, struct f
 /* ---------------------------------------------------------------- the rest of the writer */
 
 int
-anthropic_writer_init(void *writer, const struct dialect_writer_options *options, struct arena *arena)
-{
-    struct anthropic_writer *self = writer;
-    *self = (struct anthropic_writer){
-        .options = *options, .arena = arena, .finish = FINISH_NONE, .usage = CANON_USAGE_UNKNOWN};
-    sink_init(&self->content, ANTHROPIC_BYTES_MAX);
-    sink_init(&self->input, ANTHROPIC_BYTES_MAX);
-    sink_init(&self->signature, ANTHROPIC_BYTES_MAX);
-    return 0;
-}
-
-void
-anthropic_writer_fini(void *writer)
-{
-    struct anthropic_writer *self = writer;
-    for (struct anthropic_waiting *call = self->first; call; call = call->next)
-        sink_fini(&call->text);
-    self->first = self->last = NULL;
-    sink_fini(&self->content);
-    sink_fini(&self->input);
-    sink_fini(&self->signature);
-}
-
-int
 anthropic_write_start(void *writer, struct frames *frames)
 {
     struct anthropic_writer *self = writer;
     self->early = !self->started && streams(self);
     start(self, frames);
-    return frames->error;
-}
-
-void
-anthropic_write_ping(void *writer, struct frames *frames)
-{
-    struct anthropic_writer *self = writer;
-    if (self->ended || self->failed)
-        return;
-    if (self->started)
-        sink_text(begin(frames, "ping"), "{\"type\": \"ping\"}");
-    else {
-        frame_begin(frames, FRAME_COMMENT, NULL);
-        sink_text(&frames->bytes, "keep-alive");
-    }
-    frame_end(frames);
-}
-
-int
-anthropic_write_error(void *writer, const struct canon_error *error, struct frames *frames)
-{
-    struct anthropic_writer *self = writer;
-    if (self->ended || self->failed)
-        return 0;
-    self->failed = true;
-    if (!streams(self))
-        return 0;
-    struct sink *out = begin(frames, "error");
-    sink_text(out, "{\"type\":\"error\",\"error\":");
-    anthropic_put_error(error, true, out);
-    sink_byte(out, '}');
-    frame_end(frames);
     return frames->error;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_request_read.c - a Messages request as the canonical request, for an upstream of another dialect.
+ * anthropic_request_read.c - a Messages request as the canonical request, for an upstream of
+ * another dialect.
  *
- * What has a canonical form is read and checked; blocks and tools that only Anthropic knows become PART_NATIVE and
- * TOOL_NATIVE, so that the writer of the other dialect can name what it cannot say. Fields it does not know it ignores.
+ * What has a canonical form is read and checked; blocks and tools that only Anthropic knows become
+ * PART_NATIVE and TOOL_NATIVE, so that the writer of the other dialect can name what it cannot say.
+ * Fields it does not know it ignores.
  */
 #include "providers/anthropic.h"
 
@@ -31,8 +33,8 @@ refuse_block(struct reading *at, const char *message)
 {
     struct arena *arena = at->request->arena;
     struct slice place = arena_printf(arena, "messages.%u.content.%u", at->message, at->block);
-    *at->fault = (struct canon_fault){.message = arena_printf(arena, "%.*s: %s", SLICE_ARG(place), message),
-                                      .param = place};
+    *at->fault = (struct canon_fault){
+        .message = arena_printf(arena, "%.*s: %s", SLICE_ARG(place), message), .param = place};
     return -ERR_REQUEST;
 }
 
@@ -88,7 +90,8 @@ put_line(char *bytes, size_t n, struct slice line)
     return n + line.len;
 }
 
-/* The texts of a list of text blocks one below the other, under head; absent if there is anything else in it. */
+/* The texts of a list of text blocks one below the other, under head; absent if there is anything
+ * else in it. */
 static struct slice
 joined_text(struct arena *arena, struct slice head, struct json blocks)
 {
@@ -107,7 +110,8 @@ joined_text(struct arena *arena, struct slice head, struct json blocks)
     return slice_of(bytes, n);
 }
 
-/* ---------------------------------------------------------------- blocks that a tool result may hold too */
+/* ---------------------------------------------------------------- blocks that a tool result may
+ * hold too */
 
 /* The source of an image or a document: everything but its texts. */
 static int
@@ -140,7 +144,8 @@ add_document(struct reading *at, struct part_list *list, struct json block)
     struct canon_part *part;
     struct json source = json_get(block, "source"), content = json_get(source, "content");
     bool listed = json_is(json_get(source, "type"), "content") && json_type(content) == JSON_ARRAY;
-    struct slice joined = listed ? joined_text(at->request->arena, SLICE_NONE, content) : SLICE_NONE;
+    struct slice joined =
+        listed ? joined_text(at->request->arena, SLICE_NONE, content) : SLICE_NONE;
     if (listed && !slice_present(joined))
         return add_native(at, list, block);
     int error = add_part(at, list, PART_DOCUMENT, block, &part);
@@ -164,7 +169,8 @@ static int
 add_search_result(struct reading *at, struct part_list *list, struct json block)
 {
     struct canon_part *part;
-    struct slice text = joined_text(at->request->arena, json_text(json_get(block, "source")), json_get(block, "content"));
+    struct slice text = joined_text(at->request->arena, json_text(json_get(block, "source")),
+                                    json_get(block, "content"));
     if (!slice_present(text))
         return add_native(at, list, block);
     int error = add_part(at, list, PART_DOCUMENT, block, &part);
@@ -210,7 +216,8 @@ read_call(struct reading *at, struct json block, struct part_list *list)
     part->id = json_text(json_get(block, "id"));
     part->name = json_text(json_get(block, "name"));
     part->arguments = json_present(input) ? json_raw(input) : SLICE_LIT("{}");
-    return part->id.len > 0 && part->name.len > 0 ? 0 : refuse_block(at, "tool_use needs id and name");
+    return part->id.len > 0 && part->name.len > 0 ? 0
+                                                  : refuse_block(at, "tool_use needs id and name");
 }
 
 static int
@@ -228,9 +235,11 @@ read_result(struct reading *at, struct json block, struct part_list *list)
     struct part_list inner = {.end = &inner.first};
     if (json_type(content) == JSON_STRING)
         error = add_text(at, &inner, content, content);
-    else if (json_type(content) != JSON_ARRAY && json_type(content) != JSON_ABSENT && json_type(content) != JSON_NULL)
+    else if (json_type(content) != JSON_ARRAY && json_type(content) != JSON_ABSENT &&
+             json_type(content) != JSON_NULL)
         return refuse_block(at, "content must be a string or a list of blocks");
-    for (struct json one = json_first(content); json_present(one) && error == 0; one = json_next(one))
+    for (struct json one = json_first(content); json_present(one) && error == 0;
+         one = json_next(one))
         error = read_inner_block(at, one, &inner);
     part->parts = inner.first;
     return error;
@@ -289,7 +298,8 @@ read_content(struct reading *at, struct json content, enum canon_role role, stru
         error = add_text(at, &list, content, content);
     else if (json_type(content) != JSON_ARRAY)
         error = refuse_block(at, "content must be a string or a list of blocks");
-    for (struct json block = json_first(content); json_present(block) && error == 0; block = json_next(block)) {
+    for (struct json block = json_first(content); json_present(block) && error == 0;
+         block = json_next(block)) {
         error = read_block(at, block, role, &list);
         at->block++;
     }
@@ -321,7 +331,8 @@ read_messages(struct reading *at)
     if (json_present(system) && json_type(system) != JSON_NULL)
         error = add_message(at, ROLE_SYSTEM, system, system, &end);
     struct json messages = json_get(root, "messages");
-    for (struct json one = json_first(messages); json_present(one) && error == 0; one = json_next(one)) {
+    for (struct json one = json_first(messages); json_present(one) && error == 0;
+         one = json_next(one)) {
         struct json role = json_get(one, "role");
         if (json_is(role, "user"))
             error = add_message(at, ROLE_USER, one, json_get(one, "content"), &end);
@@ -342,7 +353,8 @@ static int
 read_tool(struct reading *at, struct json value, struct canon_tool *tool)
 {
     struct json type = json_get(value, "type");
-    bool own = json_type(type) == JSON_ABSENT || json_type(type) == JSON_NULL || json_is(type, "custom");
+    bool own =
+        json_type(type) == JSON_ABSENT || json_type(type) == JSON_NULL || json_is(type, "custom");
     *tool = (struct canon_tool){.kind = own ? TOOL_FUNCTION : TOOL_NATIVE, .value = value};
     tool->type = json_text(type);
     tool->name = json_text(json_get(value, "name"));
@@ -476,7 +488,8 @@ read_thinking_config(struct reading *at)
 static void
 read_output_config(struct canon_request *request)
 {
-    struct json config = json_get(request->root, "output_config"), format = json_get(config, "format");
+    struct json config = json_get(request->root, "output_config"),
+                format = json_get(config, "format");
     request->effort = json_text(json_get(config, "effort"));
     if (!json_present(format))
         format = json_get(request->root, "output_format");

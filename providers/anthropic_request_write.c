@@ -2,8 +2,8 @@
  *
  * anthropic_request_write.c - a canonical request as a Messages request, always for a stream.
  *
- * What cannot be said is dropped and reported, unless it changes the meaning of the answer: then the request is refused
- * by the name of the field (wire-formats 11.6).
+ * What cannot be said is dropped and reported, unless it changes the meaning of the answer: then
+ * the request is refused by the name of the field (wire-formats 11.6).
  */
 #include "providers/anthropic_write.h"
 
@@ -51,7 +51,8 @@ refuse_fields(struct writing *at)
     if (given(json_get(request->root, "audio")))
         return unsupported(at, "audio", "this model answers with text only");
     if (given(json_get(request->root, "web_search_options")))
-        return unsupported(at, "web_search_options", "hosted web search is not available for this model");
+        return unsupported(at, "web_search_options",
+                           "hosted web search is not available for this model");
     return 0;
 }
 
@@ -75,8 +76,13 @@ report_fields(struct writing *at)
         if (slice_present(dropped[i].value))
             canon_drop(at->report, dropped[i].name);
     }
-    static const char *const others[] = {"prediction", "verbosity", "store", "prompt_cache_key", "prompt_cache_options",
-                                         "prompt_cache_retention", "moderation"};
+    static const char *const others[] = {"prediction",
+                                         "verbosity",
+                                         "store",
+                                         "prompt_cache_key",
+                                         "prompt_cache_options",
+                                         "prompt_cache_retention",
+                                         "moderation"};
     for (size_t i = 0; i < countof(others); i++) {
         if (given(json_get(request->root, others[i])))
             canon_drop(at->report, others[i]);
@@ -101,7 +107,8 @@ put_system(struct writing *at)
     const struct canon_part *only = NULL;
     bool wants_json = at->request->format == FORMAT_JSON_OBJECT;
     int count = wants_json;
-    for (const struct canon_message *message = at->request->messages; leads(message); message = message->next) {
+    for (const struct canon_message *message = at->request->messages; leads(message);
+         message = message->next) {
         for (const struct canon_part *part = message->parts; part; part = part->next) {
             if (part->kind != PART_TEXT)
                 canon_drop(at->report, "system content");
@@ -119,7 +126,8 @@ put_system(struct writing *at)
         return;
     }
     json_array(&at->json);
-    for (const struct canon_message *message = at->request->messages; leads(message); message = message->next) {
+    for (const struct canon_message *message = at->request->messages; leads(message);
+         message = message->next) {
         for (const struct canon_part *part = message->parts; part; part = part->next) {
             if (part->kind == PART_TEXT && !turns_blank(part->text))
                 anthropic_put_text(at, part->text, part);
@@ -156,7 +164,8 @@ put_temperature(struct writing *at)
     struct slice text = at->request->temperature;
     struct json root;
     double value;
-    if (!slice_present(text) || json_parse(text, 1, 4, at->arena, &root) != 0 || !json_f64(root, &value))
+    if (!slice_present(text) || json_parse(text, 1, 4, at->arena, &root) != 0 ||
+        !json_f64(root, &value))
         return;
     if (value > 1) {
         canon_drop(at->report, "temperature above 1");
@@ -215,7 +224,8 @@ put_stop(struct writing *at)
 static void
 put_thinking(struct writing *at, const struct thinking_plan *plan)
 {
-    bool schema = at->request->format == FORMAT_JSON_SCHEMA && slice_present(at->request->format_schema);
+    bool schema =
+        at->request->format == FORMAT_JSON_SCHEMA && slice_present(at->request->format_schema);
     if (plan->form != THINK_OFF) {
         anthropic_field(at, "thinking");
         json_object(&at->json);
@@ -275,7 +285,8 @@ settled(const struct writing *at, struct slice name)
 static int
 put_defaults(struct writing *at)
 {
-    for (struct json member = json_first(at->defaults); json_present(member); member = json_next(member)) {
+    for (struct json member = json_first(at->defaults); json_present(member);
+         member = json_next(member)) {
         if (settled(at, json_key(member)))
             continue;
         struct slice name = arena_copy(at->arena, json_key(member));
@@ -291,8 +302,8 @@ read_defaults(struct writing *at)
 {
     if (!slice_present(at->upstream->default_params))
         return 0;
-    int error = json_parse(at->upstream->default_params, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, at->arena,
-                           &at->defaults);
+    int error = json_parse(at->upstream->default_params, ANTHROPIC_DEPTH_MAX,
+                           ANTHROPIC_EVENT_TOKENS_MAX, at->arena, &at->defaults);
     return error == 0 || error == -ERR_MEMORY ? error : -ERR_CONFIG;
 }
 
@@ -322,11 +333,16 @@ put_body(struct writing *at, const struct turn *turns, const struct thinking_pla
 }
 
 int
-anthropic_write_request(const struct canon_request *request, const struct dialect_upstream *upstream,
-                        struct sink *out, struct canon_report *report, struct canon_fault *fault)
+anthropic_write_request(const struct canon_request *request,
+                        const struct dialect_upstream *upstream, struct sink *out,
+                        struct canon_report *report, struct canon_fault *fault)
 {
-    struct writing at = {.request = request, .upstream = upstream, .arena = request->arena, .out = out,
-                         .report = report, .fault = fault};
+    struct writing at = {.request = request,
+                         .upstream = upstream,
+                         .arena = request->arena,
+                         .out = out,
+                         .report = report,
+                         .fault = fault};
     json_writer_init(&at.json, out);
     int error = refuse_fields(&at);
     if (error == 0)

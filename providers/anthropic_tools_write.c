@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_tools_write.c - tools, the choice among them, and thinking, as a Messages request has them.
+ * anthropic_tools_write.c - tools, the choice among them, and thinking, as a Messages request has
+ * them.
  */
 #include "providers/anthropic_write.h"
 
@@ -58,7 +59,8 @@ put_properties(struct sink *out, struct json root, struct json branches)
     struct json own = json_get(root, "properties");
     for (struct json one = json_first(own); json_present(one); one = json_next(one))
         put_member(out, one, &any);
-    for (struct json branch = json_first(branches); json_present(branch); branch = json_next(branch)) {
+    for (struct json branch = json_first(branches); json_present(branch);
+         branch = json_next(branch)) {
         struct json properties = json_get(branch, "properties");
         for (struct json one = json_first(properties); json_present(one); one = json_next(one)) {
             if (!written_before(own, branches, branch, json_key(one)))
@@ -84,7 +86,8 @@ put_required(struct sink *out, struct json root, struct json branches, bool all)
     struct json own = json_get(root, "required"), first = json_first(branches);
     for (struct json one = json_first(own); json_present(one); one = json_next(one))
         put_name(out, one, &any);
-    for (struct json branch = first; json_present(branch); branch = all ? json_next(branch) : JSON_NONE) {
+    for (struct json branch = first; json_present(branch);
+         branch = all ? json_next(branch) : JSON_NONE) {
         struct json required = json_get(branch, "required");
         for (struct json one = json_first(required); json_present(one); one = json_next(one)) {
             bool common = json_type(one) == JSON_STRING && !lists_name(own, json_text(one));
@@ -100,13 +103,17 @@ put_required(struct sink *out, struct json root, struct json branches, bool all)
 static bool
 too_many_names(struct json root, struct json branches)
 {
-    uint32_t count = json_count(json_get(root, "properties")) + json_count(json_get(root, "required"));
-    for (struct json branch = json_first(branches); json_present(branch); branch = json_next(branch))
-        count += 1 + json_count(json_get(branch, "properties")) + json_count(json_get(branch, "required"));
+    uint32_t count =
+        json_count(json_get(root, "properties")) + json_count(json_get(root, "required"));
+    for (struct json branch = json_first(branches); json_present(branch);
+         branch = json_next(branch))
+        count += 1 + json_count(json_get(branch, "properties")) +
+                 json_count(json_get(branch, "required"));
     return count > 1024;
 }
 
-/* The root must be an object without alternatives: those of its own become one set of properties. */
+/* The root must be an object without alternatives: those of its own become one set of properties.
+ */
 static int
 put_merged(struct sink *out, struct json root, struct json branches, bool all)
 {
@@ -117,7 +124,8 @@ put_merged(struct sink *out, struct json root, struct json branches, bool all)
     sink_text(out, "},\"required\":[");
     put_required(out, root, branches, all);
     sink_byte(out, ']');
-    static const char *const kept[] = {"description", "$defs", "definitions", "additionalProperties"};
+    static const char *const kept[] = {"description", "$defs", "definitions",
+                                       "additionalProperties"};
     for (size_t i = 0; i < countof(kept); i++) {
         struct json member = json_get(root, kept[i]);
         bool any = true;
@@ -133,7 +141,8 @@ put_object_schema(struct writing *at, struct slice schema, struct sink *out)
 {
     static const char *const alternatives[] = {"anyOf", "oneOf", "allOf"};
     struct json root;
-    int error = json_parse(schema, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, at->arena, &root);
+    int error =
+        json_parse(schema, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, at->arena, &root);
     if (error != 0)
         return error == -ERR_MEMORY ? error : -ERR_UNSUPPORTED;
     for (size_t i = 0; i < countof(alternatives); i++) {
@@ -194,7 +203,8 @@ put_tool(struct writing *at, const struct canon_tool *tool)
         json_put_escaped(&at->json, tool->description);
     }
     json_name(&at->json, "input_schema");
-    bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") || slice_is(tool->schema, "{}");
+    bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") ||
+                slice_is(tool->schema, "{}");
     int error = 0;
     if (none)
         json_put_raw(&at->json, empty_schema);
@@ -283,12 +293,14 @@ contains(struct slice text, const char *word)
     return text_find_caseless(text, slice_from(word)) >= 0;
 }
 
-/* Which form a model takes is part of its name: the generations before 3.7 have none, those up to 4.5 take a budget,
- * and what came later decides for itself. Models that are not Claude's take what was first. */
+/* Which form a model takes is part of its name: the generations before 3.7 have none, those up
+ * to 4.5 take a budget, and what came later decides for itself. Models that are not Claude's take
+ * what was first. */
 static enum thinking_form
 form_of_model(const struct dialect_upstream *upstream)
 {
-    static const char *const with_budget[] = {"3-7", "3.7", "-4-0", "-4-1", "-4-5", "-4-20", "-4@", "-4.1", "-4.5"};
+    static const char *const with_budget[] = {"3-7",   "3.7", "-4-0", "-4-1", "-4-5",
+                                              "-4-20", "-4@", "-4.1", "-4.5"};
     static const char *const without[] = {"claude-3", "claude-2", "claude-instant"};
     struct slice model = upstream->model;
     if (!contains(model, "claude") || slice_ends(model, SLICE_LIT("-4")))
@@ -326,7 +338,8 @@ budget_of(struct slice effort)
     static const struct {
         const char *word;
         uint64_t budget;
-    } table[] = {{"minimal", 1024}, {"low", 1024}, {"medium", 8192}, {"high", 24576}, {"xhigh", 32768}, {"max", 32768}};
+    } table[] = {{"minimal", 1024}, {"low", 1024},    {"medium", 8192},
+                 {"high", 24576},   {"xhigh", 32768}, {"max", 32768}};
     for (size_t i = 0; i < countof(table); i++) {
         if (slice_is(effort, table[i].word))
             return table[i].budget;
@@ -344,7 +357,8 @@ effort_of(uint64_t budget)
     return budget <= 28000 ? SLICE_LIT("high") : SLICE_LIT("xhigh");
 }
 
-/* The room for an answer: what the client allows, else what is configured, else what the upstream can. */
+/* The room for an answer: what the client allows, else what is configured, else what the upstream
+ * can. */
 static uint64_t
 output_limit(const struct writing *at)
 {
@@ -357,7 +371,8 @@ output_limit(const struct writing *at)
 static bool
 forced(const struct canon_request *request)
 {
-    return request->tools && (request->choice == CHOICE_REQUIRED || request->choice == CHOICE_NAMED);
+    return request->tools &&
+           (request->choice == CHOICE_REQUIRED || request->choice == CHOICE_NAMED);
 }
 
 static void

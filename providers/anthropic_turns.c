@@ -2,8 +2,9 @@
  *
  * anthropic_turns.c - canonical messages as the turns Anthropic takes.
  *
- * The rules (wire-formats 11.1 and 11.4): roles alternate; all results of a turn's calls lead the very next user turn;
- * every call has one; ids are legal and unique in the whole request; no empty text. Nothing is ever moved past a turn.
+ * The rules (wire-formats 11.1 and 11.4): roles alternate; all results of a turn's calls lead the
+ * very next user turn; every call has one; ids are legal and unique in the whole request; no empty
+ * text. Nothing is ever moved past a turn.
  */
 #include "providers/anthropic_turns.h"
 
@@ -23,7 +24,8 @@ turns_blank(struct slice text)
 {
     size_t i = 0;
     while (i < text.len) {
-        bool escape = text.ptr[i] == '\\' && i + 1 < text.len && strchr("ntr", text.ptr[i + 1]) != NULL;
+        bool escape =
+            text.ptr[i] == '\\' && i + 1 < text.len && strchr("ntr", text.ptr[i + 1]) != NULL;
         if (!escape && text.ptr[i] != ' ')
             return false;
         i += escape ? 2 : 1;
@@ -54,7 +56,8 @@ turn_for(struct building *at, bool assistant)
 }
 
 static int
-add_item(struct building *at, bool assistant, enum turn_item_kind kind, const struct canon_part *part)
+add_item(struct building *at, bool assistant, enum turn_item_kind kind,
+         const struct canon_part *part)
 {
     struct turn *turn = turn_for(at, assistant);
     struct turn_item *item = arena_take(at->arena, sizeof(*item));
@@ -74,7 +77,8 @@ add_item(struct building *at, bool assistant, enum turn_item_kind kind, const st
     return 0;
 }
 
-/* A thought can only be replayed with a signature that Anthropic made; ours and other vendors' are marked. */
+/* A thought can only be replayed with a signature that Anthropic made; ours and other vendors' are
+ * marked. */
 static bool
 replayable(const struct canon_part *part)
 {
@@ -108,7 +112,8 @@ says_nothing(struct building *at, const struct canon_part *part)
 static int
 misplaced(struct building *at, const char *message)
 {
-    *at->fault = (struct canon_fault){.message = slice_from(message), .param = SLICE_LIT("messages")};
+    *at->fault =
+        (struct canon_fault){.message = slice_from(message), .param = SLICE_LIT("messages")};
     return -ERR_REQUEST;
 }
 
@@ -122,7 +127,8 @@ collect(struct building *at, const struct canon_message *message)
     for (const struct canon_part *part = message->parts; part; part = part->next) {
         if (says_nothing(at, part))
             continue;
-        bool thought = part->kind == PART_THINKING || part->kind == PART_REDACTED || part->kind == PART_CALL;
+        bool thought =
+            part->kind == PART_THINKING || part->kind == PART_REDACTED || part->kind == PART_CALL;
         if (thought && !assistant)
             return misplaced(at, "tool calls and reasoning can only be in assistant messages");
         if (part->kind == PART_RESULT && assistant)
@@ -166,15 +172,16 @@ make_table(struct building *at)
     return at->seen ? 0 : -ERR_MEMORY;
 }
 
-/* The id of a call as Anthropic takes it. A repeated one gets its ordinal, so that equal histories map alike. */
+/* The id of a call as Anthropic takes it. A repeated one gets its ordinal, so that equal histories
+ * map alike. */
 static int
 name_call(struct building *at, struct turn_item *call)
 {
     call->id = canon_legal_id(call->part->id, 64, at->arena);
     while (slice_present(call->id) && !note_id(at, canon_hash(call->id))) {
         at->renamed++;
-        call->id = arena_printf(at->arena, "call_%016llx_%zu", (unsigned long long)canon_hash(call->part->id),
-                                at->renamed);
+        call->id = arena_printf(at->arena, "call_%016llx_%zu",
+                                (unsigned long long)canon_hash(call->part->id), at->renamed);
     }
     return slice_present(call->id) ? 0 : -ERR_MEMORY;
 }
@@ -207,7 +214,8 @@ pair_results(const struct turn *before, struct turn *turn)
     struct turn_item *orphans = NULL, **orphans_end = &orphans, **link = &turn->results;
     uint32_t left = before ? before->call_count : 0;
     while (*link) {
-        struct turn_item *result = *link, *call = left > 0 ? open_call(before, result->part->id) : NULL;
+        struct turn_item *result = *link,
+                         *call = left > 0 ? open_call(before, result->part->id) : NULL;
         if (call) {
             call->answered = true;
             result->id = call->id;
@@ -284,12 +292,14 @@ may_think(const struct turn *first)
 }
 
 int
-turns_build(const struct canon_request *request, const struct canon_message *messages, bool *thinking,
-            struct canon_report *report, struct canon_fault *fault, struct turn **out)
+turns_build(const struct canon_request *request, const struct canon_message *messages,
+            bool *thinking, struct canon_report *report, struct canon_fault *fault,
+            struct turn **out)
 {
     struct building at = {.arena = request->arena, .report = report, .fault = fault};
     int error = 0;
-    for (const struct canon_message *message = messages; message && error == 0; message = message->next)
+    for (const struct canon_message *message = messages; message && error == 0;
+         message = message->next)
         error = collect(&at, message);
     if (error == 0)
         error = pair_all(&at);

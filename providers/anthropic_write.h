@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_write.h - what the files that write a Messages request share. Private to providers/anthropic*.c.
+ * anthropic_write.h - what the files that write a Messages request share. Private to
+ * providers/anthropic*.c.
  */
 #ifndef PENSTOCK_ANTHROPIC_WRITE_H
 #define PENSTOCK_ANTHROPIC_WRITE_H
@@ -26,7 +27,8 @@ void anthropic_settle(struct writing *at, const char *name);
 /* anthropic_field - begin a top-level field: its value is to be written next. */
 void anthropic_field(struct writing *at, const char *name);
 
-/* anthropic_put_text - a text block. text is escaped; part, which may be NULL, gives its cache marker. */
+/* anthropic_put_text - a text block. text is escaped; part, which may be NULL, gives its cache
+ * marker. */
 void anthropic_put_text(struct writing *at, struct slice text, const struct canon_part *part);
 /* anthropic_put_turn - one message. 0, -ERR_MEMORY, -ERR_UNSUPPORTED with fault. */
 int anthropic_put_turn(struct writing *at, const struct turn *turn);
@@ -43,7 +45,8 @@ struct thinking_plan anthropic_plan_thinking(const struct writing *at);
 
 /* anthropic_put_tools - tools and tool_choice. 0, -ERR_MEMORY, -ERR_UNSUPPORTED with fault. */
 int anthropic_put_tools(struct writing *at);
-/* anthropic_number - a JSON number as a whole one, at least 0; the fallback if it is absent or is not. */
+/* anthropic_number - a JSON number as a whole one, at least 0; the fallback if it is absent or is
+ * not. */
 uint64_t anthropic_number(struct slice number, uint64_t fallback);
 
 #endif

@@ -40,7 +40,8 @@ unit_between(struct slice text, size_t at, const char *low, const char *high)
     return memcmp(digits, low, 2) >= 0 && memcmp(digits, high, 2) <= 0;
 }
 
-/* The length of the unit of text that starts at `at`: a UTF-8 sequence, an escape, an escaped surrogate pair. */
+/* The length of the unit of text that starts at `at`: a UTF-8 sequence, an escape, an escaped
+ * surrogate pair. */
 static size_t
 unit_length(struct slice text, size_t at)
 {
@@ -68,7 +69,8 @@ dialect_text_piece(struct slice *text, size_t max)
         return SLICE_NONE;
     size_t end = text->len;
     if (text->len > max) {
-        /* Escapes can only be told from the left, so walk; this happens to deltas over 60 KiB only. */
+        /* Escapes can only be told from the left, so walk; this happens to deltas over 60 KiB only.
+         */
         end = 0;
         for (size_t next = unit_length(*text, 0); next <= max; next += unit_length(*text, next))
             end = next;

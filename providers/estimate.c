@@ -2,10 +2,11 @@
  *
  * estimate.c - how many tokens a Messages request will be, when nobody can be asked (R62).
  *
- * No tokenizer is at hand, and each vendor has its own: text is weighed by what tokenizers have in common (common words
- * are one token, long ones more, digits go by threes, punctuation stands alone, wide scripts are about one a
- * character). What Anthropic adds unseen (the prompt that teaches tools or citations) is counted as what has been
- * observed. In tenths of a token throughout.
+ * No tokenizer is at hand, and each vendor has its own: text is weighed by what tokenizers have in
+ * common (common words are one token, long ones more, digits go by threes, punctuation stands
+ * alone, wide scripts are about one a character). What Anthropic adds unseen (the prompt that
+ * teaches tools or citations) is counted as what has been observed. In tenths of a token
+ * throughout.
  */
 #include "providers/dialect.h"
 
@@ -45,7 +46,8 @@ classify(uint32_t point)
     return (struct letter){kind, point};
 }
 
-/* The escape at text[i], or a plain byte; advances *i. A UTF-8 sequence counts once, by its first byte. */
+/* The escape at text[i], or a plain byte; advances *i. A UTF-8 sequence counts once, by its first
+ * byte. */
 static struct letter
 next_letter(struct slice text, size_t *i)
 {
@@ -57,7 +59,8 @@ next_letter(struct slice text, size_t *i)
         char letter = text.ptr[*i + 1];
         used = letter == 'u' ? 6 : 2;
         point = letter == 'n' || letter == 'r' || letter == 't' ? '\n' : '"';
-        if (letter == 'u' && *i + 6 <= text.len && text_hex_u64(slice_of(text.ptr + *i + 2, 4), &unit))
+        if (letter == 'u' && *i + 6 <= text.len &&
+            text_hex_u64(slice_of(text.ptr + *i + 2, 4), &unit))
             point = (uint32_t)unit;
     } else if (byte >= 0xf0) {
         used = 4;
@@ -173,7 +176,8 @@ static uint64_t
 weigh_messages(struct json messages)
 {
     uint64_t sum = 0;
-    for (struct json message = json_first(messages); json_present(message); message = json_next(message)) {
+    for (struct json message = json_first(messages); json_present(message);
+         message = json_next(message)) {
         struct json content = json_get(message, "content");
         sum += MESSAGE_TOKENS * TENTHS;
         if (json_type(content) == JSON_STRING)
@@ -189,7 +193,8 @@ weigh_messages(struct json messages)
 static uint64_t
 weigh_hosted(struct slice type)
 {
-    if (slice_starts(type, SLICE_LIT("web_search")) || slice_starts(type, SLICE_LIT("code_execution")))
+    if (slice_starts(type, SLICE_LIT("web_search")) ||
+        slice_starts(type, SLICE_LIT("code_execution")))
         return 1700 * TENTHS;
     return slice_starts(type, SLICE_LIT("web_fetch")) ? 400 * TENTHS : 50 * TENTHS;
 }
@@ -211,8 +216,10 @@ weigh_tools(struct json tools)
         if (slice_present(type) && !slice_is(type, "custom"))
             sum += weigh_hosted(type);
         else /* braces and quotes are cheaper in schemas than in prose */
-            sum += (weigh_text(json_text(json_get(tool, "name"))) + weigh_text(json_text(json_get(tool, "description"))) +
-                    weigh_text(json_raw(json_get(tool, "input_schema")))) * 9 / 10;
+            sum += (weigh_text(json_text(json_get(tool, "name"))) +
+                    weigh_text(json_text(json_get(tool, "description"))) +
+                    weigh_text(json_raw(json_get(tool, "input_schema")))) *
+                   9 / 10;
     }
     return sum;
 }
@@ -230,7 +237,8 @@ teaching(struct json tools, struct slice model)
 static bool
 cuts_finer(struct slice model)
 {
-    static const char *const names[] = {"-4-7", "-4-8", "-4-9", "opus-5", "sonnet-5", "haiku-5", "fable"};
+    static const char *const names[] = {"-4-7",     "-4-8",    "-4-9", "opus-5",
+                                        "sonnet-5", "haiku-5", "fable"};
     for (size_t i = 0; i < countof(names); i++) {
         if (named(model, names[i]))
             return named(model, "claude");

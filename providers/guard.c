@@ -2,9 +2,10 @@
  *
  * guard.c - between reader and writer: the canonical grammar, and every tool call.
  *
- * A call is judged when its choice finishes: until then a truncated one may still grow, and a reply that says it
- * was cut short (length) tells the truth about it. What is kept per call is a hash of its id and the state of an
- * incremental check, never its arguments, so a reply of any length costs the same.
+ * A call is judged when its choice finishes: until then a truncated one may still grow, and a reply
+ * that says it was cut short (length) tells the truth about it. What is kept per call is a hash of
+ * its id and the state of an incremental check, never its arguments, so a reply of any length costs
+ * the same.
  */
 #include "providers/canon.h"
 
@@ -62,7 +63,8 @@ open_block(const struct canon_guard *guard, uint32_t block)
 }
 
 static int
-check_call_open(struct canon_guard *guard, const struct canon_event *event, struct canon_guard_call *call)
+check_call_open(struct canon_guard *guard, const struct canon_event *event,
+                struct canon_guard_call *call)
 {
     if (guard->call_count == GUARD_CALLS_MAX)
         return refuse(guard, ERR_TOOL_CALL, "too_many_calls");
@@ -70,11 +72,13 @@ check_call_open(struct canon_guard *guard, const struct canon_event *event, stru
         return refuse(guard, ERR_TOOL_CALL, "missing_name");
     if (event->id.len == 0)
         return refuse(guard, ERR_TOOL_CALL, "missing_id");
-    /* Two ids that collide are taken for one: whoever makes them collide could have repeated one as well. */
+    /* Two ids that collide are taken for one: whoever makes them collide could have repeated one as
+     * well. */
     call->id_hash = canon_hash(event->id);
     call->id_len = event->id.len;
     for (const struct canon_guard_call *at = guard->calls; at; at = at->next) {
-        if (at->choice == event->choice && at->id_hash == call->id_hash && at->id_len == call->id_len)
+        if (at->choice == event->choice && at->id_hash == call->id_hash &&
+            at->id_len == call->id_len)
             return refuse(guard, ERR_TOOL_CALL, "duplicate_id");
     }
     return 0;
@@ -94,8 +98,11 @@ check_open(struct canon_guard *guard, const struct canon_event *event)
         node = arena_take(guard->arena, sizeof(*node));
     if (!node)
         return refuse(guard, ERR_MEMORY, "memory");
-    *node = (struct canon_guard_call){.block = event->block, .choice = event->choice, .type = event->type,
-                                      .custom = event->custom, .open = true};
+    *node = (struct canon_guard_call){.block = event->block,
+                                      .choice = event->choice,
+                                      .type = event->type,
+                                      .custom = event->custom,
+                                      .open = true};
     json_check_init(&node->check);
     if (event->type == BLOCK_CALL) {
         int error = check_call_open(guard, event, node);
@@ -120,7 +127,8 @@ check_delta(struct canon_guard *guard, const struct canon_event *event)
         return disorder(guard, "delta_outside_block");
     if (node->type != event->type)
         return disorder(guard, "delta_of_other_type");
-    if (node->type == BLOCK_CALL && !node->custom && !unescape_check(&node->unescape, event->text, &node->check))
+    if (node->type == BLOCK_CALL && !node->custom &&
+        !unescape_check(&node->unescape, event->text, &node->check))
         node->bad = true;
     return 0;
 }
@@ -215,7 +223,8 @@ finished(const struct canon_guard *guard, uint32_t choice)
 
 /* One event; *keep is cleared when it may not go on. */
 static int
-check_one(struct canon_guard *guard, struct canon_events *events, struct canon_event *event, bool *keep)
+check_one(struct canon_guard *guard, struct canon_events *events, struct canon_event *event,
+          bool *keep)
 {
     if (event->choice >= GUARD_CHOICES_MAX)
         return disorder(guard, "too_many_choices");
@@ -228,9 +237,11 @@ check_one(struct canon_guard *guard, struct canon_events *events, struct canon_e
         guard->started = true;
         return 0;
     case CANON_OPEN:
-        return finished(guard, event->choice) ? disorder(guard, "block_after_finish") : check_open(guard, event);
+        return finished(guard, event->choice) ? disorder(guard, "block_after_finish")
+                                              : check_open(guard, event);
     case CANON_DELTA:
-        return finished(guard, event->choice) ? disorder(guard, "delta_after_finish") : check_delta(guard, event);
+        return finished(guard, event->choice) ? disorder(guard, "delta_after_finish")
+                                              : check_delta(guard, event);
     case CANON_CLOSE:
         return check_close(guard, event);
     case CANON_FINISH:

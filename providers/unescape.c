@@ -18,7 +18,8 @@ hex_value(char byte)
     return -1;
 }
 
-/* The four digits of a \u escape at text[2..6), or -1: a reader has validated them, a caller of ours may not have. */
+/* The four digits of a \u escape at text[2..6), or -1: a reader has validated them, a caller of
+ * ours may not have. */
 static int
 hex_unit(struct slice text)
 {
@@ -109,7 +110,8 @@ one_escape(struct unescape *state, struct slice *text, char *out)
     return n + 1;
 }
 
-/* The next decoded run: a slice of text, or of room (8 bytes) when an escape was decoded. May be empty. */
+/* The next decoded run: a slice of text, or of room (8 bytes) when an escape was decoded. May be
+ * empty. */
 static struct slice
 next_run(struct unescape *state, struct slice *text, char room[8])
 {

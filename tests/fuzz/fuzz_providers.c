@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_providers.c - every dialect as client and as upstream over any bytes: requests read, passed and written, streams
- * and bodies read, guarded, passed and written, errors read. The first byte chooses; nothing from outside may trip an
- * assert, and what comes out is JSON.
+ * fuzz_providers.c - every dialect as client and as upstream over any bytes: requests read, passed
+ * and written, streams and bodies read, guarded, passed and written, errors read. The first byte
+ * chooses; nothing from outside may trip an assert, and what comes out is JSON.
  */
 #include "providers/dialect.h"
 #include "sse/sse.h"
@@ -39,16 +39,25 @@ fuzz_request(const struct run *run, struct slice body, uint8_t choice)
     struct canon_report report = {0};
     struct canon_request request = {.body = body, .arena = &arena};
     struct dialect_upstream upstream = {
-        .model = SLICE_LIT("claude-opus-4-5"), .api_key = SLICE_LIT("k"), .max_output_tokens = choice & 64 ? 3000 : 0,
-        .max_completion_tokens = choice & 1, .usage_in_stream = choice & 2, .strict_turns = choice & 4,
-        .extra_fields = choice & 8, .top_k = choice & 16, .developer_role = choice & 32, .replay_reasoning = choice & 1,
+        .model = SLICE_LIT("claude-opus-4-5"),
+        .api_key = SLICE_LIT("k"),
+        .max_output_tokens = choice & 64 ? 3000 : 0,
+        .max_completion_tokens = choice & 1,
+        .usage_in_stream = choice & 2,
+        .strict_turns = choice & 4,
+        .extra_fields = choice & 8,
+        .top_k = choice & 16,
+        .developer_role = choice & 32,
+        .replay_reasoning = choice & 1,
         .effort = (enum dialect_effort)(choice & 3),
-        .default_params = choice & 128 ? SLICE_LIT("{\"temperature\":1,\"max_tokens\":7,\"x\":{}}") : SLICE_NONE,
+        .default_params =
+            choice & 128 ? SLICE_LIT("{\"temperature\":1,\"max_tokens\":7,\"x\":{}}") : SLICE_NONE,
     };
     struct sink out;
     arena_init(&arena, 16u << 20);
     sink_init(&out, 16u << 20);
-    if (json_parse(body, 64, 1u << 18, &arena, &request.root) == 0 && run->client->outline(&request, &fault) == 0) {
+    if (json_parse(body, 64, 1u << 18, &arena, &request.root) == 0 &&
+        run->client->outline(&request, &fault) == 0) {
         (void)estimate_tokens(&request);
         if (run->client->pass_request(&request, &upstream, &out) == 0)
             must_be_json(sink_slice(&out));
@@ -149,10 +158,14 @@ fuzz_error(const struct run *run, struct slice body, int status)
 static void
 open_reply(struct run *run, bool early)
 {
-    struct dialect_writer_options options = {
-        .stream = run->stream, .include_usage = early, .id = SLICE_LIT("abcdefghijklmnopqrstuvwx"),
-        .model = SLICE_LIT("m"), .created_s = 1, .placeholder_signature = early,
-        .reasoning = run->tags ? SHOW_THINK_TAGS : SHOW_REASONING_CONTENT};
+    struct dialect_writer_options options = {.stream = run->stream,
+                                             .include_usage = early,
+                                             .id = SLICE_LIT("abcdefghijklmnopqrstuvwx"),
+                                             .model = SLICE_LIT("m"),
+                                             .created_s = 1,
+                                             .placeholder_signature = early,
+                                             .reasoning = run->tags ? SHOW_THINK_TAGS
+                                                                    : SHOW_REASONING_CONTENT};
     arena_init(&run->arena, 16u << 20);
     arena_init(&run->scratch, 16u << 20);
     canon_events_init(&run->events, &run->scratch);
@@ -189,8 +202,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         return 0;
     uint8_t how = bytes[0];
     struct slice text = slice_of(bytes + 2, n - 2);
-    struct run run = {.client = dialect_of((enum dialect_id)(how & 1)), .upstream = dialect_of((enum dialect_id)(how >> 1 & 1)),
-                      .stream = !(how & 16), .tags = how & 32};
+    struct run run = {.client = dialect_of((enum dialect_id)(how & 1)),
+                      .upstream = dialect_of((enum dialect_id)(how >> 1 & 1)),
+                      .stream = !(how & 16),
+                      .tags = how & 32};
     enum way way = (enum way)(how >> 2 & 3);
     if (way == WAY_REQUEST) {
         fuzz_request(&run, text, bytes[1]);

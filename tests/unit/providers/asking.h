@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * asking.h - for tests: a client's request in one dialect, read and written for an upstream of another.
+ * asking.h - for tests: a client's request in one dialect, read and written for an upstream of
+ * another.
  */
 #ifndef PENSTOCK_TEST_ASKING_H
 #define PENSTOCK_TEST_ASKING_H
@@ -39,11 +40,12 @@ asking_read(struct asking *asking, const struct dialect *client, const char *bod
 }
 
 static inline void
-asking_write(struct asking *asking, const struct dialect *upstream_dialect, const struct dialect_upstream *upstream)
+asking_write(struct asking *asking, const struct dialect *upstream_dialect,
+             const struct dialect_upstream *upstream)
 {
     if (asking->error == 0)
-        asking->error = upstream_dialect->write_request(&asking->request, upstream, &asking->out, &asking->report,
-                                                        &asking->fault);
+        asking->error = upstream_dialect->write_request(&asking->request, upstream, &asking->out,
+                                                        &asking->report, &asking->fault);
     if (asking->error == 0) {
         struct json_scan scan;
         assert_int_equal(json_scan(sink_slice(&asking->out), 64, &scan), 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * relay.h - for tests: a recorded stream through decoder, reader, guard and writer, as the gateway does it, cut into
- * pieces of any size. What the client got is one text; what the reader saw can be had as one line an event.
+ * relay.h - for tests: a recorded stream through decoder, reader, guard and writer, as the gateway
+ * does it, cut into pieces of any size. What the client got is one text; what the reader saw can be
+ * had as one line an event.
  */
 #ifndef PENSTOCK_TEST_RELAY_H
 #define PENSTOCK_TEST_RELAY_H
@@ -39,22 +40,26 @@ struct relay {
 static inline void
 relay_line(struct relay *relay, const struct canon_event *event)
 {
-    static const char *const kinds[] = {"START", "OPEN", "DELTA", "CLOSE", "USAGE", "FINISH", "ERROR", "END", "NATIVE"};
-    static const char *const types[] = {"text", "thinking", "redacted", "call", "refusal", "native"};
-    static const char *const ends[] = {"none", "stop", "sequence", "length", "context", "calls", "filter", "pause", "other"};
+    static const char *const kinds[] = {"START",  "OPEN",  "DELTA", "CLOSE", "USAGE",
+                                        "FINISH", "ERROR", "END",   "NATIVE"};
+    static const char *const types[] = {"text", "thinking", "redacted",
+                                        "call", "refusal",  "native"};
+    static const char *const ends[] = {"none",  "stop",   "sequence", "length", "context",
+                                       "calls", "filter", "pause",    "other"};
     struct sink *out = &relay->lines;
     sink_text(out, kinds[event->kind]);
     if (event->kind == CANON_OPEN || event->kind == CANON_DELTA || event->kind == CANON_CLOSE)
         sink_printf(out, " %u %s", (unsigned)event->block, types[event->type]);
-    const struct slice texts[] = {event->id, event->name, event->text, event->signature, event->model,
-                                  event->stop_sequence, event->data};
+    const struct slice texts[] = {event->id,    event->name,          event->text, event->signature,
+                                  event->model, event->stop_sequence, event->data};
     const char *const names[] = {"id", "name", "text", "signature", "model", "sequence", "data"};
     for (size_t i = 0; i < countof(texts); i++) {
         if (slice_present(texts[i]))
             sink_printf(out, " %s=%.*s", names[i], SLICE_ARG(texts[i]));
     }
-    const uint64_t counts[] = {event->usage.in_total, event->usage.cache_read, event->usage.cache_write,
-                               event->usage.out_total, event->usage.reasoning};
+    const uint64_t counts[] = {event->usage.in_total, event->usage.cache_read,
+                               event->usage.cache_write, event->usage.out_total,
+                               event->usage.reasoning};
     const char *const counters[] = {"in", "read", "write", "out", "reasoning"};
     for (size_t i = 0; event->kind == CANON_USAGE && i < countof(counts); i++) {
         if (counts[i] != UINT64_MAX)
@@ -63,11 +68,13 @@ relay_line(struct relay *relay, const struct canon_event *event)
     if (event->kind == CANON_FINISH)
         sink_printf(out, " %s", ends[event->finish]);
     if (event->kind == CANON_ERROR)
-        sink_printf(out, " %s: %.*s", err_kind_name(event->error.kind), SLICE_ARG(event->error.message));
+        sink_printf(out, " %s: %.*s", err_kind_name(event->error.kind),
+                    SLICE_ARG(event->error.message));
     sink_byte(out, '\n');
 }
 
-/* The reader's own events, before the guard; a delta that follows a delta of its block continues it. */
+/* The reader's own events, before the guard; a delta that follows a delta of its block continues
+ * it. */
 static inline void
 relay_note(struct relay *relay)
 {
@@ -85,7 +92,8 @@ relay_frames(struct relay *relay, struct slice raw)
 {
     for (int i = 0; i < relay->frames.count; i++) {
         const struct frame *frame = &relay->frames.at[i];
-        struct slice data = slice_of(sink_slice(&relay->frames.bytes).ptr + frame->start, frame->len);
+        struct slice data =
+            slice_of(sink_slice(&relay->frames.bytes).ptr + frame->start, frame->len);
         if (frame->kind == FRAME_PASS)
             sink_put(&relay->out, raw);
         else if (frame->kind == FRAME_COMMENT)
@@ -104,8 +112,9 @@ relay_events(struct relay *relay, struct slice raw, struct slice data)
     int error = canon_guard_check(&relay->guard, &relay->events);
     relay->flaws |= relay->events.flaws;
     if (error == 0)
-        error = same ? relay->client->pass_event(relay->writer, data, &relay->events, &relay->frames)
-                     : relay->client->write_events(relay->writer, &relay->events, &relay->frames);
+        error = same
+                    ? relay->client->pass_event(relay->writer, data, &relay->events, &relay->frames)
+                    : relay->client->write_events(relay->writer, &relay->events, &relay->frames);
     relay_frames(relay, raw);
     canon_events_clear(&relay->events);
     arena_reset(&relay->scratch);
@@ -170,7 +179,8 @@ relay_close(struct relay *relay)
     sink_fini(&relay->lines);
 }
 
-/* relay_stream - piece 0: at seeded random splits; else pieces of that size. The last end closes what is left. */
+/* relay_stream - piece 0: at seeded random splits; else pieces of that size. The last end closes
+ * what is left. */
 static inline void
 relay_stream(struct relay *relay, struct slice bytes, size_t piece, uint32_t seed)
 {
@@ -194,7 +204,8 @@ relay_stream(struct relay *relay, struct slice bytes, size_t piece, uint32_t see
     relay->verdict = relay->guard.verdict;
 }
 
-/* relay_check - whole, byte by byte and at random splits: what the client gets is always expected. */
+/* relay_check - whole, byte by byte and at random splits: what the client gets is always expected.
+ */
 static inline void
 relay_check(struct relay *relay, const char *bytes, const char *expected)
 {
@@ -203,8 +214,8 @@ relay_check(struct relay *relay, const char *bytes, const char *expected)
         relay_stream(relay, slice_from(bytes), piece, round);
         sink_byte(&relay->out, '\0');
         if (strcmp(sink_slice(&relay->out).ptr, expected) != 0)
-            print_error("round %u\n--- got\n%s\n--- expected\n%s\n---\n", (unsigned)round, sink_slice(&relay->out).ptr,
-                        expected);
+            print_error("round %u\n--- got\n%s\n--- expected\n%s\n---\n", (unsigned)round,
+                        sink_slice(&relay->out).ptr, expected);
         assert_string_equal(sink_slice(&relay->out).ptr, expected);
         relay_close(relay);
     }

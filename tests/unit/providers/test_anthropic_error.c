@@ -17,7 +17,8 @@ reads(int status, const char *body, enum err_kind kind, const char *message)
     arena_init(&arena, 1u << 20);
     anthropic_dialect.read_error(status, slice_from(body), &arena, &error);
     if (error.kind != kind || !slice_is(error.message, message))
-        print_error("%d %s: kind %s, message %.*s\n", status, body, err_kind_name(error.kind), SLICE_ARG(error.message));
+        print_error("%d %s: kind %s, message %.*s\n", status, body, err_kind_name(error.kind),
+                    SLICE_ARG(error.message));
     assert_int_equal(error.kind, kind);
     assert_true(slice_is(error.message, message));
     assert_int_equal(error.error, ERR_UPSTREAM_STATUS);
@@ -31,29 +32,43 @@ static void
 reads_every_vendors_form(void **state)
 {
     (void)state;
-    reads(400, "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"bad\"},\"request_id\":\"r\"}",
+    reads(400,
+          "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"bad\"},"
+          "\"request_id\":\"r\"}",
           KIND_INVALID, "bad");
-    reads(429, "{\"error\":{\"message\":\"quota\",\"type\":\"insufficient_quota\",\"code\":\"insufficient_quota\"}}", KIND_BILLING,
-          "quota");
-    reads(429, "[{\"error\":{\"code\":429,\"message\":\"slow\",\"status\":\"RESOURCE_EXHAUSTED\"}}]", KIND_RATE_LIMIT, "slow");
-    reads(400, "{\"code\":\"invalid-argument\",\"error\":\"xai says no\"}", KIND_INVALID, "xai says no");
+    reads(429,
+          "{\"error\":{\"message\":\"quota\",\"type\":\"insufficient_quota\",\"code\":"
+          "\"insufficient_quota\"}}",
+          KIND_BILLING, "quota");
+    reads(429,
+          "[{\"error\":{\"code\":429,\"message\":\"slow\",\"status\":\"RESOURCE_EXHAUSTED\"}}]",
+          KIND_RATE_LIMIT, "slow");
+    reads(400, "{\"code\":\"invalid-argument\",\"error\":\"xai says no\"}", KIND_INVALID,
+          "xai says no");
     reads(500, "{\"message\":\"aws\"}", KIND_UPSTREAM, "aws");
-    reads(422, "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\"}]}", KIND_INVALID, "field required");
+    reads(422, "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\"}]}", KIND_INVALID,
+          "field required");
     reads(401, "{\"detail\":\"Invalid API Key\"}", KIND_AUTH, "Invalid API Key");
-    reads(400, "{\"object\":\"error\",\"message\":\"vllm\",\"type\":\"BadRequestError\",\"code\":400}", KIND_INVALID, "vllm");
+    reads(400,
+          "{\"object\":\"error\",\"message\":\"vllm\",\"type\":\"BadRequestError\",\"code\":400}",
+          KIND_INVALID, "vllm");
     reads(400, "{\"statusCode\":400,\"message\":\"azure\"}", KIND_INVALID, "azure");
-    reads(503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}", KIND_OVERLOADED,
-          "Loading model");
-    reads(529, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}", KIND_OVERLOADED,
-          "Overloaded");
+    reads(503,
+          "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
+          KIND_OVERLOADED, "Loading model");
+    reads(
+        529,
+        "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
+        KIND_OVERLOADED, "Overloaded");
     reads(402, "{}", KIND_BILLING, "upstream answered with an error");
     reads(404, "", KIND_NOT_FOUND, "upstream answered with an error");
-    reads(502, "<html><body>Bad Gateway</body></html>", KIND_UPSTREAM, "upstream answered with an error");
+    reads(502, "<html><body>Bad Gateway</body></html>", KIND_UPSTREAM,
+          "upstream answered with an error");
     reads(504, "upstream timed out\n", KIND_TIMEOUT, "upstream timed out");
     reads(403, "\"just text\"", KIND_PERMISSION, "just text");
     reads(418, "\xff\xfe", KIND_INVALID, "upstream answered with an error");
-    reads(400, "{\"error\":{\"message\":\"API key not valid. Please pass a valid API key.\"}}", KIND_AUTH,
-          "API key not valid. Please pass a valid API key.");
+    reads(400, "{\"error\":{\"message\":\"API key not valid. Please pass a valid API key.\"}}",
+          KIND_AUTH, "API key not valid. Please pass a valid API key.");
     reads(413, "{\"error\":{\"message\":\"x\"}}", KIND_TOO_LARGE, "x");
     reads(408, "{\"error\":{\"message\":\"x\"}}", KIND_TIMEOUT, "x");
 }
@@ -62,11 +77,14 @@ static void
 knows_when_a_prompt_is_too_long(void **state)
 {
     (void)state;
-    reads(400, "{\"error\":{\"message\":\"This model's maximum context length is 8 tokens\"}}", KIND_CONTEXT,
-          "This model's maximum context length is 8 tokens");
-    reads(400, "{\"error\":{\"message\":\"x\",\"code\":\"context_length_exceeded\"}}", KIND_CONTEXT, "x");
-    reads(400, "{\"error\":{\"message\":\"x\",\"type\":\"exceed_context_size_error\"}}", KIND_CONTEXT, "x");
-    reads(413, "{\"error\":{\"message\":\"Prompt is too long\"}}", KIND_CONTEXT, "Prompt is too long");
+    reads(400, "{\"error\":{\"message\":\"This model's maximum context length is 8 tokens\"}}",
+          KIND_CONTEXT, "This model's maximum context length is 8 tokens");
+    reads(400, "{\"error\":{\"message\":\"x\",\"code\":\"context_length_exceeded\"}}", KIND_CONTEXT,
+          "x");
+    reads(400, "{\"error\":{\"message\":\"x\",\"type\":\"exceed_context_size_error\"}}",
+          KIND_CONTEXT, "x");
+    reads(413, "{\"error\":{\"message\":\"Prompt is too long\"}}", KIND_CONTEXT,
+          "Prompt is too long");
     reads(429, "{\"error\":{\"message\":\"input is too long for your tier\"}}", KIND_RATE_LIMIT,
           "input is too long for your tier");
 }
@@ -75,8 +93,10 @@ static void
 hides_keys(void **state)
 {
     (void)state;
-    reads(401, "{\"error\":{\"message\":\"Incorrect API key provided: sk-abcdefghijklmnop_1-2. See sk-x.\"}}", KIND_AUTH,
-          "Incorrect API key provided: sk-***. See sk-x.");
+    reads(401,
+          "{\"error\":{\"message\":\"Incorrect API key provided: sk-abcdefghijklmnop_1-2. See "
+          "sk-x.\"}}",
+          KIND_AUTH, "Incorrect API key provided: sk-***. See sk-x.");
     reads(401, "bad key sk-ant-REDACTED", KIND_AUTH, "bad key sk-***");
 }
 
@@ -111,28 +131,38 @@ writes_the_envelope(void **state)
         int from, to;
         const char *type;
     } rows[] = {
-        {KIND_INVALID, 422, 400, "invalid_request_error"}, {KIND_AUTH, 401, 401, "authentication_error"},
-        {KIND_BILLING, 429, 402, "billing_error"},         {KIND_PERMISSION, 403, 403, "permission_error"},
-        {KIND_NOT_FOUND, 404, 404, "not_found_error"},     {KIND_TOO_LARGE, 413, 413, "request_too_large"},
-        {KIND_RATE_LIMIT, 429, 429, "rate_limit_error"},   {KIND_OVERLOADED, 503, 529, "overloaded_error"},
-        {KIND_TIMEOUT, 408, 504, "timeout_error"},         {KIND_UPSTREAM, 500, 500, "api_error"},
+        {KIND_INVALID, 422, 400, "invalid_request_error"},
+        {KIND_AUTH, 401, 401, "authentication_error"},
+        {KIND_BILLING, 429, 402, "billing_error"},
+        {KIND_PERMISSION, 403, 403, "permission_error"},
+        {KIND_NOT_FOUND, 404, 404, "not_found_error"},
+        {KIND_TOO_LARGE, 413, 413, "request_too_large"},
+        {KIND_RATE_LIMIT, 429, 429, "rate_limit_error"},
+        {KIND_OVERLOADED, 503, 529, "overloaded_error"},
+        {KIND_TIMEOUT, 408, 504, "timeout_error"},
+        {KIND_UPSTREAM, 500, 500, "api_error"},
         {KIND_UPSTREAM, 0, 502, "api_error"},
     };
     for (size_t i = 0; i < countof(rows); i++) {
         char expected[256];
-        (void)snprintf(expected, sizeof(expected), "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"a\\\"b\"}}",
+        (void)snprintf(expected, sizeof(expected),
+                       "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"a\\\"b\"}}",
                        rows[i].type);
         writes(upstream_error(rows[i].kind, rows[i].from, "a\"b"), NULL, rows[i].to, expected);
     }
     writes(upstream_error(KIND_CONTEXT, 400, "8192 tokens"), "req_1", 400,
-           "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: 8192 tokens\"},"
+           "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt "
+           "is too long: 8192 tokens\"},"
            "\"request_id\":\"req_1\"}");
     writes(upstream_error(KIND_CONTEXT, 400, "Prompt is too long: 9"), NULL, 400,
-           "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"Prompt is too long: 9\"}}");
-    writes(canon_error_of(ERR_CONNECT), NULL, 529, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":"
-                                                   "\"upstream refused the connection\"}}");
-    writes(canon_error_of(ERR_METHOD), NULL, 405, "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
-                                                  "\"method not allowed\"}}");
+           "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"Prompt "
+           "is too long: 9\"}}");
+    writes(canon_error_of(ERR_CONNECT), NULL, 529,
+           "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":"
+           "\"upstream refused the connection\"}}");
+    writes(canon_error_of(ERR_METHOD), NULL, 405,
+           "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
+           "\"method not allowed\"}}");
 }
 
 static void
@@ -144,7 +174,9 @@ tells_its_own_envelope(void **state)
         bool conforms;
     } bodies[] = {
         {"{\"type\":\"error\",\"error\":{\"type\":\"x\",\"message\":\"y\"}}", true},
-        {"{\"error\":{\"message\":\"y\",\"type\":\"x\",\"z\":1},\"type\":\"error\",\"request_id\":null}", true},
+        {"{\"error\":{\"message\":\"y\",\"type\":\"x\",\"z\":1},\"type\":\"error\",\"request_id\":"
+         "null}",
+         true},
         {"{\"error\":{\"type\":\"x\",\"message\":\"y\"}}", false},
         {"{\"type\":\"error\",\"error\":\"y\"}", false},
         {"{\"type\":\"error\",\"error\":{\"type\":\"x\"}}", false},
@@ -154,7 +186,8 @@ tells_its_own_envelope(void **state)
     for (size_t i = 0; i < countof(bodies); i++) {
         struct arena arena;
         arena_init(&arena, 65536);
-        assert_int_equal(anthropic_dialect.error_conforms(slice_from(bodies[i].body), &arena), bodies[i].conforms);
+        assert_int_equal(anthropic_dialect.error_conforms(slice_from(bodies[i].body), &arena),
+                         bodies[i].conforms);
         arena_fini(&arena);
     }
 }

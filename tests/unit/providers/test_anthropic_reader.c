@@ -5,31 +5,41 @@
 #include "tests/unit/providers/relay.h"
 
 #define EVENT(type, rest) "event: " type "\ndata: {\"type\":\"" type "\"" rest "}\n\n"
-#define START                                                                                                          \
-    EVENT("message_start", ",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\","  \
-                           "\"content\":[],\"usage\":{\"input_tokens\":10,\"cache_read_input_tokens\":5,"                 \
-                           "\"cache_creation_input_tokens\":2,\"output_tokens\":1}}")
+#define START                                                                                      \
+    EVENT("message_start",                                                                         \
+          ",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"  \
+          "\"m\","                                                                                 \
+          "\"content\":[],\"usage\":{\"input_tokens\":10,\"cache_read_input_tokens\":5,"           \
+          "\"cache_creation_input_tokens\":2,\"output_tokens\":1}}")
 #define START_LINES "START id=msg_1 model=m\nUSAGE in=17 read=5 write=2 out=1\n"
-#define TEXT_START(n) EVENT("content_block_start", ",\"index\":" #n ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}")
-#define TEXT(n, text) \
-    EVENT("content_block_delta", ",\"index\":" #n ",\"delta\":{\"type\":\"text_delta\",\"text\":\"" text "\"}")
-#define CALL_START(n, id, name)                                                                                        \
-    EVENT("content_block_start", ",\"index\":" #n ",\"content_block\":{\"type\":\"tool_use\",\"id\":\"" id                \
-                                 "\",\"name\":\"" name "\",\"input\":{}}")
-#define JSON(n, text) \
-    EVENT("content_block_delta", ",\"index\":" #n ",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"" text "\"}")
+#define TEXT_START(n)                                                                              \
+    EVENT("content_block_start",                                                                   \
+          ",\"index\":" #n ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}")
+#define TEXT(n, text)                                                                              \
+    EVENT("content_block_delta",                                                                   \
+          ",\"index\":" #n ",\"delta\":{\"type\":\"text_delta\",\"text\":\"" text "\"}")
+#define CALL_START(n, id, name)                                                                    \
+    EVENT("content_block_start",                                                                   \
+          ",\"index\":" #n ",\"content_block\":{\"type\":\"tool_use\",\"id\":\"" id                \
+          "\",\"name\":\"" name "\",\"input\":{}}")
+#define JSON(n, text)                                                                              \
+    EVENT("content_block_delta",                                                                   \
+          ",\"index\":" #n ",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"" text    \
+          "\"}")
 #define STOP(n) EVENT("content_block_stop", ",\"index\":" #n)
-#define FINISH(reason, out)                                                                                            \
-    EVENT("message_delta", ",\"delta\":{\"stop_reason\":\"" reason "\",\"stop_sequence\":null},\"usage\":"               \
-                           "{\"output_tokens\":" #out "}")
+#define FINISH(reason, out)                                                                        \
+    EVENT("message_delta",                                                                         \
+          ",\"delta\":{\"stop_reason\":\"" reason "\",\"stop_sequence\":null},\"usage\":"          \
+          "{\"output_tokens\":" #out "}")
 #define END EVENT("message_stop", "")
 
 static struct relay
 reading(void)
 {
-    return (struct relay){.upstream = &anthropic_dialect,
-                          .client = &anthropic_dialect,
-                          .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
+    return (struct relay){
+        .upstream = &anthropic_dialect,
+        .client = &anthropic_dialect,
+        .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
 }
 
 static void
@@ -62,9 +72,11 @@ static void
 reads_text_and_usage(void **state)
 {
     (void)state;
-    lines(START TEXT_START(0) EVENT("ping", "") TEXT(0, "Hel") TEXT(0, "lo \\u00e9") STOP(0) FINISH("end_turn", 9) END,
-          START_LINES "OPEN 0 text\nDELTA 0 text text=Hel\nDELTA 0 text text=lo \\u00e9\nCLOSE 0 text\n"
-                      "USAGE in=17 read=5 write=2 out=9\nFINISH stop\nEND\n");
+    lines(START TEXT_START(0) EVENT("ping", "") TEXT(0, "Hel") TEXT(0, "lo \\u00e9") STOP(0)
+              FINISH("end_turn", 9) END,
+          START_LINES
+          "OPEN 0 text\nDELTA 0 text text=Hel\nDELTA 0 text text=lo \\u00e9\nCLOSE 0 text\n"
+          "USAGE in=17 read=5 write=2 out=9\nFINISH stop\nEND\n");
 }
 
 static void
@@ -73,22 +85,28 @@ reads_calls_with_and_without_arguments(void **state)
     (void)state;
     lines(START CALL_START(0, "t1", "f") JSON(0, "") JSON(0, "{\\\"a\\\":") JSON(0, "1}") STOP(0)
               CALL_START(1, "t2", "g") JSON(1, "") STOP(1) FINISH("tool_use", 3) END,
-          START_LINES "OPEN 0 call id=t1 name=f\nDELTA 0 call text={\\\"a\\\":\nDELTA 0 call text=1}\nCLOSE 0 call\n"
-                      "OPEN 1 call id=t2 name=g\nCLOSE 1 call\nUSAGE in=17 read=5 write=2 out=3\nFINISH calls\nEND\n");
+          START_LINES "OPEN 0 call id=t1 name=f\nDELTA 0 call text={\\\"a\\\":\nDELTA 0 call "
+                      "text=1}\nCLOSE 0 call\n"
+                      "OPEN 1 call id=t2 name=g\nCLOSE 1 call\nUSAGE in=17 read=5 write=2 "
+                      "out=3\nFINISH calls\nEND\n");
 }
 
 static void
 reads_input_given_in_the_start(void **state)
 {
     (void)state;
-    const char *start = EVENT("content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\","
-                                                     "\"name\":\"f\",\"input\":{\"a\":\"x\"}}");
+    const char *start = EVENT("content_block_start",
+                              ",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\","
+                              "\"name\":\"f\",\"input\":{\"a\":\"x\"}}");
     char stream[2048];
-    (void)snprintf(stream, sizeof(stream), "%s%s%s", START, start, STOP(0) FINISH("tool_use", 3) END);
-    lines(stream, START_LINES "OPEN 0 call id=t name=f\nDELTA 0 call text={\\\"a\\\":\\\"x\\\"}\nCLOSE 0 call\n"
-                              "USAGE in=17 read=5 write=2 out=3\nFINISH calls\nEND\n");
+    (void)snprintf(stream, sizeof(stream), "%s%s%s", START, start,
+                   STOP(0) FINISH("tool_use", 3) END);
+    lines(stream, START_LINES
+          "OPEN 0 call id=t name=f\nDELTA 0 call text={\\\"a\\\":\\\"x\\\"}\nCLOSE 0 call\n"
+          "USAGE in=17 read=5 write=2 out=3\nFINISH calls\nEND\n");
     /* Fragments replace it: they would say it twice. */
-    (void)snprintf(stream, sizeof(stream), "%s%s%s", START, start, JSON(0, "{}") STOP(0) FINISH("tool_use", 3) END);
+    (void)snprintf(stream, sizeof(stream), "%s%s%s", START, start,
+                   JSON(0, "{}") STOP(0) FINISH("tool_use", 3) END);
     lines(stream, START_LINES "OPEN 0 call id=t name=f\nDELTA 0 call text={}\nCLOSE 0 call\n"
                               "USAGE in=17 read=5 write=2 out=3\nFINISH calls\nEND\n");
 }
@@ -97,16 +115,23 @@ static void
 reads_thinking_and_late_signatures(void **state)
 {
     (void)state;
-    const char *think = EVENT("content_block_start",
-                              ",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}")
-        EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"hm\"}");
-    const char *sign = EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"sig\"}");
-    const char *expected = START_LINES "OPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 thinking signature=sig\n"
-                                       "CLOSE 0 thinking\nUSAGE in=17 read=5 write=2 out=3\nFINISH stop\nEND\n";
+    const char *think =
+        EVENT("content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"thinking\","
+                                     "\"thinking\":\"\",\"signature\":\"\"}")
+            EVENT("content_block_delta",
+                  ",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"hm\"}");
+    const char *sign =
+        EVENT("content_block_delta",
+              ",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"sig\"}");
+    const char *expected =
+        START_LINES "OPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 thinking signature=sig\n"
+                    "CLOSE 0 thinking\nUSAGE in=17 read=5 write=2 out=3\nFINISH stop\nEND\n";
     char stream[2048];
-    (void)snprintf(stream, sizeof(stream), "%s%s%s%s", START, think, sign, STOP(0) FINISH("end_turn", 3) END);
+    (void)snprintf(stream, sizeof(stream), "%s%s%s%s", START, think, sign,
+                   STOP(0) FINISH("end_turn", 3) END);
     lines(stream, expected);
-    (void)snprintf(stream, sizeof(stream), "%s%s%s%s%s", START, think, STOP(0), sign, FINISH("end_turn", 3) END);
+    (void)snprintf(stream, sizeof(stream), "%s%s%s%s%s", START, think, STOP(0), sign,
+                   FINISH("end_turn", 3) END);
     lines(stream, expected);
 }
 
@@ -114,30 +139,38 @@ static void
 reads_native_blocks_and_citations(void **state)
 {
     (void)state;
-    lines(START EVENT("content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"server_tool_use\",\"id\":\"s1\","
-                                             "\"name\":\"web_search\",\"input\":{}}") JSON(0, "{}") STOP(0) TEXT_START(1)
-              EVENT("content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":{}}")
-                  TEXT(1, "x") STOP(1) EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":"
-                                                                    "\"redacted_thinking\",\"data\":\"QUJD\"}") STOP(2)
-                      FINISH("pause_turn", 3) END,
-          START_LINES "OPEN 0 native id=s1 name=server_tool_use\nNATIVE name=input_json_delta\nCLOSE 0 native\n"
-                      "OPEN 1 text\nNATIVE name=citations_delta\nDELTA 1 text text=x\nCLOSE 1 text\n"
-                      "OPEN 2 redacted data=QUJD\nCLOSE 2 redacted\n"
-                      "USAGE in=17 read=5 write=2 out=3\nFINISH pause\nEND\n");
+    lines(START EVENT("content_block_start",
+                      ",\"index\":0,\"content_block\":{\"type\":\"server_tool_use\",\"id\":\"s1\","
+                      "\"name\":\"web_search\",\"input\":{}}") JSON(0, "{}") STOP(0) TEXT_START(1)
+              EVENT("content_block_delta",
+                    ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":{}}")
+                  TEXT(1, "x") STOP(1)
+                      EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":"
+                                                   "\"redacted_thinking\",\"data\":\"QUJD\"}")
+                          STOP(2) FINISH("pause_turn", 3) END,
+          START_LINES
+          "OPEN 0 native id=s1 name=server_tool_use\nNATIVE name=input_json_delta\nCLOSE 0 native\n"
+          "OPEN 1 text\nNATIVE name=citations_delta\nDELTA 1 text text=x\nCLOSE 1 text\n"
+          "OPEN 2 redacted data=QUJD\nCLOSE 2 redacted\n"
+          "USAGE in=17 read=5 write=2 out=3\nFINISH pause\nEND\n");
 }
 
 static void
 takes_the_last_usage_and_one_finish(void **state)
 {
     (void)state;
-    const char *more = EVENT("message_delta", ",\"delta\":{\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"###\"},"
-                                              "\"usage\":{\"input_tokens\":100,\"output_tokens\":8,"
-                                              "\"output_tokens_details\":{\"thinking_tokens\":4}}");
+    const char *more = EVENT(
+        "message_delta", ",\"delta\":{\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"###\"},"
+                         "\"usage\":{\"input_tokens\":100,\"output_tokens\":8,"
+                         "\"output_tokens_details\":{\"thinking_tokens\":4}}");
     char stream[2048];
-    (void)snprintf(stream, sizeof(stream), "%s%s%s%s", START,
-                   EVENT("message_delta", ",\"delta\":{\"stop_reason\":null},\"usage\":{\"output_tokens\":3}"), more, END);
-    lines(stream, START_LINES "USAGE in=17 read=5 write=2 out=3\nUSAGE in=107 read=5 write=2 out=8 reasoning=4\n"
-                              "FINISH sequence=### sequence\nEND\n");
+    (void)snprintf(
+        stream, sizeof(stream), "%s%s%s%s", START,
+        EVENT("message_delta", ",\"delta\":{\"stop_reason\":null},\"usage\":{\"output_tokens\":3}"),
+        more, END);
+    lines(stream, START_LINES
+          "USAGE in=17 read=5 write=2 out=3\nUSAGE in=107 read=5 write=2 out=8 reasoning=4\n"
+          "FINISH sequence=### sequence\nEND\n");
     (void)snprintf(stream, sizeof(stream), "%s%s%s%s", START, more, more, END);
     flawed(stream, FLAW_REPEATED_FINISH);
 }
@@ -150,11 +183,18 @@ repairs_what_is_plain(void **state)
     char expected[1024];
     /* a stop forgotten, a start forgotten, an index with a hole, an index that does not move */
     (void)snprintf(expected, sizeof(expected), "%s%s%s", START_LINES,
-                   "OPEN 0 text\nDELTA 0 text text=a\nCLOSE 0 text\nOPEN 1 text\nDELTA 1 text text=b\nCLOSE 1 text\n", tail);
-    lines(START TEXT_START(0) TEXT(0, "a") TEXT_START(1) TEXT(1, "b") FINISH("end_turn", 3) END, expected);
+                   "OPEN 0 text\nDELTA 0 text text=a\nCLOSE 0 text\nOPEN 1 text\nDELTA 1 text "
+                   "text=b\nCLOSE 1 text\n",
+                   tail);
+    lines(START TEXT_START(0) TEXT(0, "a") TEXT_START(1) TEXT(1, "b") FINISH("end_turn", 3) END,
+          expected);
     lines(START TEXT(0, "a") STOP(0) TEXT(1, "b") STOP(1) FINISH("end_turn", 3) END, expected);
-    lines(START TEXT_START(2) TEXT(2, "a") STOP(2) TEXT_START(5) TEXT(5, "b") STOP(5) FINISH("end_turn", 3) END, expected);
-    lines(START TEXT_START(0) TEXT(0, "a") STOP(0) TEXT_START(0) TEXT(0, "b") STOP(0) FINISH("end_turn", 3) END, expected);
+    lines(START TEXT_START(2) TEXT(2, "a") STOP(2) TEXT_START(5) TEXT(5, "b") STOP(5)
+              FINISH("end_turn", 3) END,
+          expected);
+    lines(START TEXT_START(0) TEXT(0, "a") STOP(0) TEXT_START(0) TEXT(0, "b") STOP(0)
+              FINISH("end_turn", 3) END,
+          expected);
     flawed(START TEXT_START(0) TEXT(0, "a") FINISH("end_turn", 3) END, FLAW_BLOCK_ORDER);
     flawed(START TEXT_START(1) TEXT(1, "a") STOP(1) FINISH("end_turn", 3) END, FLAW_BLOCK_ORDER);
     flawed(START TEXT_START(0) STOP(0) STOP(0) FINISH("end_turn", 3) END, FLAW_BLOCK_ORDER);
@@ -180,7 +220,8 @@ refuses_what_is_not(void **state)
     refused(START JSON(0, "{}"), ERR_UPSTREAM_PROTOCOL);
     refused(START TEXT_START(0) STOP(0) TEXT(0, "late"), ERR_UPSTREAM_PROTOCOL);
     refused(START FINISH("end_turn", 1) TEXT_START(0), ERR_UPSTREAM_PROTOCOL);
-    refused(START CALL_START(0, "t", "f") JSON(0, "{\\\"a\\\"") STOP(0) FINISH("tool_use", 1), ERR_TOOL_CALL);
+    refused(START CALL_START(0, "t", "f") JSON(0, "{\\\"a\\\"") STOP(0) FINISH("tool_use", 1),
+            ERR_TOOL_CALL);
     refused(START CALL_START(0, "t", "f") STOP(0) CALL_START(1, "t", "f"), ERR_TOOL_CALL);
 }
 
@@ -188,15 +229,22 @@ static void
 reads_errors_of_every_form(void **state)
 {
     (void)state;
-    lines("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
+    lines("event: error\ndata: "
+          "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}"
+          "}\n\n",
           "ERROR overloaded: Overloaded\n");
-    lines("data: {\"error\":{\"message\":\"slow down\",\"type\":\"rate_limit_error\"}}\n\n", "ERROR rate_limit: slow down\n");
+    lines("data: {\"error\":{\"message\":\"slow down\",\"type\":\"rate_limit_error\"}}\n\n",
+          "ERROR rate_limit: slow down\n");
     lines("event: error\ndata: {\"error\":\"boom\"}\n\n", "ERROR upstream: boom\n");
-    lines("event: error\ndata: {\"error\":{\"code\":503,\"message\":\"busy\"}}\n\n", "ERROR overloaded: busy\n");
+    lines("event: error\ndata: {\"error\":{\"code\":503,\"message\":\"busy\"}}\n\n",
+          "ERROR overloaded: busy\n");
     lines("event: error\ndata: \"plain\"\n\n", "ERROR upstream: plain\n");
-    lines("event: error\ndata: [{\"error\":{\"code\":429,\"message\":\"quota\",\"status\":\"RESOURCE_EXHAUSTED\"}}]\n\n",
-          "ERROR rate_limit: quota\n");
-    lines(START TEXT_START(0) TEXT(0, "a"), START_LINES "OPEN 0 text\nDELTA 0 text text=a\n"
+    lines(
+        "event: error\ndata: "
+        "[{\"error\":{\"code\":429,\"message\":\"quota\",\"status\":\"RESOURCE_EXHAUSTED\"}}]\n\n",
+        "ERROR rate_limit: quota\n");
+    lines(START TEXT_START(0) TEXT(0, "a"), START_LINES
+          "OPEN 0 text\nDELTA 0 text text=a\n"
           "ERROR upstream: upstream closed the connection before the reply was complete\n");
 }
 
@@ -205,23 +253,31 @@ ignores_names_of_the_event_line(void **state)
 {
     (void)state;
     lines("data: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"model\":\"b\"}}\n\n"
-          "event: content_block_stop\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n"
+          "event: content_block_stop\ndata: "
+          "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n"
           "event: message_stop\ndata: {}\n\n",
           "START id=a model=b\nFINISH stop\nEND\n");
-    lines(START "event: vertex_event\ndata: {\"type\":\"vertex_event\",\"x\":1}\n\ndata: [DONE]\n\n" FINISH("end_turn", 3) END,
-          START_LINES "USAGE in=17 read=5 write=2 out=3\nFINISH stop\nEND\n");
+    lines(
+        START
+        "event: vertex_event\ndata: {\"type\":\"vertex_event\",\"x\":1}\n\ndata: [DONE]\n\n" FINISH(
+            "end_turn", 3) END,
+        START_LINES "USAGE in=17 read=5 write=2 out=3\nFINISH stop\nEND\n");
 }
 
-/* One delta after the start of a block, spelt as Anthropic does and with a space that the short way does not know. */
+/* One delta after the start of a block, spelt as Anthropic does and with a space that the short way
+ * does not know. */
 static void
-one_delta(const char *block, const char *delta, const char *word, const char *member, const char *text, bool spaced,
-          struct relay *relay)
+one_delta(const char *block, const char *delta, const char *word, const char *member,
+          const char *text, bool spaced, struct relay *relay)
 {
     char stream[4096];
-    const char *form = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":%s}\n\n"
-                       "event: content_block_delta\ndata: {\"type\":%s\"content_block_delta\",\"index\":%s,\"delta\":"
+    const char *form = "event: content_block_start\ndata: "
+                       "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":%s}\n\n"
+                       "event: content_block_delta\ndata: "
+                       "{\"type\":%s\"content_block_delta\",\"index\":%s,\"delta\":"
                        "{\"type\":\"%s\",\"%s\":\"%s\"}}\n\n";
-    (void)snprintf(stream, sizeof(stream), form, block, spaced ? " " : "", delta, word, member, text);
+    (void)snprintf(stream, sizeof(stream), form, block, spaced ? " " : "", delta, word, member,
+                   text);
     *relay = reading();
     relay_open(relay);
     relay->error = relay_run(relay, SLICE_LIT(START));
@@ -235,21 +291,43 @@ reads_plain_deltas_alike_without_parsing(void **state)
 {
     (void)state;
     static const char *const blocks[] = {"{\"type\":\"text\"}", "{\"type\":\"thinking\"}",
-                                         "{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"n\"}", "{\"type\":\"other\"}"};
-    static const char *const words[][2] = {{"text_delta", "text"}, {"thinking_delta", "thinking"},
-                                           {"input_json_delta", "partial_json"}, {"signature_delta", "signature"},
+                                         "{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"n\"}",
+                                         "{\"type\":\"other\"}"};
+    static const char *const words[][2] = {{"text_delta", "text"},
+                                           {"thinking_delta", "thinking"},
+                                           {"input_json_delta", "partial_json"},
+                                           {"signature_delta", "signature"},
                                            {"text_delta", "thinking"}};
-    static const char *const indexes[] = {"0", "1", "00", "-1", "0.0", "\"0\"", "1234567890123", ""};
-    static const char *const texts[] = {"", "a", "\\n\\\\", "\\\"", "\\\\\\\"x", "\\u00e9\\ud83d", "\\x", "\\", "\\u12",
-                                        "\xc3\xa9", "\xff", "\xc3", "a\tb", "b\",\"text\":\"z", "b\",\"type\":\"z", "\"}", "b\"}}", "\"},{\"a\":\"",
+    static const char *const indexes[] = {"0", "1", "00", "-1", "0.0", "\"0\"", "1234567890123",
+                                          ""};
+    static const char *const texts[] = {"",
+                                        "a",
+                                        "\\n\\\\",
+                                        "\\\"",
+                                        "\\\\\\\"x",
+                                        "\\u00e9\\ud83d",
+                                        "\\x",
+                                        "\\",
+                                        "\\u12",
+                                        "\xc3\xa9",
+                                        "\xff",
+                                        "\xc3",
+                                        "a\tb",
+                                        "b\",\"text\":\"z",
+                                        "b\",\"type\":\"z",
+                                        "\"}",
+                                        "b\"}}",
+                                        "\"},{\"a\":\"",
                                         "x\",\"y\":\"z"};
     for (size_t b = 0; b < countof(blocks); b++)
         for (size_t w = 0; w < countof(words); w++)
             for (size_t i = 0; i < countof(indexes); i++)
                 for (size_t t = 0; t < countof(texts); t++) {
                     struct relay fast, slow;
-                    one_delta(blocks[b], indexes[i], words[w][0], words[w][1], texts[t], false, &fast);
-                    one_delta(blocks[b], indexes[i], words[w][0], words[w][1], texts[t], true, &slow);
+                    one_delta(blocks[b], indexes[i], words[w][0], words[w][1], texts[t], false,
+                              &fast);
+                    one_delta(blocks[b], indexes[i], words[w][0], words[w][1], texts[t], true,
+                              &slow);
                     assert_int_equal(fast.error, slow.error);
                     assert_int_equal(fast.flaws, slow.flaws);
                     assert_string_equal(fast.lines.ptr, slow.lines.ptr);
@@ -258,7 +336,8 @@ reads_plain_deltas_alike_without_parsing(void **state)
                 }
 }
 
-/* No parsing shows in the memory that was taken: room for the events themselves, and nothing else. */
+/* No parsing shows in the memory that was taken: room for the events themselves, and nothing else.
+ */
 static void
 parses_no_plain_delta(void **state)
 {
@@ -266,8 +345,10 @@ parses_no_plain_delta(void **state)
     struct relay relay = reading();
     relay_open(&relay);
     assert_int_equal(relay_run(&relay, SLICE_LIT(START TEXT_START(0))), 0);
-    int error = anthropic_dialect.read_event(relay.reader, SLICE_LIT("content_block_delta"),
-        SLICE_LIT("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\\\"\"}    }"),
+    int error = anthropic_dialect.read_event(
+        relay.reader, SLICE_LIT("content_block_delta"),
+        SLICE_LIT("{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_"
+                  "delta\",\"text\":\"a\\\"\"}    }"),
         &relay.events);
     assert_int_equal(error, 0);
     assert_int_equal(relay.events.count, 1);
@@ -296,16 +377,24 @@ static void
 reads_whole_messages(void **state)
 {
     (void)state;
-    body_lines("{\"id\":\"msg_1\",\"type\":\"message\",\"model\":\"m\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\","
-               "\"signature\":\"s\"},{\"type\":\"text\",\"text\":\"a\\nb\"},{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\","
-               "\"input\":{\"q\":\"x\\\"y\"}},{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"g\",\"input\":{}},"
+    body_lines("{\"id\":\"msg_1\",\"type\":\"message\",\"model\":\"m\",\"content\":[{\"type\":"
+               "\"thinking\",\"thinking\":\"hm\","
+               "\"signature\":\"s\"},{\"type\":\"text\",\"text\":\"a\\nb\"},{\"type\":\"tool_use\","
+               "\"id\":\"t\",\"name\":\"f\","
+               "\"input\":{\"q\":\"x\\\"y\"}},{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"g\","
+               "\"input\":{}},"
                "{\"type\":\"fallback\"}],\"stop_reason\":\"tool_use\",\"stop_sequence\":null,"
                "\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}",
-               "START id=msg_1 model=m\nOPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 thinking signature=s\n"
-               "CLOSE 0 thinking\nOPEN 1 text\nDELTA 1 text text=a\\nb\nCLOSE 1 text\nOPEN 2 call id=t name=f\n"
-               "DELTA 2 call text={\\\"q\\\":\\\"x\\\\\\\"y\\\"}\nCLOSE 2 call\nOPEN 3 call id=u name=g\nCLOSE 3 call\n"
-               "OPEN 4 native name=fallback\nCLOSE 4 native\nUSAGE in=3 out=4\nFINISH calls\nEND\n", 0);
-    body_lines("{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"oops\"}}", "ERROR upstream: oops\n", 0);
+               "START id=msg_1 model=m\nOPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 "
+               "thinking signature=s\n"
+               "CLOSE 0 thinking\nOPEN 1 text\nDELTA 1 text text=a\\nb\nCLOSE 1 text\nOPEN 2 call "
+               "id=t name=f\n"
+               "DELTA 2 call text={\\\"q\\\":\\\"x\\\\\\\"y\\\"}\nCLOSE 2 call\nOPEN 3 call id=u "
+               "name=g\nCLOSE 3 call\n"
+               "OPEN 4 native name=fallback\nCLOSE 4 native\nUSAGE in=3 out=4\nFINISH calls\nEND\n",
+               0);
+    body_lines("{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"oops\"}}",
+               "ERROR upstream: oops\n", 0);
     body_lines("{\"content\":\"no list\"}", NULL, -ERR_UPSTREAM_PROTOCOL);
     body_lines("{\"content\":[7]}", NULL, -ERR_UPSTREAM_PROTOCOL);
     body_lines("[]", NULL, -ERR_UPSTREAM_PROTOCOL);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_anthropic_recordings.c - every recorded stream, when the recordings lie beside the repository.
+ * test_anthropic_recordings.c - every recorded stream, when the recordings lie beside the
+ * repository.
  *
- * A Messages stream passes to a Messages client byte for byte. A Chat stream becomes a Messages stream that our own
- * reader takes without a single flaw, with the same text, thoughts, calls and usage; and so does the whole message.
+ * A Messages stream passes to a Messages client byte for byte. A Chat stream becomes a Messages
+ * stream that our own reader takes without a single flaw, with the same text, thoughts, calls and
+ * usage; and so does the whole message.
  */
 #include "tests/unit/providers/relay.h"
 
@@ -32,7 +34,8 @@ read_all(const char *path)
     return bytes;
 }
 
-/* Texts by kind, so that two replies can be held against each other whatever their blocks are cut into. */
+/* Texts by kind, so that two replies can be held against each other whatever their blocks are cut
+ * into. */
 struct gist {
     struct sink text, thought, calls;
     struct canon_usage usage;
@@ -57,11 +60,16 @@ gist_fini(struct gist *gist)
     sink_fini(&gist->calls);
 }
 
-/* Read a stream on its own and keep the gist of it. Calls are kept by block, since they may be interleaved. */
+/* Read a stream on its own and keep the gist of it. Calls are kept by block, since they may be
+ * interleaved. */
 static int
-read_gist(const struct dialect *dialect, struct slice bytes, bool body, struct gist *gist, uint32_t *flaws)
+read_gist(const struct dialect *dialect, struct slice bytes, bool body, struct gist *gist,
+          uint32_t *flaws)
 {
-    struct relay relay = {.upstream = dialect, .client = dialect, .options = {.stream = true, .id = SLICE_LIT("i"), .model = SLICE_LIT("m")}};
+    struct relay relay = {
+        .upstream = dialect,
+        .client = dialect,
+        .options = {.stream = true, .id = SLICE_LIT("i"), .model = SLICE_LIT("m")}};
     static struct sink calls[64];
     static struct unescape halves[64];
     struct sse_event event;
@@ -145,15 +153,19 @@ or_zero(uint64_t count)
 static bool
 same_gist(struct gist *a, struct gist *b)
 {
-    /* Some servers report more cached tokens than the prompt had: that cannot be said in Anthropic's terms. */
+    /* Some servers report more cached tokens than the prompt had: that cannot be said in
+     * Anthropic's terms. */
     bool absurd = or_zero(a->usage.cache_read) > or_zero(a->usage.in_total);
-    return slice_eq(sink_slice(&a->calls), sink_slice(&b->calls)) && same_text(&a->text, &b->text) && same_text(&a->thought, &b->thought) && a->finish == b->finish &&
+    return slice_eq(sink_slice(&a->calls), sink_slice(&b->calls)) &&
+           same_text(&a->text, &b->text) && same_text(&a->thought, &b->thought) &&
+           a->finish == b->finish &&
            (absurd || or_zero(a->usage.in_total) == or_zero(b->usage.in_total)) &&
            or_zero(a->usage.out_total) == or_zero(b->usage.out_total) &&
            or_zero(a->usage.cache_read) == or_zero(b->usage.cache_read);
 }
 
-/* Returns 1 if the recording became what it should, 0 if not, -1 if it holds an error or is no stream of this kind. */
+/* Returns 1 if the recording became what it should, 0 if not, -1 if it holds an error or is no
+ * stream of this kind. */
 static int
 translates(struct slice bytes, bool stream)
 {
@@ -161,8 +173,10 @@ translates(struct slice bytes, bool stream)
     uint32_t flaws;
     gist_init(&original);
     int result = read_gist(&openai_chat_dialect, bytes, false, &original, &flaws) == 0 ? 1 : -1;
-    struct relay relay = {.upstream = &openai_chat_dialect, .client = &anthropic_dialect,
-                          .options = {.stream = stream, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
+    struct relay relay = {
+        .upstream = &openai_chat_dialect,
+        .client = &anthropic_dialect,
+        .options = {.stream = stream, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
     relay_stream(&relay, bytes, 0, 7);
     if (relay.error != 0 || !relay.ended)
         result = -1;
@@ -180,13 +194,17 @@ translates(struct slice bytes, bool stream)
 static int
 passes(struct slice bytes)
 {
-    struct relay relay = {.upstream = &anthropic_dialect, .client = &anthropic_dialect,
-                          .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
+    struct relay relay = {
+        .upstream = &anthropic_dialect,
+        .client = &anthropic_dialect,
+        .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
     relay_stream(&relay, bytes, 0, 3);
     int result = relay.error == 0 && relay.ended;
-    /* One recording is two streams joined: nothing of the second may reach a client whose stream has ended. */
+    /* One recording is two streams joined: nothing of the second may reach a client whose stream
+     * has ended. */
     bool joined = (relay.flaws >> FLAW_AFTER_END & 1) != 0;
-    result = result && slice_starts(bytes, sink_slice(&relay.out)) && (joined || relay.out.len == bytes.len);
+    result = result && slice_starts(bytes, sink_slice(&relay.out)) &&
+             (joined || relay.out.len == bytes.len);
     if (relay.flaws & ~(1u << FLAW_UNKNOWN_EVENT | 1u << FLAW_AFTER_END))
         result = 0;
     relay_close(&relay);
@@ -228,7 +246,8 @@ judge_folder(const char *family, bool chat, struct tally *tally)
     char folder[512], path[1024];
     (void)snprintf(folder, sizeof(folder), "%s/%s", recordings(), family);
     DIR *listing = opendir(folder);
-    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry; entry = readdir(listing)) {
+    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry;
+         entry = readdir(listing)) {
         /* Anthropic's replies have one choice. */
         if (!is_stream(entry->d_name) || strstr(entry->d_name, "multiple-choices"))
             continue;
@@ -253,13 +272,18 @@ static void
 translates_recorded_chats(void **state)
 {
     (void)state;
-    static const char *const families[] = {"openai-chat", "azure", "cerebras", "crusoe", "deepseek", "gpustack-llamabox", "groq",
-                                           "heroku", "huggingface", "lmstudio", "mistral", "moonshot", "ollama", "openrouter",
-                                           "perplexity", "qwen-dashscope", "snowflake", "together", "vllm", "xai", "zai"};
+    static const char *const families[] = {"openai-chat",    "azure",      "cerebras",
+                                           "crusoe",         "deepseek",   "gpustack-llamabox",
+                                           "groq",           "heroku",     "huggingface",
+                                           "lmstudio",       "mistral",    "moonshot",
+                                           "ollama",         "openrouter", "perplexity",
+                                           "qwen-dashscope", "snowflake",  "together",
+                                           "vllm",           "xai",        "zai"};
     struct tally tally = {0};
     for (size_t i = 0; i < countof(families); i++)
         judge_folder(families[i], true, &tally);
-    printf("chat recordings translated: %d of %d (%d others)\n", tally.good, tally.all, tally.others);
+    printf("chat recordings translated: %d of %d (%d others)\n", tally.good, tally.all,
+           tally.others);
     assert_int_equal(tally.good, tally.all);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_anthropic_request.c - Chat requests as Messages requests, Messages requests read, and passed on unread.
+ * test_anthropic_request.c - Chat requests as Messages requests, Messages requests read, and passed
+ * on unread.
  */
 #include "tests/unit/providers/asking.h"
 
@@ -12,7 +13,8 @@
 static struct dialect_upstream
 haiku(void)
 {
-    return (struct dialect_upstream){.model = S("claude-haiku-4-5"), .base_path = S(""), .effort = TELL_THINKING};
+    return (struct dialect_upstream){
+        .model = S("claude-haiku-4-5"), .base_path = S(""), .effort = TELL_THINKING};
 }
 
 static void
@@ -80,60 +82,92 @@ static void
 translates_turns(void **state)
 {
     (void)state;
-    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"system\",\"content\":\"be \\\"brief\\\"\"},{\"role\":\"user\",\"content\":\"hi\"}]}",
+    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"system\",\"content\":\"be "
+            "\\\"brief\\\"\"},{\"role\":\"user\",\"content\":\"hi\"}]}",
             HEAD "\"system\":\"be \\\"brief\\\"\",\"messages\":[" USER("hi") "]}");
-    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"system\",\"content\":\"a\"},{\"role\":\"developer\",\"content\":\"b\"},"
-            "{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"y\"},"
-            "{\"type\":\"text\",\"text\":\"\"}]},{\"role\":\"assistant\",\"content\":\"\"},{\"role\":\"system\",\"content\":\"c\"},"
+    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"system\",\"content\":\"a\"},{\"role\":"
+            "\"developer\",\"content\":\"b\"},"
+            "{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"user\",\"content\":[{\"type\":"
+            "\"text\",\"text\":\"y\"},"
+            "{\"type\":\"text\",\"text\":\"\"}]},{\"role\":\"assistant\",\"content\":\"\"},{"
+            "\"role\":\"system\",\"content\":\"c\"},"
             "{\"role\":\"assistant\",\"content\":\"z\"}]}",
-            HEAD "\"system\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}],\"messages\":["
-                 "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"text\",\"text\":\"y\"},"
+            HEAD "\"system\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}"
+                 "],\"messages\":["
+                 "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":"
+                 "\"text\",\"text\":\"y\"},"
                  "{\"type\":\"text\",\"text\":\"<system-reminder>\\nc\\n</system-reminder>\"}]},"
                  "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"z\"}]}]}");
-    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"system\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\" \\n\"}]}",
+    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"system\",\"content\":\"a\"},{\"role\":"
+            "\"user\",\"content\":\" \\n\"}]}",
             HEAD "\"system\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\".\"}]}");
 }
 
 #define CALLS(calls) "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[" calls "]}"
-#define CALL(id, name, arguments) \
-    "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"arguments\":\"" arguments "\"}}"
+#define CALL(id, name, arguments)                                                                  \
+    "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" name                      \
+    "\",\"arguments\":\"" arguments "\"}}"
 #define TOLD(id, text) "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"" text "\"}"
 #define USES(uses) "{\"role\":\"assistant\",\"content\":[" uses "]}"
-#define USE(id, name, input) "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"" name "\",\"input\":" input "}"
-#define RESULT(id, text) "{\"type\":\"tool_result\",\"tool_use_id\":\"" id "\",\"content\":\"" text "\"}"
+#define USE(id, name, input)                                                                       \
+    "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"" name "\",\"input\":" input "}"
+#define RESULT(id, text)                                                                           \
+    "{\"type\":\"tool_result\",\"tool_use_id\":\"" id "\",\"content\":\"" text "\"}"
 
 static void
 pairs_calls_and_results(void **state)
 {
     (void)state;
     /* in one user turn, in the order given, in front of what the user said between them */
-    becomes("{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "{\\\"x\\\":1}") "," CALL("b", "g", "")) ","
-            TOLD("b", "B") ",{\"role\":\"user\",\"content\":\"well\"}," TOLD("a", "A") "]}",
-            HEAD "\"messages\":[" USES(USE("a", "f", "{\"x\":1}") "," USE("b", "g", "{}")) ",{\"role\":\"user\",\"content\":["
-            RESULT("b", "B") "," RESULT("a", "A") ",{\"type\":\"text\",\"text\":\"well\"}]}]}");
+    becomes(
+        "{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "{\\\"x\\\":1}") "," CALL(
+            "b", "g",
+            "")) "," TOLD("b", "B") ",{\"role\":\"user\",\"content\":\"well\"}," TOLD("a",
+                                                                                      "A") "]}",
+        HEAD "\"messages\":[" USES(USE("a", "f", "{\"x\":1}") "," USE(
+            "b", "g",
+            "{}")) ",{\"role\":\"user\",\"content\":[" RESULT("b",
+                                                              "B") "," RESULT("a",
+                                                                              "A") ",{\"type\":"
+                                                                                   "\"text\","
+                                                                                   "\"text\":"
+                                                                                   "\"well\"}]}]}");
     /* a result that is missing, one that answers nothing, one that comes too late */
-    becomes("{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "null")) "," TOLD("z", "Z") ","
-            "{\"role\":\"assistant\",\"content\":\"ok\"}," TOLD("a", "A") "]}",
-            HEAD "\"messages\":[" USES(USE("a", "f", "{}")) ",{\"role\":\"user\",\"content\":[" RESULT("a", "[no result]")
-            ",{\"type\":\"text\",\"text\":\"[result of tool call z]\"},{\"type\":\"text\",\"text\":\"Z\"}]},"
-            "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"ok\"}]},{\"role\":\"user\",\"content\":["
-            "{\"type\":\"text\",\"text\":\"[result of tool call a]\"},{\"type\":\"text\",\"text\":\"A\"}]}]}");
-    becomes("{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "{}")) "]}",
-            HEAD "\"messages\":[" USES(USE("a", "f", "{}")) ",{\"role\":\"user\",\"content\":[" RESULT("a", "[no result]") "]}]}");
+    becomes("{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "null")) "," TOLD(
+                "z", "Z") ","
+                          "{\"role\":\"assistant\",\"content\":\"ok\"}," TOLD("a", "A") "]}",
+            HEAD
+            "\"messages\":[" USES(USE("a", "f", "{}")) ",{\"role\":\"user\",\"content\":[" RESULT(
+                "a", "[no result]") ",{\"type\":\"text\",\"text\":\"[result of tool call "
+                                    "z]\"},{\"type\":\"text\",\"text\":\"Z\"}]},"
+                                    "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\","
+                                    "\"text\":\"ok\"}]},{\"role\":\"user\",\"content\":["
+                                    "{\"type\":\"text\",\"text\":\"[result of tool call "
+                                    "a]\"},{\"type\":\"text\",\"text\":\"A\"}]}]}");
+    becomes("{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "{}")) "]}", HEAD
+            "\"messages\":[" USES(USE("a", "f", "{}")) ",{\"role\":\"user\",\"content\":[" RESULT(
+                "a", "[no result]") "]}]}");
     /* arguments that are no object */
-    becomes("{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "{oops") "," CALL("b", "f", "[1]")) "," TOLD("a", "A") ","
-            TOLD("b", "B") "]}",
-            HEAD "\"messages\":[" USES(USE("a", "f", "{\"_raw\":\"{oops\"}") "," USE("b", "f", "{\"value\":[1]}"))
-            ",{\"role\":\"user\",\"content\":[" RESULT("a", "A") "," RESULT("b", "B") "]}]}");
+    becomes(
+        "{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("a", "f", "{oops") "," CALL(
+            "b", "f", "[1]")) "," TOLD("a", "A") "," TOLD("b", "B") "]}",
+        HEAD "\"messages\":[" USES(USE("a", "f", "{\"_raw\":\"{oops\"}") "," USE(
+            "b", "f",
+            "{\"value\":[1]}")) ",{\"role\":\"user\",\"content\":[" RESULT("a",
+                                                                           "A") "," RESULT("b",
+                                                                                           "B") "]}"
+                                                                                                "]"
+                                                                                                "}");
 }
 
-/* An id that Anthropic would refuse, and one that is used twice, are renamed alike on both sides and in every request. */
+/* An id that Anthropic would refuse, and one that is used twice, are renamed alike on both sides
+ * and in every request. */
 static void
 renames_ids_on_both_sides(void **state)
 {
     (void)state;
-    const char *body = "{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("f.x:0", "f", "{}")) "," TOLD("f.x:0", "A") ","
-                       CALLS(CALL("f.x:0", "f", "{}")) "," TOLD("f.x:0", "B") "]}";
+    const char *body = "{\"model\":\"gpt\",\"messages\":[" CALLS(CALL("f.x:0", "f", "{}")) "," TOLD(
+        "f.x:0", "A") "," CALLS(CALL("f.x:0", "f", "{}")) "," TOLD("f.x:0", "B") "]}";
     struct dialect_upstream upstream = haiku();
     char first[4096] = "";
     for (int round = 0; round < 2; round++) {
@@ -149,7 +183,9 @@ renames_ids_on_both_sides(void **state)
             assert_non_null(at);
             at = strstr(at, ":\"") + 2;
             (void)snprintf(ids[i], sizeof(ids[i]), "%.*s", (int)strcspn(at, "\""), at);
-            assert_int_equal(strspn(ids[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"), strlen(ids[i]));
+            assert_int_equal(
+                strspn(ids[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"),
+                strlen(ids[i]));
         }
         assert_string_equal(ids[0], ids[1]);
         assert_string_equal(ids[2], ids[3]);
@@ -167,24 +203,36 @@ translates_media(void **state)
     (void)state;
 #define WITH(part) "{\"model\":\"gpt\",\"messages\":[{\"role\":\"user\",\"content\":[" part "]}]}"
 #define MADE(block) HEAD "\"messages\":[{\"role\":\"user\",\"content\":[" block "]}]}"
-    becomes(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/y.png\",\"detail\":\"auto\"}}"),
+    becomes(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x/"
+                 "y.png\",\"detail\":\"auto\"}}"),
             MADE("{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://x/y.png\"}}"));
     /* declared a JPEG, but the bytes say PNG; URL-safe, broken in lines, not padded */
-    becomes(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/jpeg;base64,iVBORw0K\\nGgo_-w\"}}"),
-            MADE("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"iVBORw0KGgo/+w==\"}}"));
+    becomes(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/"
+                 "jpeg;base64,iVBORw0K\\nGgo_-w\"}}"),
+            MADE("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/"
+                 "png\",\"data\":\"iVBORw0KGgo/+w==\"}}"));
     becomes(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/gif;base64,AAAA\"}}"),
-            MADE("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/gif\",\"data\":\"AAAA\"}}"));
-    becomes(WITH("{\"type\":\"file\",\"file\":{\"filename\":\"a.pdf\",\"file_data\":\"data:application/pdf;base64,JVBERi0=\"}}"),
-            MADE("{\"type\":\"document\",\"source\":{\"type\":\"base64\",\"media_type\":\"application/pdf\",\"data\":\"JVBERi0=\"},"
+            MADE("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/"
+                 "gif\",\"data\":\"AAAA\"}}"));
+    becomes(WITH("{\"type\":\"file\",\"file\":{\"filename\":\"a.pdf\",\"file_data\":\"data:"
+                 "application/pdf;base64,JVBERi0=\"}}"),
+            MADE("{\"type\":\"document\",\"source\":{\"type\":\"base64\",\"media_type\":"
+                 "\"application/pdf\",\"data\":\"JVBERi0=\"},"
                  "\"title\":\"a.pdf\"}"));
-    becomes(WITH("{\"type\":\"file\",\"file\":{\"filename\":\"a.txt\",\"file_data\":\"data:text/plain;base64,YSJi\"}}"),
-            MADE("{\"type\":\"document\",\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"a\\\"b\"},"
+    becomes(WITH("{\"type\":\"file\",\"file\":{\"filename\":\"a.txt\",\"file_data\":\"data:text/"
+                 "plain;base64,YSJi\"}}"),
+            MADE("{\"type\":\"document\",\"source\":{\"type\":\"text\",\"media_type\":\"text/"
+                 "plain\",\"data\":\"a\\\"b\"},"
                  "\"title\":\"a.txt\"}"));
     refused(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/bmp;base64,Qk0=\"}}"),
             "an image that is not PNG, JPEG, GIF or WebP");
-    refused(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,%%%\"}}"), "data that is not base64");
-    refused(WITH("{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\",\"format\":\"wav\"}}"), "input_audio");
-    refused(WITH("{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}}"), "a file known by its id to another provider");
+    refused(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,%%%\"}}"),
+            "data that is not base64");
+    refused(
+        WITH("{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\",\"format\":\"wav\"}}"),
+        "input_audio");
+    refused(WITH("{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}}"),
+            "a file known by its id to another provider");
 }
 
 #define TOOL(rest) "{\"type\":\"function\",\"function\":{\"name\":\"f\"" rest "}}"
@@ -195,24 +243,38 @@ static void
 translates_tools(void **state)
 {
     (void)state;
-    becomes(ASKS_WITH("\"tools\":[" TOOL(",\"description\":\"d\",\"parameters\":{\"type\":\"object\",\"properties\":{}},\"strict\":true")
-                      "," TOOL("") "],\"tool_choice\":\"required\",\"parallel_tool_calls\":false"),
-            GETS("\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{\"type\":\"object\",\"properties\":{}},\"strict\":true},"
+    becomes(ASKS_WITH("\"tools\":[" TOOL(",\"description\":\"d\",\"parameters\":{\"type\":"
+                                         "\"object\",\"properties\":{}},\"strict\":true") "," TOOL(
+                "") "],\"tool_choice\":\"required\",\"parallel_tool_calls\":false"),
+            GETS("\"tools\":[{\"name\":\"f\",\"description\":\"d\",\"input_schema\":{\"type\":"
+                 "\"object\",\"properties\":{}},\"strict\":true},"
                  "{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}],"
                  "\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":true}"));
-    becomes(ASKS_WITH("\"tools\":[" TOOL(",\"parameters\":{\"properties\":{\"a\":{}}}") "],\"parallel_tool_calls\":false"),
-            GETS("\"tools\":[{\"name\":\"f\",\"input_schema\":{\"properties\":{\"a\":{}},\"type\":\"object\"}}],"
+    becomes(ASKS_WITH("\"tools\":[" TOOL(
+                ",\"parameters\":{\"properties\":{\"a\":{}}}") "],\"parallel_tool_calls\":false"),
+            GETS("\"tools\":[{\"name\":\"f\",\"input_schema\":{\"properties\":{\"a\":{}},\"type\":"
+                 "\"object\"}}],"
                  "\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true}"));
-    becomes(ASKS_WITH("\"tools\":[" TOOL("") "],\"tool_choice\":\"none\",\"parallel_tool_calls\":false"),
-            GETS("\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}],"
-                 "\"tool_choice\":{\"type\":\"none\"}"));
-    becomes(ASKS_WITH("\"tools\":[" TOOL("") "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"),
-            GETS("\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}],"
-                 "\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}"));
-    becomes(ASKS_WITH("\"tools\":[" TOOL(",\"parameters\":{\"anyOf\":[{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{}},"
-            "\"required\":[\"a\",\"b\"]},{\"properties\":{\"a\":{},\"c\":{}},\"required\":[\"a\"]}],\"$defs\":{\"q\":1}}") "]"),
-            GETS("\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{},"
-                 "\"c\":{}},\"required\":[\"a\"],\"$defs\":{\"q\":1}}}]"));
+    becomes(
+        ASKS_WITH(
+            "\"tools\":[" TOOL("") "],\"tool_choice\":\"none\",\"parallel_tool_calls\":false"),
+        GETS(
+            "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}],"
+            "\"tool_choice\":{\"type\":\"none\"}"));
+    becomes(
+        ASKS_WITH("\"tools\":[" TOOL(
+            "") "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"),
+        GETS(
+            "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}],"
+            "\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}"));
+    becomes(
+        ASKS_WITH("\"tools\":[" TOOL(
+            ",\"parameters\":{\"anyOf\":[{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{}},"
+            "\"required\":[\"a\",\"b\"]},{\"properties\":{\"a\":{},\"c\":{}},\"required\":[\"a\"]}]"
+            ",\"$defs\":{\"q\":1}}") "]"),
+        GETS("\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{"
+             "\"a\":{\"type\":\"string\"},\"b\":{},"
+             "\"c\":{}},\"required\":[\"a\"],\"$defs\":{\"q\":1}}}]"));
     refused(ASKS_WITH("\"tools\":[" TOOL(",\"parameters\":{\"type\":\"string\"}") "]"), "tools");
     refused(ASKS_WITH("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}]"), "tools");
 }
@@ -221,11 +283,15 @@ static void
 translates_sampling(void **state)
 {
     (void)state;
-    becomes(ASKS_WITH("\"temperature\":1.7,\"top_p\":0.5,\"stop\":[\"a\",\" \",\"b\"],\"max_completion_tokens\":7,\"user\":\"u\","
+    becomes(ASKS_WITH("\"temperature\":1.7,\"top_p\":0.5,\"stop\":[\"a\",\" "
+                      "\",\"b\"],\"max_completion_tokens\":7,\"user\":\"u\","
                       "\"service_tier\":\"default\""),
-            "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":7,\"stream\":true,\"messages\":[" USER("hi") "],\"temperature\":1,"
-            "\"stop_sequences\":[\"a\",\"b\"],\"metadata\":{\"user_id\":\"u\"},\"service_tier\":\"standard_only\"}");
-    becomes(ASKS_WITH("\"temperature\":0,\"stop\":\"x\""), GETS("\"temperature\":0,\"stop_sequences\":[\"x\"]"));
+            "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":7,\"stream\":true,\"messages\":[" USER(
+                "hi") "],\"temperature\":1,"
+                      "\"stop_sequences\":[\"a\",\"b\"],\"metadata\":{\"user_id\":\"u\"},\"service_"
+                      "tier\":\"standard_only\"}");
+    becomes(ASKS_WITH("\"temperature\":0,\"stop\":\"x\""),
+            GETS("\"temperature\":0,\"stop_sequences\":[\"x\"]"));
     becomes(ASKS_WITH("\"top_p\":0.5"), GETS("\"top_p\":0.5"));
     drops(ASKS_WITH("\"temperature\":1.7"), "temperature above 1");
     drops(ASKS_WITH("\"temperature\":0.1,\"top_p\":0.5"), "top_p");
@@ -234,12 +300,16 @@ translates_sampling(void **state)
     drops(ASKS_WITH("\"logit_bias\":{\"1\":2}"), "logit_bias");
     drops(ASKS_WITH("\"presence_penalty\":0"), "presence_penalty");
     drops(ASKS_WITH("\"logprobs\":true"), "logprobs");
-    keeps_silent(ASKS_WITH("\"logprobs\":false,\"n\":1,\"service_tier\":\"auto\",\"temperature\":1"));
+    keeps_silent(
+        ASKS_WITH("\"logprobs\":false,\"n\":1,\"service_tier\":\"auto\",\"temperature\":1"));
     drops(ASKS_WITH("\"service_tier\":\"flex\""), "service_tier");
     drops(ASKS_WITH("\"verbosity\":\"low\""), "verbosity");
     drops(ASKS_WITH("\"stop\":\"\\n\""), "stop");
     refused(ASKS_WITH("\"n\":2"), "n");
-    refused(ASKS_WITH("\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"x\",\"format\":\"wav\"}"), "modalities");
+    refused(
+        ASKS_WITH(
+            "\"modalities\":[\"text\",\"audio\"],\"audio\":{\"voice\":\"x\",\"format\":\"wav\"}"),
+        "modalities");
     refused(ASKS_WITH("\"web_search_options\":{}"), "web_search_options");
 }
 
@@ -247,38 +317,52 @@ static void
 translates_formats(void **state)
 {
     (void)state;
-    becomes(ASKS_WITH("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}"),
-            GETS("\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}}}"));
+    becomes(ASKS_WITH("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":"
+                      "\"n\",\"schema\":{\"type\":\"object\"}}}"),
+            GETS("\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":"
+                 "\"object\"}}}"));
     becomes(ASKS_WITH("\"response_format\":{\"type\":\"json_object\"}"),
-            HEAD "\"system\":[{\"type\":\"text\",\"text\":\"Answer with exactly one JSON object and nothing else: no prose, no code "
+            HEAD "\"system\":[{\"type\":\"text\",\"text\":\"Answer with exactly one JSON object "
+                 "and nothing else: no prose, no code "
                  "fence.\"}],\"messages\":[" USER("hi") "]}");
-    becomes(ASKS_WITH("\"response_format\":{\"type\":\"text\"}"), HEAD "\"messages\":[" USER("hi") "]}");
+    becomes(ASKS_WITH("\"response_format\":{\"type\":\"text\"}"),
+            HEAD "\"messages\":[" USER("hi") "]}");
 }
 
 static void
 tells_how_much_to_think(void **state)
 {
     (void)state;
-    becomes(ASKS_WITH("\"reasoning_effort\":\"medium\",\"temperature\":0.5"),
-            "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":12288,\"stream\":true,\"messages\":[" USER("hi") "],"
-            "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":8192}}");
+    becomes(
+        ASKS_WITH("\"reasoning_effort\":\"medium\",\"temperature\":0.5"),
+        "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":12288,\"stream\":true,\"messages\":[" USER(
+            "hi") "],"
+                  "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":8192}}");
     becomes(ASKS_WITH("\"reasoning_effort\":\"none\""), HEAD "\"messages\":[" USER("hi") "]}");
     struct dialect_upstream upstream = haiku();
     upstream.max_output_tokens = 10000;
-    becomes_with(&upstream, ASKS_WITH("\"reasoning_effort\":\"high\",\"max_tokens\":500"),
-                 "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":10000,\"stream\":true,\"messages\":[" USER("hi") "],"
-                 "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":9999}}");
+    becomes_with(
+        &upstream, ASKS_WITH("\"reasoning_effort\":\"high\",\"max_tokens\":500"),
+        "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":10000,\"stream\":true,\"messages\":[" USER(
+            "hi") "],"
+                  "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":9999}}");
     upstream.model = S("claude-opus-5");
-    becomes_with(&upstream, ASKS_WITH("\"reasoning_effort\":\"high\",\"top_p\":1"),
-                 "{\"model\":\"claude-opus-5\",\"max_tokens\":10000,\"stream\":true,\"messages\":[" USER("hi") "],"
-                 "\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"high\"}}");
+    becomes_with(
+        &upstream, ASKS_WITH("\"reasoning_effort\":\"high\",\"top_p\":1"),
+        "{\"model\":\"claude-opus-5\",\"max_tokens\":10000,\"stream\":true,\"messages\":[" USER(
+            "hi") "],"
+                  "\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"high\"}}");
     upstream.model = S("claude-3-5-haiku-latest");
     becomes_with(&upstream, ASKS_WITH("\"reasoning_effort\":\"high\""),
-                 "{\"model\":\"claude-3-5-haiku-latest\",\"max_tokens\":10000,\"stream\":true,\"messages\":[" USER("hi") "]}");
+                 "{\"model\":\"claude-3-5-haiku-latest\",\"max_tokens\":10000,\"stream\":true,"
+                 "\"messages\":[" USER("hi") "]}");
     drops(ASKS_WITH("\"reasoning_effort\":\"low\",\"temperature\":0"), "temperature");
     /* forced tools and an open loop without its thought stand against it */
-    drops(ASKS_WITH("\"reasoning_effort\":\"low\",\"tool_choice\":\"required\",\"tools\":[" TOOL("") "]"), "reasoning_effort");
-    drops("{\"model\":\"gpt\",\"reasoning_effort\":\"low\",\"messages\":[" CALLS(CALL("a", "f", "{}")) "," TOLD("a", "A") "]}",
+    drops(ASKS_WITH(
+              "\"reasoning_effort\":\"low\",\"tool_choice\":\"required\",\"tools\":[" TOOL("") "]"),
+          "reasoning_effort");
+    drops("{\"model\":\"gpt\",\"reasoning_effort\":\"low\",\"messages\":[" CALLS(
+              CALL("a", "f", "{}")) "," TOLD("a", "A") "]}",
           "reasoning_effort");
 }
 
@@ -286,19 +370,34 @@ static void
 replays_signed_thoughts_only(void **state)
 {
     (void)state;
-    becomes("{\"model\":\"gpt\",\"reasoning_effort\":\"low\",\"messages\":[{\"role\":\"assistant\",\"content\":null,"
-            "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"sig\"},"
-            "{\"type\":\"reasoning.encrypted\",\"data\":\"QUJD\"}],\"tool_calls\":[" CALL("a", "f", "{}") "]}," TOLD("a", "A") "]}",
-            "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":4096,\"stream\":true,\"messages\":[" USES(
-            "{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"sig\"},{\"type\":\"redacted_thinking\",\"data\":\"QUJD\"},"
-            USE("a", "f", "{}")) ",{\"role\":\"user\",\"content\":[" RESULT("a", "A") "]}],"
-            "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}}");
-    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"assistant\",\"reasoning_content\":\"hm\",\"content\":\"x\"},"
+    becomes(
+        "{\"model\":\"gpt\",\"reasoning_effort\":\"low\",\"messages\":[{\"role\":\"assistant\","
+        "\"content\":null,"
+        "\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\",\"signature\":\"sig\"}"
+        ","
+        "{\"type\":\"reasoning.encrypted\",\"data\":\"QUJD\"}],\"tool_calls\":[" CALL(
+            "a", "f", "{}") "]}," TOLD("a", "A") "]}",
+        "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":4096,\"stream\":true,\"messages\":[" USES(
+            "{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"sig\"},{\"type\":"
+            "\"redacted_thinking\",\"data\":\"QUJD\"}," USE(
+                "a", "f",
+                "{}")) ",{\"role\":\"user\",\"content\":[" RESULT("a",
+                                                                  "A") "]}],"
+                                                                       "\"thinking\":{\"type\":"
+                                                                       "\"enabled\",\"budget_"
+                                                                       "tokens\":1024}}");
+    becomes("{\"model\":\"gpt\",\"messages\":[{\"role\":\"assistant\",\"reasoning_content\":\"hm\","
+            "\"content\":\"x\"},"
             "{\"role\":\"user\",\"content\":\"y\"}]}",
-            HEAD "\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}," USER("y") "]}");
-    drops("{\"model\":\"gpt\",\"messages\":[{\"role\":\"assistant\",\"reasoning_content\":\"hm\",\"content\":\"x\"}]}", "reasoning");
-    drops("{\"model\":\"gpt\",\"messages\":[{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_details\":[{\"type\":"
-          "\"reasoning.text\",\"text\":\"hm\",\"signature\":\"penstock.1.unsigned.\"}]}]}", "reasoning");
+            HEAD "\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":"
+                 "\"x\"}]}," USER("y") "]}");
+    drops("{\"model\":\"gpt\",\"messages\":[{\"role\":\"assistant\",\"reasoning_content\":\"hm\","
+          "\"content\":\"x\"}]}",
+          "reasoning");
+    drops("{\"model\":\"gpt\",\"messages\":[{\"role\":\"assistant\",\"content\":\"x\",\"reasoning_"
+          "details\":[{\"type\":"
+          "\"reasoning.text\",\"text\":\"hm\",\"signature\":\"penstock.1.unsigned.\"}]}]}",
+          "reasoning");
 }
 
 static void
@@ -306,13 +405,18 @@ adds_configured_defaults(void **state)
 {
     (void)state;
     struct dialect_upstream upstream = haiku();
-    upstream.default_params = S("{\"max_tokens\":100,\"temperature\":0.3,\"top_p\":0.9,\"new\":[1]}");
-    becomes_with(&upstream, ASKS "}",
-                 "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":100,\"stream\":true,\"messages\":[" USER("hi") "],"
-                 "\"temperature\":0.3,\"top_p\":0.9,\"new\":[1]}");
-    becomes_with(&upstream, ASKS_WITH("\"temperature\":0,\"max_tokens\":0"),
-                 "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":0,\"stream\":true,\"messages\":[" USER("hi") "],"
-                 "\"temperature\":0,\"new\":[1]}");
+    upstream.default_params =
+        S("{\"max_tokens\":100,\"temperature\":0.3,\"top_p\":0.9,\"new\":[1]}");
+    becomes_with(
+        &upstream, ASKS "}",
+        "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":100,\"stream\":true,\"messages\":[" USER(
+            "hi") "],"
+                  "\"temperature\":0.3,\"top_p\":0.9,\"new\":[1]}");
+    becomes_with(
+        &upstream, ASKS_WITH("\"temperature\":0,\"max_tokens\":0"),
+        "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":0,\"stream\":true,\"messages\":[" USER(
+            "hi") "],"
+                  "\"temperature\":0,\"new\":[1]}");
     upstream.default_params = S("nonsense");
     struct asking asking;
     asking_read(&asking, &openai_chat_dialect, ASKS "}");
@@ -340,8 +444,11 @@ passes_all_but_the_model(void **state)
 {
     (void)state;
     struct dialect_upstream upstream = haiku();
-#define AROUND(model) "  { \"future\" : { \"a\":[ 1,null ] }, \"model\" : \"" model "\" ,\n\"messages\":[ ], \"temperature\":1.0, " \
-                      "\"system\":[{\"type\":\"text\",\"text\":\"x-anthropic-billing-header: x\"}],\"stream\":false }\n"
+#define AROUND(model)                                                                              \
+    "  { \"future\" : { \"a\":[ 1,null ] }, \"model\" : \"" model                                  \
+    "\" ,\n\"messages\":[ ], \"temperature\":1.0, "                                                \
+    "\"system\":[{\"type\":\"text\",\"text\":\"x-anthropic-billing-header: "                       \
+    "x\"}],\"stream\":false }\n"
     passes(&upstream, AROUND("claude-haiku-4-5"), AROUND("claude-haiku-4-5"));
     passes(&upstream, AROUND("alias \\u00e9"), AROUND("claude-haiku-4-5"));
     passes(&upstream, AROUND("claude-haiku\\u002d4-5"), AROUND("claude-haiku\\u002d4-5"));
@@ -360,7 +467,8 @@ outlined(const char *body, int error, const char *param)
     assert_int_equal(asking.error, -error);
     if (error != 0) {
         assert_true(slice_present(asking.fault.message));
-        assert_true(param ? slice_is(asking.fault.param, param) : !slice_present(asking.fault.param));
+        assert_true(param ? slice_is(asking.fault.param, param)
+                          : !slice_present(asking.fault.param));
     }
     asking_close(&asking);
 }
@@ -378,18 +486,25 @@ refuses_bad_requests(void **state)
     outlined("{\"model\":\"a\",\"model\":\"b\",\"messages\":[]}", ERR_REQUEST, "model");
     outlined("{\"model\":\"a\",\"messages\":[],\"stream\":\"true\"}", ERR_REQUEST, "stream");
     outlined("{\"model\":\"a\",\"messages\":{}}", ERR_REQUEST, "messages");
-    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"tool\",\"content\":\"\"}]}", ERR_REQUEST, "messages");
-    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":7}]}", ERR_REQUEST, "messages.0.content.0");
-    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_use\"}]}]}", ERR_REQUEST,
+    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"tool\",\"content\":\"\"}]}", ERR_REQUEST,
+             "messages");
+    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":7}]}", ERR_REQUEST,
              "messages.0.content.0");
-    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"\"},{\"type\":\"tool_result\"}]}]}",
+    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_"
+             "use\"}]}]}",
+             ERR_REQUEST, "messages.0.content.0");
+    outlined("{\"model\":\"a\",\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":"
+             "\"text\",\"text\":\"\"},{\"type\":\"tool_result\"}]}]}",
              ERR_REQUEST, "messages.0.content.1");
     outlined("{\"model\":\"a\",\"messages\":[],\"tools\":{}}", ERR_REQUEST, "tools");
     outlined("{\"model\":\"a\",\"messages\":[],\"tools\":[{}]}", ERR_REQUEST, "tools");
-    outlined("{\"model\":\"a\",\"messages\":[],\"tool_choice\":{\"type\":\"some\"}}", ERR_REQUEST, "tool_choice");
+    outlined("{\"model\":\"a\",\"messages\":[],\"tool_choice\":{\"type\":\"some\"}}", ERR_REQUEST,
+             "tool_choice");
     outlined("{\"model\":\"a\",\"messages\":[],\"max_tokens\":\"1\"}", ERR_REQUEST, "max_tokens");
-    outlined("{\"model\":\"a\",\"messages\":[],\"stop_sequences\":[1]}", ERR_REQUEST, "stop_sequences");
-    outlined("{\"model\":\"a\",\"messages\":[],\"thinking\":{\"type\":\"maybe\"}}", ERR_REQUEST, "thinking");
+    outlined("{\"model\":\"a\",\"messages\":[],\"stop_sequences\":[1]}", ERR_REQUEST,
+             "stop_sequences");
+    outlined("{\"model\":\"a\",\"messages\":[],\"thinking\":{\"type\":\"maybe\"}}", ERR_REQUEST,
+             "thinking");
 }
 
 static void
@@ -397,20 +512,33 @@ reads_every_kind_of_block(void **state)
 {
     (void)state;
     struct asking asking;
-    asking_read(&asking, &anthropic_dialect,
-        "{\"model\":\"m\",\"max_tokens\":9,\"system\":[{\"type\":\"text\",\"text\":\"s\",\"cache_control\":{\"type\":\"ephemeral\"}}],"
-        "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},\"output_config\":{\"effort\":\"low\",\"format\":{\"type\":"
-        "\"json_schema\",\"schema\":{}}},\"metadata\":{\"user_id\":\"u\"},\"stop_sequences\":[\"x\"],\"top_k\":3,"
+    asking_read(
+        &asking, &anthropic_dialect,
+        "{\"model\":\"m\",\"max_tokens\":9,\"system\":[{\"type\":\"text\",\"text\":\"s\",\"cache_"
+        "control\":{\"type\":\"ephemeral\"}}],"
+        "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},\"output_config\":{\"effort\":"
+        "\"low\",\"format\":{\"type\":"
+        "\"json_schema\",\"schema\":{}}},\"metadata\":{\"user_id\":\"u\"},\"stop_sequences\":["
+        "\"x\"],\"top_k\":3,"
         "\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\",\"disable_parallel_tool_use\":true},"
-        "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}},{\"type\":\"bash_20250124\",\"name\":\"bash\"}],"
-        "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\","
-        "\"thinking\":\"t\",\"signature\":\"g\"},{\"type\":\"redacted_thinking\",\"data\":\"D\"},{\"type\":\"tool_use\",\"id\":\"i\","
-        "\"name\":\"f\",\"input\":{\"a\": 1}},{\"type\":\"server_tool_use\",\"id\":\"q\"}]},{\"role\":\"user\",\"content\":["
-        "{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"is_error\":true,\"content\":[{\"type\":\"text\",\"text\":\"r\"},"
-        "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"AA==\"}}]},"
-        "{\"type\":\"document\",\"title\":\"T\",\"source\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":\"p\"},"
-        "{\"type\":\"text\",\"text\":\"q\"}]}},{\"type\":\"search_result\",\"source\":\"S\",\"title\":\"R\",\"content\":["
-        "{\"type\":\"text\",\"text\":\"w\"}]},{\"type\":\"image\",\"source\":{\"type\":\"file\",\"file_id\":\"F\"}}]},"
+        "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}},{\"type\":\"bash_"
+        "20250124\",\"name\":\"bash\"}],"
+        "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":["
+        "{\"type\":\"thinking\","
+        "\"thinking\":\"t\",\"signature\":\"g\"},{\"type\":\"redacted_thinking\",\"data\":\"D\"},{"
+        "\"type\":\"tool_use\",\"id\":\"i\","
+        "\"name\":\"f\",\"input\":{\"a\": "
+        "1}},{\"type\":\"server_tool_use\",\"id\":\"q\"}]},{\"role\":\"user\",\"content\":["
+        "{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"is_error\":true,\"content\":[{\"type\":"
+        "\"text\",\"text\":\"r\"},"
+        "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/"
+        "png\",\"data\":\"AA==\"}}]},"
+        "{\"type\":\"document\",\"title\":\"T\",\"source\":{\"type\":\"content\",\"content\":[{"
+        "\"type\":\"text\",\"text\":\"p\"},"
+        "{\"type\":\"text\",\"text\":\"q\"}]}},{\"type\":\"search_result\",\"source\":\"S\","
+        "\"title\":\"R\",\"content\":["
+        "{\"type\":\"text\",\"text\":\"w\"}]},{\"type\":\"image\",\"source\":{\"type\":\"file\","
+        "\"file_id\":\"F\"}}]},"
         "{\"role\":\"system\",\"content\":\"mid\"}]}");
     assert_int_equal(asking.error, 0);
     const struct canon_request *request = &asking.request;
@@ -421,51 +549,68 @@ reads_every_kind_of_block(void **state)
     assert_true(slice_is(message->parts->text, "hi"));
     message = message->next;
     const struct canon_part *part = message->parts;
-    assert_true(part->kind == PART_THINKING && slice_is(part->text, "t") && slice_is(part->signature, "g"));
+    assert_true(part->kind == PART_THINKING && slice_is(part->text, "t") &&
+                slice_is(part->signature, "g"));
     part = part->next;
     assert_true(part->kind == PART_REDACTED && slice_is(part->data, "D"));
     part = part->next;
-    assert_true(part->kind == PART_CALL && slice_is(part->arguments, "{\"a\": 1}") && slice_is(part->id, "i"));
+    assert_true(part->kind == PART_CALL && slice_is(part->arguments, "{\"a\": 1}") &&
+                slice_is(part->id, "i"));
     part = part->next;
-    assert_true(part->kind == PART_NATIVE && slice_is(part->name, "server_tool_use") && !part->next);
+    assert_true(part->kind == PART_NATIVE && slice_is(part->name, "server_tool_use") &&
+                !part->next);
     part = message->next->parts;
     assert_true(part->kind == PART_RESULT && part->is_error && slice_is(part->id, "i"));
     assert_true(part->parts->kind == PART_TEXT && part->parts->next->kind == PART_IMAGE);
     assert_true(slice_is(part->parts->next->data, "AA=="));
     part = part->next;
-    assert_true(part->kind == PART_DOCUMENT && slice_is(part->text, "p\\nq") && slice_is(part->name, "T"));
+    assert_true(part->kind == PART_DOCUMENT && slice_is(part->text, "p\\nq") &&
+                slice_is(part->name, "T"));
     part = part->next;
-    assert_true(part->kind == PART_DOCUMENT && slice_is(part->text, "S\\nw") && slice_is(part->name, "R"));
+    assert_true(part->kind == PART_DOCUMENT && slice_is(part->text, "S\\nw") &&
+                slice_is(part->name, "R"));
     part = part->next;
     assert_true(part->kind == PART_FILE && slice_is(part->id, "F") && !part->next);
     assert_int_equal(message->next->next->role, ROLE_SYSTEM);
     assert_true(slice_is(message->next->next->parts->text, "mid"));
     assert_true(request->tools->kind == TOOL_FUNCTION && request->tools->next->kind == TOOL_NATIVE);
-    assert_true(request->choice == CHOICE_NAMED && request->parallel == 0 && slice_is(request->choice_name, "f"));
-    assert_true(request->thinking == THINKING_ENABLED && slice_is(request->thinking_budget, "2000"));
+    assert_true(request->choice == CHOICE_NAMED && request->parallel == 0 &&
+                slice_is(request->choice_name, "f"));
+    assert_true(request->thinking == THINKING_ENABLED &&
+                slice_is(request->thinking_budget, "2000"));
     assert_true(slice_is(request->effort, "low") && request->format == FORMAT_JSON_SCHEMA);
-    assert_true(slice_is(request->user, "u") && slice_is(request->stop->text, "x") && slice_is(request->top_k, "3"));
+    assert_true(slice_is(request->user, "u") && slice_is(request->stop->text, "x") &&
+                slice_is(request->top_k, "3"));
     asking_close(&asking);
 }
 
-/* What was read of a request can be written again: cache markers, documents, errors, thoughts, choices. */
+/* What was read of a request can be written again: cache markers, documents, errors, thoughts,
+ * choices. */
 static void
 says_again_what_it_read(void **state)
 {
     (void)state;
 #define MARK "\"cache_control\":{\"type\":\"ephemeral\"}"
-    const char *body = HEAD
-        "\"system\":[{\"type\":\"text\",\"text\":\"s\"," MARK "}],\"messages\":[{\"role\":\"user\",\"content\":["
-        "{\"type\":\"document\",\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"d\"},\"title\":\"t\"," MARK "},"
-        "{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"https://x/y.pdf\"}},"
-        "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/webp\",\"data\":\"UklGRgAAAABXRUJQ\"}," MARK "}]},"
-        "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"g\"},"
-        "{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"f\",\"input\":{\"a\":[ ]}," MARK "}]},"
-        "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"i\",\"content\":[{\"type\":\"text\",\"text\":\"r\","
-        MARK "},{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://x\"}}],\"is_error\":true," MARK "}]}],"
-        "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}," MARK "}],\"tool_choice\":{\"type\":\"auto\"},"
-        "\"temperature\":0.5,\"top_k\":4,\"stop_sequences\":[\"x\"],\"output_config\":{\"format\":{\"type\":\"json_schema\","
-        "\"schema\":{\"type\":\"object\"}}},\"metadata\":{\"user_id\":\"u\"}}";
+    const char *body =
+        HEAD "\"system\":[{\"type\":\"text\",\"text\":\"s\"," MARK
+             "}],\"messages\":[{\"role\":\"user\",\"content\":["
+             "{\"type\":\"document\",\"source\":{\"type\":\"text\",\"media_type\":\"text/"
+             "plain\",\"data\":\"d\"},\"title\":\"t\"," MARK "},"
+             "{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"https://x/y.pdf\"}},"
+             "{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/"
+             "webp\",\"data\":\"UklGRgAAAABXRUJQ\"}," MARK "}]},"
+             "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"\","
+             "\"signature\":\"g\"},"
+             "{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"f\",\"input\":{\"a\":[ ]}," MARK "}]},"
+             "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"i\","
+             "\"content\":[{\"type\":\"text\",\"text\":\"r\"," MARK
+             "},{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://"
+             "x\"}}],\"is_error\":true," MARK "}]}],"
+             "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}," MARK
+             "}],\"tool_choice\":{\"type\":\"auto\"},"
+             "\"temperature\":0.5,\"top_k\":4,\"stop_sequences\":[\"x\"],\"output_config\":{"
+             "\"format\":{\"type\":\"json_schema\","
+             "\"schema\":{\"type\":\"object\"}}},\"metadata\":{\"user_id\":\"u\"}}";
     struct dialect_upstream upstream = haiku();
     struct asking asking;
     asking_read(&asking, &anthropic_dialect, body);
@@ -475,15 +620,20 @@ says_again_what_it_read(void **state)
     assert_string_equal(asking.out.ptr, body);
     asking_close(&asking);
     /* What only Anthropic knows is refused by its name. */
-    asking_read(&asking, &anthropic_dialect, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"mystery\"}]}]}");
+    asking_read(&asking, &anthropic_dialect,
+                "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+                "\"mystery\"}]}]}");
     asking_write(&asking, &anthropic_dialect, &upstream);
     assert_int_equal(asking.error, -ERR_UNSUPPORTED);
     assert_true(slice_is(asking.fault.param, "mystery"));
     asking_close(&asking);
-    asking_read(&asking, &anthropic_dialect, "{\"model\":\"m\",\"messages\":[],\"tools\":[{\"type\":\"bash_20250124\",\"name\":\"bash\"}]}");
+    asking_read(&asking, &anthropic_dialect,
+                "{\"model\":\"m\",\"messages\":[],\"tools\":[{\"type\":\"bash_20250124\",\"name\":"
+                "\"bash\"}]}");
     asking_write(&asking, &anthropic_dialect, &upstream);
     assert_int_equal(asking.error, -ERR_UNSUPPORTED);
-    assert_true(slice_is(asking.fault.message, "tool bash_20250124: only its own provider can run it"));
+    assert_true(
+        slice_is(asking.fault.message, "tool bash_20250124: only its own provider can run it"));
     asking_close(&asking);
 }
 
@@ -491,7 +641,8 @@ static void
 addresses_and_authenticates(void **state)
 {
     (void)state;
-    static const char *const paths[][2] = {{"", "/v1/messages"}, {"/v1", "/v1/messages"}, {"/anthropic", "/anthropic/v1/messages"}};
+    static const char *const paths[][2] = {
+        {"", "/v1/messages"}, {"/v1", "/v1/messages"}, {"/anthropic", "/anthropic/v1/messages"}};
     for (size_t i = 0; i < countof(paths); i++) {
         struct dialect_upstream upstream = {.base_path = slice_from(paths[i][0])};
         struct sink out;

@@ -5,26 +5,33 @@
 #include "tests/unit/providers/relay.h"
 
 #define EVENT(type, rest) "event: " type "\ndata: {\"type\":\"" type "\"" rest "}\n\n"
-#define START(input, out)                                                                                              \
-    EVENT("message_start", ",\"message\":{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"       \
-                           "\"my \\\"model\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,"                 \
-                           "\"usage\":{\"input_tokens\":" #input ",\"cache_creation_input_tokens\":0,"                    \
-                           "\"cache_read_input_tokens\":0,\"output_tokens\":" #out "}}")
-#define BLOCK(n, block) EVENT("content_block_start", ",\"index\":" #n ",\"content_block\":{" block "}")
+#define START(input, out)                                                                          \
+    EVENT(                                                                                         \
+        "message_start",                                                                           \
+        ",\"message\":{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"  \
+        "\"my \\\"model\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,"             \
+        "\"usage\":{\"input_tokens\":" #input ",\"cache_creation_input_tokens\":0,"                \
+        "\"cache_read_input_tokens\":0,\"output_tokens\":" #out "}}")
+#define BLOCK(n, block)                                                                            \
+    EVENT("content_block_start", ",\"index\":" #n ",\"content_block\":{" block "}")
 #define TEXT_START(n) BLOCK(n, "\"type\":\"text\",\"text\":\"\"")
-#define CALL_START(n, id, name) \
+#define CALL_START(n, id, name)                                                                    \
     BLOCK(n, "\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"" name "\",\"input\":{}")
 #define THINK_START(n) BLOCK(n, "\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"")
-#define DELTA(n, type, member, text) \
-    EVENT("content_block_delta", ",\"index\":" #n ",\"delta\":{\"type\":\"" type "\",\"" member "\":\"" text "\"}")
+#define DELTA(n, type, member, text)                                                               \
+    EVENT("content_block_delta",                                                                   \
+          ",\"index\":" #n ",\"delta\":{\"type\":\"" type "\",\"" member "\":\"" text "\"}")
 #define TEXT(n, text) DELTA(n, "text_delta", "text", text)
 #define JSON(n, text) DELTA(n, "input_json_delta", "partial_json", text)
 #define THINK(n, text) DELTA(n, "thinking_delta", "thinking", text)
 #define SIGN(n, text) DELTA(n, "signature_delta", "signature", text)
 #define STOP(n) EVENT("content_block_stop", ",\"index\":" #n)
-#define FINISH(reason, sequence, usage) \
-    EVENT("message_delta", ",\"delta\":{\"stop_reason\":\"" reason "\",\"stop_sequence\":" sequence "},\"usage\":{" usage "}")
-#define NO_USAGE "\"input_tokens\":5,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":0"
+#define FINISH(reason, sequence, usage)                                                            \
+    EVENT("message_delta", ",\"delta\":{\"stop_reason\":\"" reason                                 \
+                           "\",\"stop_sequence\":" sequence "},\"usage\":{" usage "}")
+#define NO_USAGE                                                                                   \
+    "\"input_tokens\":5,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_" \
+    "tokens\":0"
 #define END EVENT("message_stop", "")
 
 #define S(text) SLICE_LIT(text)
@@ -40,8 +47,11 @@ struct writing {
 static void
 open_writer(struct writing *at, bool stream, bool placeholder)
 {
-    struct dialect_writer_options options = {.stream = stream, .id = S("abc"), .model = S("my \"model"),
-                                             .placeholder_signature = placeholder, .input_estimate = 5};
+    struct dialect_writer_options options = {.stream = stream,
+                                             .id = S("abc"),
+                                             .model = S("my \"model"),
+                                             .placeholder_signature = placeholder,
+                                             .input_estimate = 5};
     arena_init(&at->arena, 32u << 20);
     frames_init(&at->frames, 64u << 20);
     sink_init(&at->out, 64u << 20);
@@ -131,12 +141,31 @@ gathers(const struct canon_event *events, int count, const char *expected)
     }
 }
 
-#define OPEN_TEXT(n) {.kind = CANON_OPEN, .type = BLOCK_TEXT, .block = (n)}
-#define ADD(n, kind_of, words) {.kind = CANON_DELTA, .type = kind_of, .block = (n), .text = S(words)}
-#define CLOSE(n, kind_of) {.kind = CANON_CLOSE, .type = kind_of, .block = (n)}
-#define OPEN_CALL(n, call, tool) {.kind = CANON_OPEN, .type = BLOCK_CALL, .block = (n), .id = S(call), .name = S(tool)}
-#define ENDS(why) {.kind = CANON_FINISH, .finish = why}, {.kind = CANON_END}
-#define COUNTS(in, read, write, out, thought) {.kind = CANON_USAGE, .usage = {in, read, write, out, thought}}
+#define OPEN_TEXT(n)                                                                               \
+    {                                                                                              \
+        .kind = CANON_OPEN, .type = BLOCK_TEXT, .block = (n)                                       \
+    }
+#define ADD(n, kind_of, words)                                                                     \
+    {                                                                                              \
+        .kind = CANON_DELTA, .type = kind_of, .block = (n), .text = S(words)                       \
+    }
+#define CLOSE(n, kind_of)                                                                          \
+    {                                                                                              \
+        .kind = CANON_CLOSE, .type = kind_of, .block = (n)                                         \
+    }
+#define OPEN_CALL(n, call, tool)                                                                   \
+    {                                                                                              \
+        .kind = CANON_OPEN, .type = BLOCK_CALL, .block = (n), .id = S(call), .name = S(tool)       \
+    }
+#define ENDS(why)                                                                                  \
+    {.kind = CANON_FINISH, .finish = why},                                                         \
+    {                                                                                              \
+        .kind = CANON_END                                                                          \
+    }
+#define COUNTS(in, read, write, out, thought)                                                      \
+    {                                                                                              \
+        .kind = CANON_USAGE, .usage = { in, read, write, out, thought }                            \
+    }
 #define U UINT64_MAX
 
 static void
@@ -144,33 +173,48 @@ writes_text_and_usage(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START, .id = S("x"), .model = S("y")}, OPEN_TEXT(0), ADD(0, BLOCK_TEXT, "a\\n"),
-        ADD(0, BLOCK_TEXT, "\\ud83d"), CLOSE(0, BLOCK_TEXT), {.kind = CANON_FINISH, .finish = FINISH_STOP},
-        COUNTS(100, 30, 20, 9, 4), {.kind = CANON_END},
+        {.kind = CANON_START, .id = S("x"), .model = S("y")},
+        OPEN_TEXT(0),
+        ADD(0, BLOCK_TEXT, "a\\n"),
+        ADD(0, BLOCK_TEXT, "\\ud83d"),
+        CLOSE(0, BLOCK_TEXT),
+        {.kind = CANON_FINISH, .finish = FINISH_STOP},
+        COUNTS(100, 30, 20, 9, 4),
+        {.kind = CANON_END},
     };
     /* One by one: in one batch with the start, usage would stand in message_start. */
     struct writing at;
     open_writer(&at, true, true);
     assert_int_equal(give(&at, events, countof(events), 1), 0);
     sink_byte(&at.out, '\0');
-    assert_string_equal(at.out.ptr, START(5, 0) TEXT_START(0) TEXT(0, "a\\n") TEXT(0, "\\ud83d") STOP(0)
-           FINISH("end_turn", "null", "\"input_tokens\":50,\"cache_creation_input_tokens\":20,"
-                  "\"cache_read_input_tokens\":30,\"output_tokens\":9,\"output_tokens_details\":{\"thinking_tokens\":4}") END);
+    assert_string_equal(at.out.ptr,
+                        START(5, 0) TEXT_START(0) TEXT(0, "a\\n") TEXT(0, "\\ud83d") STOP(0)
+                            FINISH("end_turn", "null",
+                                   "\"input_tokens\":50,\"cache_creation_input_tokens\":20,"
+                                   "\"cache_read_input_tokens\":30,\"output_tokens\":9,\"output_"
+                                   "tokens_details\":{\"thinking_tokens\":4}") END);
     close_writer(&at);
 }
 
-/* Given whole or piece by piece, usage that came with the start stands in message_start if it can. */
+/* Given whole or piece by piece, usage that came with the start stands in message_start if it can.
+ */
 static void
 starts_with_usage_if_it_is_known(void **state)
 {
     (void)state;
-    const struct canon_event events[] = {{.kind = CANON_START}, COUNTS(8, U, U, 1, U), ENDS(FINISH_STOP)};
+    const struct canon_event events[] = {
+        {.kind = CANON_START}, COUNTS(8, U, U, 1, U), ENDS(FINISH_STOP)};
     struct writing at;
     open_writer(&at, true, true);
     assert_int_equal(give(&at, events, countof(events), 0), 0);
     sink_byte(&at.out, '\0');
-    assert_string_equal(at.out.ptr, START(8, 1) FINISH("end_turn", "null", "\"input_tokens\":8,"
-                        "\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":1") END);
+    assert_string_equal(
+        at.out.ptr,
+        START(8, 1) FINISH(
+            "end_turn", "null",
+            "\"input_tokens\":8,"
+            "\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":1")
+            END);
     close_writer(&at);
 }
 
@@ -179,11 +223,14 @@ writes_calls_one_after_the_other(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, OPEN_CALL(0, "a", "f"), ADD(0, BLOCK_CALL, "{\\\"x\\\":"), ADD(0, BLOCK_CALL, "1}"),
-        OPEN_CALL(1, "b", "g"), ADD(1, BLOCK_CALL, "{}"), CLOSE(0, BLOCK_CALL), CLOSE(1, BLOCK_CALL), ENDS(FINISH_CALLS),
+        {.kind = CANON_START},    OPEN_CALL(0, "a", "f"), ADD(0, BLOCK_CALL, "{\\\"x\\\":"),
+        ADD(0, BLOCK_CALL, "1}"), OPEN_CALL(1, "b", "g"), ADD(1, BLOCK_CALL, "{}"),
+        CLOSE(0, BLOCK_CALL),     CLOSE(1, BLOCK_CALL),   ENDS(FINISH_CALLS),
     };
-    writes(events, countof(events), true, START(5, 0) CALL_START(0, "a", "f") JSON(0, "{\\\"x\\\":") JSON(0, "1}") STOP(0)
-           CALL_START(1, "b", "g") JSON(1, "{}") STOP(1) FINISH("tool_use", "null", NO_USAGE) END);
+    writes(events, countof(events), true,
+           START(5, 0) CALL_START(0, "a", "f") JSON(0, "{\\\"x\\\":") JSON(0, "1}") STOP(0)
+               CALL_START(1, "b", "g") JSON(1, "{}") STOP(1) FINISH("tool_use", "null", NO_USAGE)
+                   END);
 }
 
 static void
@@ -191,14 +238,27 @@ untangles_interleaved_calls(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, OPEN_CALL(0, "a", "f"), OPEN_CALL(1, "b", "g"), OPEN_CALL(2, "c", "h"),
-        ADD(1, BLOCK_CALL, "{\\\"y"), ADD(0, BLOCK_CALL, "{\\\"x\\\":1"), ADD(1, BLOCK_CALL, "\\\":2}"),
-        ADD(0, BLOCK_CALL, "}"), CLOSE(1, BLOCK_CALL), CLOSE(0, BLOCK_CALL), CLOSE(2, BLOCK_CALL), OPEN_TEXT(3),
-        ADD(3, BLOCK_TEXT, "t"), CLOSE(3, BLOCK_TEXT), ENDS(FINISH_CALLS),
+        {.kind = CANON_START},
+        OPEN_CALL(0, "a", "f"),
+        OPEN_CALL(1, "b", "g"),
+        OPEN_CALL(2, "c", "h"),
+        ADD(1, BLOCK_CALL, "{\\\"y"),
+        ADD(0, BLOCK_CALL, "{\\\"x\\\":1"),
+        ADD(1, BLOCK_CALL, "\\\":2}"),
+        ADD(0, BLOCK_CALL, "}"),
+        CLOSE(1, BLOCK_CALL),
+        CLOSE(0, BLOCK_CALL),
+        CLOSE(2, BLOCK_CALL),
+        OPEN_TEXT(3),
+        ADD(3, BLOCK_TEXT, "t"),
+        CLOSE(3, BLOCK_TEXT),
+        ENDS(FINISH_CALLS),
     };
-    writes(events, countof(events), true, START(5, 0) CALL_START(0, "a", "f") JSON(0, "{\\\"x\\\":1") JSON(0, "}") STOP(0)
-           CALL_START(1, "b", "g") JSON(1, "{\\\"y\\\":2}") STOP(1) CALL_START(2, "c", "h") JSON(2, "{}") STOP(2)
-           TEXT_START(3) TEXT(3, "t") STOP(3) FINISH("tool_use", "null", NO_USAGE) END);
+    writes(events, countof(events), true,
+           START(5, 0) CALL_START(0, "a", "f") JSON(0, "{\\\"x\\\":1") JSON(0, "}") STOP(0)
+               CALL_START(1, "b", "g") JSON(1, "{\\\"y\\\":2}") STOP(1) CALL_START(2, "c", "h")
+                   JSON(2, "{}") STOP(2) TEXT_START(3) TEXT(3, "t") STOP(3)
+                       FINISH("tool_use", "null", NO_USAGE) END);
 }
 
 /* A call that waited is not kept any longer than it must be. */
@@ -207,15 +267,16 @@ lets_waiting_calls_go_at_once(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, OPEN_CALL(0, "a", "f"), OPEN_CALL(1, "b", "g"), ADD(1, BLOCK_CALL, "{\\\"y"),
-        CLOSE(0, BLOCK_CALL), ADD(1, BLOCK_CALL, "\\\":2}"),
+        {.kind = CANON_START},        OPEN_CALL(0, "a", "f"), OPEN_CALL(1, "b", "g"),
+        ADD(1, BLOCK_CALL, "{\\\"y"), CLOSE(0, BLOCK_CALL),   ADD(1, BLOCK_CALL, "\\\":2}"),
     };
     struct writing at;
     open_writer(&at, true, true);
     assert_int_equal(give(&at, events, countof(events), 1), 0);
     sink_byte(&at.out, '\0');
-    assert_string_equal(at.out.ptr, START(5, 0) CALL_START(0, "a", "f") JSON(0, "{}") STOP(0) CALL_START(1, "b", "g")
-                        JSON(1, "{\\\"y") JSON(1, "\\\":2}"));
+    assert_string_equal(at.out.ptr,
+                        START(5, 0) CALL_START(0, "a", "f") JSON(0, "{}") STOP(0)
+                            CALL_START(1, "b", "g") JSON(1, "{\\\"y") JSON(1, "\\\":2}"));
     close_writer(&at);
 }
 
@@ -224,11 +285,14 @@ closes_what_nobody_closed(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, OPEN_TEXT(0), ADD(0, BLOCK_TEXT, "t"), OPEN_CALL(1, "a", "f"), OPEN_CALL(2, "b", "g"),
-        ADD(2, BLOCK_CALL, "{}"), ENDS(FINISH_CALLS),
+        {.kind = CANON_START},  OPEN_TEXT(0),           ADD(0, BLOCK_TEXT, "t"),
+        OPEN_CALL(1, "a", "f"), OPEN_CALL(2, "b", "g"), ADD(2, BLOCK_CALL, "{}"),
+        ENDS(FINISH_CALLS),
     };
-    writes(events, countof(events), true, START(5, 0) TEXT_START(0) TEXT(0, "t") STOP(0) CALL_START(1, "a", "f")
-           JSON(1, "{}") STOP(1) CALL_START(2, "b", "g") JSON(2, "{}") STOP(2) FINISH("tool_use", "null", NO_USAGE) END);
+    writes(events, countof(events), true,
+           START(5, 0) TEXT_START(0) TEXT(0, "t") STOP(0) CALL_START(1, "a", "f") JSON(1, "{}")
+               STOP(1) CALL_START(2, "b", "g") JSON(2, "{}") STOP(2)
+                   FINISH("tool_use", "null", NO_USAGE) END);
 }
 
 static void
@@ -236,23 +300,41 @@ signs_thoughts(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, {.kind = CANON_OPEN, .type = BLOCK_THINKING}, ADD(0, BLOCK_THINKING, "hm"),
-        CLOSE(0, BLOCK_THINKING), {.kind = CANON_OPEN, .type = BLOCK_THINKING, .block = 1},
-        {.kind = CANON_DELTA, .type = BLOCK_THINKING, .block = 1, .signature = S("sig")}, CLOSE(1, BLOCK_THINKING),
-        {.kind = CANON_OPEN, .type = BLOCK_REDACTED, .block = 2, .data = S("QUJD")}, CLOSE(2, BLOCK_REDACTED),
-        {.kind = CANON_OPEN, .type = BLOCK_NATIVE, .block = 3}, {.kind = CANON_NATIVE, .block = 3},
-        CLOSE(3, BLOCK_NATIVE), {.kind = CANON_OPEN, .type = BLOCK_REFUSAL, .block = 4}, ADD(4, BLOCK_REFUSAL, "no"),
-        CLOSE(4, BLOCK_REFUSAL), ENDS(FINISH_FILTER),
+        {.kind = CANON_START},
+        {.kind = CANON_OPEN, .type = BLOCK_THINKING},
+        ADD(0, BLOCK_THINKING, "hm"),
+        CLOSE(0, BLOCK_THINKING),
+        {.kind = CANON_OPEN, .type = BLOCK_THINKING, .block = 1},
+        {.kind = CANON_DELTA, .type = BLOCK_THINKING, .block = 1, .signature = S("sig")},
+        CLOSE(1, BLOCK_THINKING),
+        {.kind = CANON_OPEN, .type = BLOCK_REDACTED, .block = 2, .data = S("QUJD")},
+        CLOSE(2, BLOCK_REDACTED),
+        {.kind = CANON_OPEN, .type = BLOCK_NATIVE, .block = 3},
+        {.kind = CANON_NATIVE, .block = 3},
+        CLOSE(3, BLOCK_NATIVE),
+        {.kind = CANON_OPEN, .type = BLOCK_REFUSAL, .block = 4},
+        ADD(4, BLOCK_REFUSAL, "no"),
+        CLOSE(4, BLOCK_REFUSAL),
+        ENDS(FINISH_FILTER),
     };
-#define REST SIGN(1, "sig") STOP(1) BLOCK(2, "\"type\":\"redacted_thinking\",\"data\":\"QUJD\"") STOP(2) TEXT_START(3) \
-    TEXT(3, "no") STOP(3) FINISH("refusal", "null", NO_USAGE) END
-    writes(events, countof(events), true, START(5, 0) THINK_START(0) THINK(0, "hm") SIGN(0, "penstock.1.unsigned.") STOP(0)
-           THINK_START(1) REST);
-    writes(events, countof(events), false, START(5, 0) THINK_START(0) THINK(0, "hm") STOP(0) THINK_START(1) REST);
-    gathers(events, countof(events), "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my \\\"model\","
-            "\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"penstock.1.unsigned.\"},"
-            "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"sig\"},{\"type\":\"redacted_thinking\",\"data\":\"QUJD\"},"
-            "{\"type\":\"text\",\"text\":\"no\"}],\"stop_reason\":\"refusal\",\"stop_sequence\":null,\"usage\":{" NO_USAGE "}}");
+#define REST                                                                                       \
+    SIGN(1, "sig")                                                                                 \
+    STOP(1) BLOCK(2, "\"type\":\"redacted_thinking\",\"data\":\"QUJD\"") STOP(2) TEXT_START(3)     \
+        TEXT(3, "no") STOP(3) FINISH("refusal", "null", NO_USAGE) END
+    writes(events, countof(events), true,
+           START(5, 0) THINK_START(0) THINK(0, "hm") SIGN(0, "penstock.1.unsigned.") STOP(0)
+               THINK_START(1) REST);
+    writes(events, countof(events), false,
+           START(5, 0) THINK_START(0) THINK(0, "hm") STOP(0) THINK_START(1) REST);
+    gathers(events, countof(events),
+            "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my "
+            "\\\"model\","
+            "\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"penstock.1."
+            "unsigned.\"},"
+            "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"sig\"},{\"type\":\"redacted_"
+            "thinking\",\"data\":\"QUJD\"},"
+            "{\"type\":\"text\",\"text\":\"no\"}],\"stop_reason\":\"refusal\",\"stop_sequence\":"
+            "null,\"usage\":{" NO_USAGE "}}");
 }
 
 static void
@@ -260,16 +342,31 @@ gathers_one_message(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, OPEN_TEXT(0), ADD(0, BLOCK_TEXT, "a\\\""), ADD(0, BLOCK_TEXT, "b"), CLOSE(0, BLOCK_TEXT),
-        OPEN_CALL(1, "i", "f"), ADD(1, BLOCK_CALL, "{\\\"x\\\":\\\"\\ud83d"), OPEN_CALL(2, "j", "g"),
-        ADD(1, BLOCK_CALL, "\\ude00\\\"}"), OPEN_CALL(3, "k", "h"), ADD(3, BLOCK_CALL, "{\\\"cut"), CLOSE(1, BLOCK_CALL),
-        {.kind = CANON_FINISH, .finish = FINISH_STOP_SEQUENCE, .stop_sequence = S("a\\\"b")}, {.kind = CANON_END},
+        {.kind = CANON_START},
+        OPEN_TEXT(0),
+        ADD(0, BLOCK_TEXT, "a\\\""),
+        ADD(0, BLOCK_TEXT, "b"),
+        CLOSE(0, BLOCK_TEXT),
+        OPEN_CALL(1, "i", "f"),
+        ADD(1, BLOCK_CALL, "{\\\"x\\\":\\\"\\ud83d"),
+        OPEN_CALL(2, "j", "g"),
+        ADD(1, BLOCK_CALL, "\\ude00\\\"}"),
+        OPEN_CALL(3, "k", "h"),
+        ADD(3, BLOCK_CALL, "{\\\"cut"),
+        CLOSE(1, BLOCK_CALL),
+        {.kind = CANON_FINISH, .finish = FINISH_STOP_SEQUENCE, .stop_sequence = S("a\\\"b")},
+        {.kind = CANON_END},
     };
-    gathers(events, countof(events), "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my \\\"model\","
-            "\"content\":[{\"type\":\"text\",\"text\":\"a\\\"b\"},{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"f\",\"input\":"
-            "{\"x\":\"\xf0\x9f\x98\x80\"}},{\"type\":\"tool_use\",\"id\":\"j\",\"name\":\"g\",\"input\":{}},"
-            "{\"type\":\"tool_use\",\"id\":\"k\",\"name\":\"h\",\"input\":{\"_raw\":\"{\\\"cut\"}}],"
-            "\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"a\\\"b\",\"usage\":{" NO_USAGE "}}");
+    gathers(
+        events, countof(events),
+        "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my "
+        "\\\"model\","
+        "\"content\":[{\"type\":\"text\",\"text\":\"a\\\"b\"},{\"type\":\"tool_use\",\"id\":\"i\","
+        "\"name\":\"f\",\"input\":"
+        "{\"x\":\"\xf0\x9f\x98\x80\"}},{\"type\":\"tool_use\",\"id\":\"j\",\"name\":\"g\","
+        "\"input\":{}},"
+        "{\"type\":\"tool_use\",\"id\":\"k\",\"name\":\"h\",\"input\":{\"_raw\":\"{\\\"cut\"}}],"
+        "\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"a\\\"b\",\"usage\":{" NO_USAGE "}}");
 }
 
 static void
@@ -277,13 +374,21 @@ wraps_free_form_input(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, {.kind = CANON_OPEN, .type = BLOCK_CALL, .id = S("i"), .name = S("f"), .custom = true},
-        ADD(0, BLOCK_CALL, "a\\\""), ADD(0, BLOCK_CALL, "b"), CLOSE(0, BLOCK_CALL), ENDS(FINISH_CALLS),
+        {.kind = CANON_START},
+        {.kind = CANON_OPEN, .type = BLOCK_CALL, .id = S("i"), .name = S("f"), .custom = true},
+        ADD(0, BLOCK_CALL, "a\\\""),
+        ADD(0, BLOCK_CALL, "b"),
+        CLOSE(0, BLOCK_CALL),
+        ENDS(FINISH_CALLS),
     };
-    writes(events, countof(events), true, START(5, 0) CALL_START(0, "i", "f") JSON(0, "{\\\"input\\\":\\\"")
-           JSON(0, "a\\\\\\\"") JSON(0, "b") JSON(0, "\\\"}") STOP(0) FINISH("tool_use", "null", NO_USAGE) END);
-    gathers(events, countof(events), "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my \\\"model\","
-            "\"content\":[{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"f\",\"input\":{\"input\":\"a\\\"b\"}}],"
+    writes(events, countof(events), true,
+           START(5, 0) CALL_START(0, "i", "f") JSON(0, "{\\\"input\\\":\\\"") JSON(0, "a\\\\\\\"")
+               JSON(0, "b") JSON(0, "\\\"}") STOP(0) FINISH("tool_use", "null", NO_USAGE) END);
+    gathers(events, countof(events),
+            "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my "
+            "\\\"model\","
+            "\"content\":[{\"type\":\"tool_use\",\"id\":\"i\",\"name\":\"f\",\"input\":{\"input\":"
+            "\"a\\\"b\"}}],"
             "\"stop_reason\":\"tool_use\",\"stop_sequence\":null,\"usage\":{" NO_USAGE "}}");
 }
 
@@ -291,10 +396,15 @@ static void
 maps_every_finish(void **state)
 {
     (void)state;
-    static const char *const words[] = {
-        [FINISH_NONE] = "end_turn", [FINISH_STOP] = "end_turn", [FINISH_STOP_SEQUENCE] = "stop_sequence",
-        [FINISH_LENGTH] = "max_tokens", [FINISH_CONTEXT] = "model_context_window_exceeded", [FINISH_CALLS] = "tool_use",
-        [FINISH_FILTER] = "refusal", [FINISH_PAUSE] = "pause_turn", [FINISH_OTHER] = "end_turn"};
+    static const char *const words[] = {[FINISH_NONE] = "end_turn",
+                                        [FINISH_STOP] = "end_turn",
+                                        [FINISH_STOP_SEQUENCE] = "stop_sequence",
+                                        [FINISH_LENGTH] = "max_tokens",
+                                        [FINISH_CONTEXT] = "model_context_window_exceeded",
+                                        [FINISH_CALLS] = "tool_use",
+                                        [FINISH_FILTER] = "refusal",
+                                        [FINISH_PAUSE] = "pause_turn",
+                                        [FINISH_OTHER] = "end_turn"};
     for (size_t i = 0; i < countof(words); i++) {
         const struct canon_event events[] = {{.kind = CANON_START}, ENDS((enum canon_finish)i)};
         char expected[256];
@@ -324,9 +434,12 @@ pings_and_fails_once(void **state)
     anthropic_dialect.write_ping(at.writer, &at.frames);
     take_frames(&at);
     sink_byte(&at.out, '\0');
-    assert_string_equal(at.out.ptr, ": keep-alive\n\n" START(5, 0) "event: ping\ndata: {\"type\": \"ping\"}\n\n"
-                        EVENT("error", ",\"error\":{\"type\":\"timeout_error\",\"message\":\"upstream fell silent in the "
-                              "middle of its reply\",\"code\":\"upstream_idle_timeout\",\"retry_after\":2}"));
+    assert_string_equal(
+        at.out.ptr,
+        ": keep-alive\n\n" START(5, 0) "event: ping\ndata: {\"type\": \"ping\"}\n\n" EVENT(
+            "error",
+            ",\"error\":{\"type\":\"timeout_error\",\"message\":\"upstream fell silent in the "
+            "middle of its reply\",\"code\":\"upstream_idle_timeout\",\"retry_after\":2}"));
     close_writer(&at);
 }
 
@@ -335,7 +448,8 @@ refuses_deltas_of_closed_blocks(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START}, OPEN_CALL(0, "a", "f"), ADD(0, BLOCK_CALL, "{"), OPEN_TEXT(1), ADD(0, BLOCK_CALL, "}"),
+        {.kind = CANON_START}, OPEN_CALL(0, "a", "f"),  ADD(0, BLOCK_CALL, "{"),
+        OPEN_TEXT(1),          ADD(0, BLOCK_CALL, "}"),
     };
     struct writing at;
     open_writer(&at, true, true);
@@ -347,7 +461,8 @@ refuses_deltas_of_closed_blocks(void **state)
     close_writer(&at);
 }
 
-/* A thousand calls without arguments wait for one another; none is lost, and long arguments are cut in pieces. */
+/* A thousand calls without arguments wait for one another; none is lost, and long arguments are cut
+ * in pieces. */
 static void
 bears_many_and_long_calls(void **state)
 {
@@ -359,8 +474,11 @@ bears_many_and_long_calls(void **state)
     events[n++] = (struct canon_event){.kind = CANON_START};
     for (int i = 0; i < CALLS; i++) {
         (void)snprintf(ids[i], sizeof(ids[i]), "c%d", i);
-        events[n++] = (struct canon_event){.kind = CANON_OPEN, .type = BLOCK_CALL, .block = (uint32_t)i,
-                                           .id = slice_from(ids[i]), .name = S("f")};
+        events[n++] = (struct canon_event){.kind = CANON_OPEN,
+                                           .type = BLOCK_CALL,
+                                           .block = (uint32_t)i,
+                                           .id = slice_from(ids[i]),
+                                           .name = S("f")};
     }
     events[n++] = (struct canon_event){.kind = CANON_FINISH, .finish = FINISH_CALLS};
     events[n++] = (struct canon_event){.kind = CANON_END};
@@ -369,7 +487,8 @@ bears_many_and_long_calls(void **state)
     assert_int_equal(give(&at, events, n, 1), 0);
     size_t count = 0;
     sink_byte(&at.out, '\0');
-    for (const char *p = strstr(at.out.ptr, "\"partial_json\":\"{}\""); p; p = strstr(p + 1, "\"partial_json\":\"{}\""))
+    for (const char *p = strstr(at.out.ptr, "\"partial_json\":\"{}\""); p;
+         p = strstr(p + 1, "\"partial_json\":\"{}\""))
         count++;
     assert_int_equal(count, CALLS);
     close_writer(&at);

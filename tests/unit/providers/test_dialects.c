@@ -26,7 +26,8 @@ static void
 cuts_text_between_its_units(void **state)
 {
     (void)state;
-    const struct slice text = SLICE_LIT("ab\\n\\\\\\\"c\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\\u00e9\\ud83d\\ude00\\uD83D\\uDE00\\ud83dx\\\\u0");
+    const struct slice text = SLICE_LIT("ab\\n\\\\\\\"c\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\\u00e9"
+                                        "\\ud83d\\ude00\\uD83D\\uDE00\\ud83dx\\\\u0");
     for (size_t max = 12; max < text.len + 2; max++) {
         struct slice rest = text, piece;
         size_t at = 0;
@@ -39,7 +40,8 @@ cuts_text_between_its_units(void **state)
             quoted[piece.len + 1] = '"';
             struct json_scan scan;
             assert_int_equal(json_scan(slice_of(quoted, piece.len + 2), 1, &scan), 0);
-            bool low = rest.len >= 4 && (memcmp(rest.ptr, "\\ude", 4) == 0 || memcmp(rest.ptr, "\\uDE", 4) == 0);
+            bool low = rest.len >= 4 &&
+                       (memcmp(rest.ptr, "\\ude", 4) == 0 || memcmp(rest.ptr, "\\uDE", 4) == 0);
             assert_false(low);
         }
         assert_int_equal(at, text.len);
@@ -76,7 +78,9 @@ decodes_escapes_over_pieces(void **state)
     DECODES("\xef\xbf\xbd\xf0\x9f\x98\x80", "\\ud83d", "\\ud83d\\ude00");
     DECODES("\xef\xbf\xbd", "\\ude00");
     DECODES("\xef\xbf\xbd", "\\ud83d");
-    DECODES("\xef\xbf\xbd" "A", "\\ud83d\\u0041");
+    DECODES("\xef\xbf\xbd"
+            "A",
+            "\\ud83d\\u0041");
 }
 
 static void

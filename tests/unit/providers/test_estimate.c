@@ -2,7 +2,8 @@
  *
  * test_estimate.c - token estimates against counts that providers gave (R62): within 20 %.
  *
- * The small set is written here; the recordings beside the repository are a larger one and are used when they are there.
+ * The small set is written here; the recordings beside the repository are a larger one and are used
+ * when they are there.
  */
 #include "providers/dialect.h"
 
@@ -35,7 +36,8 @@ near(const char *body, uint64_t counted)
     uint64_t tokens = estimate(slice_from(body));
     uint64_t slack = counted / 5 + 2;
     if (tokens + slack < counted || tokens > counted + slack)
-        print_error("%llu, counted %llu: %s\n", (unsigned long long)tokens, (unsigned long long)counted, body);
+        print_error("%llu, counted %llu: %s\n", (unsigned long long)tokens,
+                    (unsigned long long)counted, body);
     assert_true(tokens + slack >= counted && tokens <= counted + slack);
 }
 
@@ -47,7 +49,9 @@ counts_small_requests(void **state)
     (void)state;
     near(HAIKU "\"What is the capital of France?\"}]}", 14);
     near(HAIKU "[{\"type\":\"text\",\"text\":\"What is the capital of France?\"}]}]}", 14);
-    near(HAIKU "\"What is the capital of France?\"}],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048}}", 43);
+    near(HAIKU "\"What is the capital of "
+               "France?\"}],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048}}",
+         43);
     near(HAIKU "\"\"}]}", 7);
 }
 
@@ -55,13 +59,18 @@ static void
 takes_any_request(void **state)
 {
     (void)state;
-    static const char *const bodies[] = {"{}", "[]", "7", "{\"messages\":7,\"system\":7,\"tools\":7}",
-                                         "{\"messages\":[7,{\"content\":[7,{\"type\":\"tool_result\",\"content\":7}]}]}",
-                                         "{\"model\":\"m\",\"messages\":[{\"content\":\"\\u\xc3\xa9\"}]}"};
+    static const char *const bodies[] = {
+        "{}",
+        "[]",
+        "7",
+        "{\"messages\":7,\"system\":7,\"tools\":7}",
+        "{\"messages\":[7,{\"content\":[7,{\"type\":\"tool_result\",\"content\":7}]}]}",
+        "{\"model\":\"m\",\"messages\":[{\"content\":\"\\u\xc3\xa9\"}]}"};
     for (size_t i = 0; i < countof(bodies); i++)
         assert_true(estimate(slice_from(bodies[i])) < 1000);
     uint64_t one = estimate(SLICE_LIT("{\"messages\":[{\"content\":\"word word\"}]}"));
-    uint64_t escaped = estimate(SLICE_LIT("{\"messages\":[{\"content\":\"\\u0077ord\\u0020word\"}]}"));
+    uint64_t escaped =
+        estimate(SLICE_LIT("{\"messages\":[{\"content\":\"\\u0077ord\\u0020word\"}]}"));
     assert_int_equal(one, escaped);
 }
 
@@ -88,7 +97,8 @@ number_behind(const char *text, const char *name)
     return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-/* What the provider counted for a recorded request: from the count itself, or from the usage of the reply. */
+/* What the provider counted for a recorded request: from the count itself, or from the usage of the
+ * reply. */
 static uint64_t
 counted(const char *folder, const char *stem)
 {
@@ -103,19 +113,22 @@ counted(const char *folder, const char *stem)
             if (at[0] == ':' && at[1] == ' ')
                 memmove(at + 1, at + 2, strlen(at + 2) + 1);
         }
-        sum = number_behind(reply, "\"input_tokens\":") + number_behind(reply, "\"cache_creation_input_tokens\":") +
+        sum = number_behind(reply, "\"input_tokens\":") +
+              number_behind(reply, "\"cache_creation_input_tokens\":") +
               number_behind(reply, "\"cache_read_input_tokens\":");
         free(reply);
     }
     return sum;
 }
 
-/* Things that are no text: hosted tools, redacted thoughts made to order, tasks with budgets, made-up usage. */
+/* Things that are no text: hosted tools, redacted thoughts made to order, tasks with budgets,
+ * made-up usage. */
 static bool
 ordinary(const char *name, const char *body)
 {
-    static const char *const not_in_body[] = {"_20", "TRIGGER-STRING-REMOVED", "mcp_servers", "task_budget",
-                                              "adaptive", "search_result", "farewell farewell"};
+    static const char *const not_in_body[] = {
+        "_20",      "TRIGGER-STRING-REMOVED", "mcp_servers",      "task_budget",
+        "adaptive", "search_result",          "farewell farewell"};
     for (size_t i = 0; i < countof(not_in_body); i++) {
         if (strstr(body, not_in_body[i]))
             return false;
@@ -149,7 +162,8 @@ counts_recorded_requests(void **state)
             uint64_t tokens = estimate(slice_of(body, len)), slack = count / 5 + 2;
             bool good = tokens + slack >= count && tokens <= count + slack;
             if (!good)
-                printf("%s: %llu, counted %llu\n", stem, (unsigned long long)tokens, (unsigned long long)count);
+                printf("%s: %llu, counted %llu\n", stem, (unsigned long long)tokens,
+                       (unsigned long long)count);
             all++;
             near_enough += good;
         }

@@ -10,13 +10,34 @@
 #include <cmocka.h>
 
 #define S(text) SLICE_LIT(text)
-#define START {.kind = CANON_START}
-#define OPEN(n, kind_of) {.kind = CANON_OPEN, .type = kind_of, .block = (n)}
-#define OPEN_CALL(n, call, tool) {.kind = CANON_OPEN, .type = BLOCK_CALL, .block = (n), .id = S(call), .name = S(tool)}
-#define ADD(n, kind_of, words) {.kind = CANON_DELTA, .type = kind_of, .block = (n), .text = S(words)}
-#define CLOSE(n, kind_of) {.kind = CANON_CLOSE, .type = kind_of, .block = (n)}
-#define FINISH(why) {.kind = CANON_FINISH, .finish = why}
-#define END {.kind = CANON_END}
+#define START                                                                                      \
+    {                                                                                              \
+        .kind = CANON_START                                                                        \
+    }
+#define OPEN(n, kind_of)                                                                           \
+    {                                                                                              \
+        .kind = CANON_OPEN, .type = kind_of, .block = (n)                                          \
+    }
+#define OPEN_CALL(n, call, tool)                                                                   \
+    {                                                                                              \
+        .kind = CANON_OPEN, .type = BLOCK_CALL, .block = (n), .id = S(call), .name = S(tool)       \
+    }
+#define ADD(n, kind_of, words)                                                                     \
+    {                                                                                              \
+        .kind = CANON_DELTA, .type = kind_of, .block = (n), .text = S(words)                       \
+    }
+#define CLOSE(n, kind_of)                                                                          \
+    {                                                                                              \
+        .kind = CANON_CLOSE, .type = kind_of, .block = (n)                                         \
+    }
+#define FINISH(why)                                                                                \
+    {                                                                                              \
+        .kind = CANON_FINISH, .finish = why                                                        \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        .kind = CANON_END                                                                          \
+    }
 
 struct outcome {
     int error, at; /* at: the event that was refused */
@@ -61,8 +82,8 @@ run(const struct canon_event *events, int count)
     return outcome;
 }
 
-#define RUN(...)                                                     \
-    run((const struct canon_event[]){__VA_ARGS__},                   \
+#define RUN(...)                                                                                   \
+    run((const struct canon_event[]){__VA_ARGS__},                                                 \
         (int)countof(((const struct canon_event[]){__VA_ARGS__})))
 
 static void
@@ -78,9 +99,11 @@ lets_good_replies_through(void **state)
 {
     (void)state;
     struct outcome outcome =
-        RUN(START, OPEN(0, BLOCK_THINKING), ADD(0, BLOCK_THINKING, "x"), CLOSE(0, BLOCK_THINKING), OPEN_CALL(1, "a", "f"),
-            OPEN_CALL(2, "b", "f"), ADD(2, BLOCK_CALL, "{\\\"x\\\":"), ADD(1, BLOCK_CALL, ""), ADD(2, BLOCK_CALL, "[1,2]} "),
-            CLOSE(2, BLOCK_CALL), CLOSE(1, BLOCK_CALL), {.kind = CANON_USAGE}, FINISH(FINISH_CALLS), {.kind = CANON_USAGE}, END);
+        RUN(START, OPEN(0, BLOCK_THINKING), ADD(0, BLOCK_THINKING, "x"), CLOSE(0, BLOCK_THINKING),
+            OPEN_CALL(1, "a", "f"), OPEN_CALL(2, "b", "f"), ADD(2, BLOCK_CALL, "{\\\"x\\\":"),
+            ADD(1, BLOCK_CALL, ""), ADD(2, BLOCK_CALL, "[1,2]} "), CLOSE(2, BLOCK_CALL),
+            CLOSE(1, BLOCK_CALL), {.kind = CANON_USAGE}, FINISH(FINISH_CALLS),
+            {.kind = CANON_USAGE}, END);
     assert_int_equal(outcome.error, 0);
     assert_int_equal(outcome.passed, 15);
     assert_false(outcome.rewrite);
@@ -94,12 +117,16 @@ refuses_disorder(void **state)
     int protocol = ERR_UPSTREAM_PROTOCOL;
     refused(RUN(START, START), protocol, "second_start");
     refused(RUN(START, ADD(0, BLOCK_TEXT, "x")), protocol, "delta_outside_block");
-    refused(RUN(START, OPEN(0, BLOCK_TEXT), CLOSE(0, BLOCK_TEXT), ADD(0, BLOCK_TEXT, "x")), protocol, "delta_outside_block");
-    refused(RUN(START, OPEN_CALL(0, "a", "f"), CLOSE(0, BLOCK_CALL), ADD(0, BLOCK_CALL, "x")), protocol, "delta_outside_block");
-    refused(RUN(START, OPEN(0, BLOCK_TEXT), ADD(0, BLOCK_THINKING, "x")), protocol, "delta_of_other_type");
+    refused(RUN(START, OPEN(0, BLOCK_TEXT), CLOSE(0, BLOCK_TEXT), ADD(0, BLOCK_TEXT, "x")),
+            protocol, "delta_outside_block");
+    refused(RUN(START, OPEN_CALL(0, "a", "f"), CLOSE(0, BLOCK_CALL), ADD(0, BLOCK_CALL, "x")),
+            protocol, "delta_outside_block");
+    refused(RUN(START, OPEN(0, BLOCK_TEXT), ADD(0, BLOCK_THINKING, "x")), protocol,
+            "delta_of_other_type");
     refused(RUN(START, OPEN(1, BLOCK_TEXT)), protocol, "block_not_dense");
     refused(RUN(START, CLOSE(0, BLOCK_TEXT)), protocol, "close_outside_block");
-    refused(RUN(START, OPEN(0, BLOCK_TEXT), FINISH(FINISH_STOP), ADD(0, BLOCK_TEXT, "x")), protocol, "delta_after_finish");
+    refused(RUN(START, OPEN(0, BLOCK_TEXT), FINISH(FINISH_STOP), ADD(0, BLOCK_TEXT, "x")), protocol,
+            "delta_after_finish");
     refused(RUN(START, FINISH(FINISH_STOP), OPEN(0, BLOCK_TEXT)), protocol, "block_after_finish");
     refused(RUN(START, END), protocol, "end_without_finish");
     refused(RUN(START, FINISH(FINISH_STOP), END, END), protocol, "event_after_end");
@@ -116,7 +143,8 @@ call_with(const char *const *pieces, enum canon_finish finish, bool custom)
     events[n++] = (struct canon_event)OPEN_CALL(0, "a", "f");
     events[1].custom = custom;
     for (; *pieces; pieces++)
-        events[n++] = (struct canon_event){.kind = CANON_DELTA, .type = BLOCK_CALL, .text = slice_from(*pieces)};
+        events[n++] = (struct canon_event){
+            .kind = CANON_DELTA, .type = BLOCK_CALL, .text = slice_from(*pieces)};
     events[n++] = (struct canon_event)CLOSE(0, BLOCK_CALL);
     events[n++] = (struct canon_event)FINISH(finish);
     return run(events, n);
@@ -143,7 +171,8 @@ judges_arguments(void **state)
     refused(CALL(FINISH_CALLS, "\\\"text\\\""), ERR_TOOL_CALL, "arguments_not_an_object");
     refused(CALL(FINISH_CALLS, "[1]"), ERR_TOOL_CALL, "arguments_not_an_object");
     refused(CALL(FINISH_CALLS, "null"), ERR_TOOL_CALL, "arguments_not_an_object");
-    assert_int_equal(call_with((const char *const[]){"free {text", NULL}, FINISH_CALLS, true).error, 0);
+    assert_int_equal(call_with((const char *const[]){"free {text", NULL}, FINISH_CALLS, true).error,
+                     0);
 }
 
 static void
@@ -162,10 +191,17 @@ judges_names_and_ids(void **state)
     (void)state;
     refused(RUN(START, OPEN_CALL(0, "a", "")), ERR_TOOL_CALL, "missing_name");
     refused(RUN(START, OPEN_CALL(0, "", "f")), ERR_TOOL_CALL, "missing_id");
-    refused(RUN(START, OPEN_CALL(0, "a", "f"), OPEN_CALL(1, "a", "g")), ERR_TOOL_CALL, "duplicate_id");
-    refused(RUN(START, OPEN_CALL(0, "a", "f"), CLOSE(0, BLOCK_CALL), OPEN_CALL(1, "a", "g")), ERR_TOOL_CALL, "duplicate_id");
+    refused(RUN(START, OPEN_CALL(0, "a", "f"), OPEN_CALL(1, "a", "g")), ERR_TOOL_CALL,
+            "duplicate_id");
+    refused(RUN(START, OPEN_CALL(0, "a", "f"), CLOSE(0, BLOCK_CALL), OPEN_CALL(1, "a", "g")),
+            ERR_TOOL_CALL, "duplicate_id");
     struct outcome outcome = RUN(START, OPEN_CALL(0, "a", "f"),
-                                 {.kind = CANON_OPEN, .type = BLOCK_CALL, .block = 1, .choice = 1, .id = S("a"), .name = S("f")});
+                                 {.kind = CANON_OPEN,
+                                  .type = BLOCK_CALL,
+                                  .block = 1,
+                                  .choice = 1,
+                                  .id = S("a"),
+                                  .name = S("f")});
     assert_int_equal(outcome.error, 0);
 }
 
@@ -191,7 +227,8 @@ corrects_the_finish(void **state)
     assert_int_equal(outcome.finish, FINISH_STOP);
     assert_true(outcome.flaws >> FLAW_REPEATED_FINISH & 1);
     /* Each choice ends for itself. */
-    outcome = RUN(START, OPEN_CALL(0, "a", "f"), FINISH(FINISH_STOP), {.kind = CANON_FINISH, .finish = FINISH_STOP, .choice = 1});
+    outcome = RUN(START, OPEN_CALL(0, "a", "f"), FINISH(FINISH_STOP),
+                  {.kind = CANON_FINISH, .finish = FINISH_STOP, .choice = 1});
     assert_int_equal(outcome.passed, 4);
     assert_int_equal(outcome.finish, FINISH_STOP);
 }
@@ -213,7 +250,11 @@ counts_calls_but_keeps_no_text(void **state)
         struct canon_event *event = canon_add(&list, CANON_OPEN);
         assert_non_null(event);
         (void)snprintf(id, sizeof(id), "c%u", (unsigned)i);
-        *event = (struct canon_event){.kind = CANON_OPEN, .type = BLOCK_CALL, .block = i, .id = slice_from(id), .name = S("f")};
+        *event = (struct canon_event){.kind = CANON_OPEN,
+                                      .type = BLOCK_CALL,
+                                      .block = i,
+                                      .id = slice_from(id),
+                                      .name = S("f")};
         event = canon_add(&list, CANON_CLOSE);
         assert_non_null(event);
         *event = (struct canon_event)CLOSE(i, BLOCK_CALL);
@@ -229,8 +270,10 @@ counts_calls_but_keeps_no_text(void **state)
     static char text[1000];
     memset(text, 'x', sizeof(text));
     for (uint32_t i = 0; i < 10000; i++) {
-        const struct canon_event events[] = {OPEN(i, BLOCK_TEXT), {.kind = CANON_DELTA, .block = i, .text = {text, 1000}},
-                                             CLOSE(i, BLOCK_TEXT)};
+        const struct canon_event events[] = {
+            OPEN(i, BLOCK_TEXT),
+            {.kind = CANON_DELTA, .block = i, .text = {text, 1000}},
+            CLOSE(i, BLOCK_TEXT)};
         for (size_t n = 0; n < countof(events); n++) {
             struct canon_event *event = canon_add(&list, events[n].kind);
             assert_non_null(event);
