@@ -23,4 +23,5 @@ export const suites = [
     { file: 'tls.test.mjs', builds: both },
     { file: 'ops.test.mjs', builds: every },
     { file: 'tools.test.mjs', builds: both },
+    { file: 'readme.test.mjs', builds: both },
 ];
