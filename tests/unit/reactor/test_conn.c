@@ -475,7 +475,7 @@ lingering_ends_by_time_or_by_bytes(void **state)
     uint64_t from = loop.now_ms;
     ticks_until(loop.conns == 0);
     assert_true(loop.now_ms - from >= 30);
-    assert_true(loop.now_ms - from < 300);
+    assert_true(loop.now_ms - from < 1000); /* what the default would take */
     close(fd);
     loop.limits.linger_ms = 60000;
     loop.limits.linger_bytes = 100000;

@@ -146,6 +146,33 @@ the_window_fills_when_the_peer_stops_reading(void **state)
 }
 
 static void
+a_short_send_is_believed(void **state)
+{
+    (void)state;
+    loop.limits.move_bytes_max = sizeof(big);
+    sim_peer_stop_reading(peer, true);
+    assert_int_equal(conn_put(seen.conn, slice_of(big, 70000)), 0);
+    fake_tick(&loop, 0);
+    assert_int_equal(seen.conn->bytes_out, 65536);
+    assert_int_equal(loop.stats.sends, 1); /* no second call to hear EAGAIN */
+}
+
+static void
+room_comes_at_the_mark_itself(void **state)
+{
+    (void)state;
+    static const struct sim_faults narrow = {.window = 100};
+    sim_set_faults(sim, &narrow);
+    sim_peer_stop_reading(peer, true);
+    seen.conn->out_high = 149;
+    seen.conn->out_low = 50;
+    assert_int_equal(conn_put(seen.conn, slice_of(big, 150)), 0);
+    fake_tick(&loop, 0);
+    assert_int_equal(seen.conn->out.len, 50);
+    assert_int_equal(seen.room, 1);
+}
+
+static void
 a_half_close_ends_after_the_bytes(void **state)
 {
     (void)state;
@@ -180,6 +207,23 @@ a_reset_is_lost_even_if_nobody_reads(void **state)
     assert_int_equal(seen.lost, 1);
     assert_int_equal(seen.conn->error, -ERR_RESET);
     assert_false(sim_peer_alive(peer));
+    assert_int_equal(conn_put(seen.conn, SLICE_LIT("too late")), 0);
+    assert_int_equal(conn_unsent(seen.conn), 0);
+}
+
+static void
+what_was_to_be_sent_goes_with_the_connection(void **state)
+{
+    (void)state;
+    sim_peer_stop_reading(peer, true);
+    assert_int_equal(conn_put(seen.conn, slice_of(big, 300000)), 0);
+    run(SECOND_US);
+    assert_true(conn_unsent(seen.conn) > 0);
+    sim_peer_reset(peer);
+    run(SECOND_US);
+    assert_int_equal(seen.lost, 1);
+    assert_int_equal(conn_unsent(seen.conn), 0);
+    assert_int_equal(loop.pool.chunks_used, 0);
 }
 
 static void
@@ -393,6 +437,81 @@ memory_comes_back(void **state)
     assert_int_equal(loop.pool.chunks_max, chunks_max);
 }
 
+/* -- chances: the same story under many seeds ------------------------------------------------------------- */
+
+/* A send that meets a reset before any event has told of it: what the kernel still holds is taken first. */
+static void
+a_failed_send_still_reads_what_came_before(void **state)
+{
+    (void)state;
+    static const struct sim_faults late = {.late_event = 950};
+    int recovered = 0;
+    for (int life = 0; life < 40; life++) {
+        struct sim_peer *known = peer;
+        struct conn *before = seen.conn;
+        peer = sim_connect(sim, 1, &script, NULL);
+        run(SECOND_US);
+        assert_true(seen.conn != before);
+        sim_set_faults(sim, &late);
+        sim_peer_send(peer, SLICE_LIT("413"));
+        run(20000);
+        sim_peer_reset(peer);
+        run(20000);
+        if (seen.lost == 0)
+            assert_int_equal(conn_put(seen.conn, SLICE_LIT("the rest of a request")), 0);
+        run(5 * SECOND_US);
+        sim_set_faults(sim, NULL);
+        assert_int_equal(seen.lost, 1);
+        assert_int_equal(seen.end, 0); /* a reset is never a clean end */
+        recovered += seen.conn->in.len == 3;
+        conn_close(seen.conn, true);
+        seen.conn = before;
+        peer = known;
+    }
+    assert_true(recovered > 10); /* the simulator keeps what had arrived in half of the resets */
+}
+
+static int taken;
+
+static void
+take_and_drop(struct listener *of, int fd, const char *name)
+{
+    (void)name;
+    taken++;
+    loop.ops->socket_close(of->loop, fd, false);
+}
+
+static int refused;
+
+static void
+count_reset(struct sim_peer *of)
+{
+    (void)of;
+    refused++;
+}
+
+static const struct sim_script crowd_script = {.reset = count_reset};
+
+static void
+nobody_is_forgotten_in_a_backlog(void **state)
+{
+    (void)state;
+    static const struct sim_faults faults = {.accept_fail = 600};
+    struct listener second;
+    assert_int_equal(listener_open(&loop, &second, sim_listen_fd(sim, 2), take_and_drop, NULL), 0);
+    sim_set_faults(sim, &faults);
+    for (int life = 0; life < 50; life++) {
+        taken = refused = 0;
+        for (int i = 0; i < 10; i++)
+            sim_connect(sim, 2, &crowd_script, NULL);
+        run(10 * SECOND_US);
+        assert_true(taken > 0 || life > 0);
+        assert_int_equal(refused, 10); /* dropped by us or by the fault, but nobody waits for ever */
+    }
+    sim_set_faults(sim, NULL);
+    listener_close(&second);
+}
+
 int
 main(void)
 {
@@ -400,7 +519,12 @@ main(void)
         cmocka_unit_test_setup_teardown(ten_minutes_pass_in_no_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_timer_re_armed_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(the_window_fills_when_the_peer_stops_reading, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_short_send_is_believed, setup, teardown),
+        cmocka_unit_test_setup_teardown(room_comes_at_the_mark_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_half_close_ends_after_the_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_to_be_sent_goes_with_the_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_send_still_reads_what_came_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_is_forgotten_in_a_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reset_is_lost_even_if_nobody_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_peer_answers_with_a_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(a_half_closed_peer_takes_it, setup, teardown),
