@@ -50,6 +50,9 @@ write_body(struct stream *stream, struct deployment *deployment, struct canon_fa
 static enum stream_event
 give_up(struct stream *stream)
 {
+    bool in_time = stream->error.error != ERR_REQUEST_TIMEOUT && !stream->worker->gateway->ending;
+    if (stream->endpoint == ENDPOINT_COUNT_TOKENS && in_time)
+        return EVENT_ANSWER; /* an estimate is better than a failure */
     return stream->committed ? EVENT_BREAK : EVENT_REJECT;
 }
 
@@ -67,6 +70,8 @@ begin_attempt(struct stream *stream)
     stream->whole_ready = false;
     sink_reset(&stream->collected, 65536);
     http_reader_reset(&stream->reply_reader);
+    if (stream->again_fresh)
+        return; /* the last one did not count */
     stream->attempts++;
     if (stream->attempts > 1)
         metrics_add(&stream->worker->metrics->retries, 1);
@@ -109,9 +114,10 @@ enum stream_event
 act_dial(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    assert(stream->lease == NULL);
     if (stream->gather)
         return answer_gathered(stream);
+    if (stream->lease || (stream->queued && !stream->waiter.called))
+        return EVENT_NONE; /* a turn of an earlier wait */
     if (stream->wait_until_ms > worker->loop.now_ms) {
         stream_arm_step(stream, stream->wait_until_ms - worker->loop.now_ms);
         return EVENT_NONE;
@@ -256,6 +262,8 @@ diagnose(struct stream *stream)
         return stream_fail(stream, -ERR_REQUEST_TIMEOUT);
     if (stream->lease && stream->lease->conn->lost && !stream->lease->conn->up)
         return stream_fail(stream, stream->lease->conn->error);
+    if (deadline_armed(&stream->step))
+        return EVENT_NONE; /* nothing is due */
     switch (stream->state) {
     case STATE_DIAL:
         if (stream->queued) {
@@ -342,8 +350,6 @@ act_judge(struct stream *stream)
         return EVENT_NEXT;
     }
     stream->again_fresh = false;
-    if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !again && !timeout)
-        return EVENT_ANSWER; /* an estimate is better than a failure */
     if (!again)
         return give_up(stream);
     uint64_t wait_ms = route_backoff_ms(generation->config, stream->attempts, &stream->error, worker_random(worker));

@@ -44,7 +44,7 @@ find_host(struct upstream_pool *pool, struct slice key)
     return host;
 }
 
-/* A place has become free: the first in the queue may try. */
+/* A place has become free: the first in the queue may try, and must pass the turn on if it does not want it any more. */
 static void
 wake_next(struct upstream_host *host)
 {
@@ -53,7 +53,7 @@ wake_next(struct upstream_host *host)
         return;
     struct upstream_waiter *waiter = list_entry(node, struct upstream_waiter, link);
     host->waiting--;
-    waiter->host = NULL;
+    waiter->called = true;
     stream_post(waiter->stream, EVENT_TURN);
 }
 
@@ -195,6 +195,8 @@ upstream_lease(struct upstream_pool *pool, struct stream *stream, const struct d
     struct upstream_host *host = find_host(pool, deployment->target.cache_key);
     if (!host)
         return -ERR_MEMORY;
+    assert(!stream->waiter.called || stream->waiter.host == host);
+    stream->waiter.called = false;
     uint64_t cap = deployment->config->max_connections ? deployment->config->max_connections
                                                        : config->limits.upstream_connections;
     if (host->active >= cap) {
@@ -209,8 +211,12 @@ upstream_lease(struct upstream_pool *pool, struct stream *stream, const struct d
         return 2;
     }
     struct upstream *upstream = fresh ? NULL : take_idle(pool, host);
-    if (!upstream)
-        return dial(pool, host, stream, deployment, out);
+    if (!upstream) {
+        int error = dial(pool, host, stream, deployment, out);
+        if (error < 0)
+            wake_next(host);
+        return error;
+    }
     upstream->reused = true;
     host->active++;
     pool->active++;
@@ -223,12 +229,15 @@ upstream_lease(struct upstream_pool *pool, struct stream *stream, const struct d
 void
 upstream_leave_queue(struct upstream_pool *pool, struct stream *stream)
 {
+    struct upstream_waiter *waiter = &stream->waiter;
     (void)pool;
-    if (!list_linked(&stream->waiter.link))
-        return;
-    list_remove(&stream->waiter.link);
-    stream->waiter.host->waiting--;
-    stream->waiter.host = NULL;
+    if (list_linked(&waiter->link)) {
+        list_remove(&waiter->link);
+        waiter->host->waiting--;
+    } else if (waiter->called) {
+        waiter->called = false;
+        wake_next(waiter->host);
+    }
 }
 
 static void

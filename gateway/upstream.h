@@ -28,7 +28,8 @@ struct upstream_host {
 struct upstream_waiter {
     struct list link;
     struct stream *stream;
-    struct upstream_host *host;
+    struct upstream_host *host; /* while it waits, and until it has used its turn or passed it on */
+    bool called;                /* TURN was posted: a place is free for it */
 };
 
 struct upstream {
