@@ -381,6 +381,7 @@ act_answer(struct stream *stream)
     struct sink *out = &stream->collected;
     const char *type = "application/json";
     int status = 200, error = 0;
+    stream_end_codecs(stream); /* an upstream that could not count may have said other things */
     sink_reset(out, 65536);
     stream->failed = false;
     switch (stream->endpoint) {

@@ -75,7 +75,7 @@ begin_body(struct stream *stream)
     stream->upstream_dialect = stream->deployment->dialect;
     uint64_t max = UINT64_MAX;
     struct slice type = http_field(head, "content-type");
-    stream->reply_sse = !error_reply && type.len >= 17 &&
+    stream->reply_sse = !error_reply && stream->endpoint != ENDPOINT_COUNT_TOKENS && type.len >= 17 &&
                         text_caseless_eq(slice_take(type, 17), SLICE_LIT("text/event-stream"));
     if (!stream->reply_sse)
         max = error_reply ? UINT64_MAX : config->limits.reply_bytes;
@@ -107,8 +107,9 @@ act_read_reply(struct stream *stream)
     struct conn *conn = stream->lease->conn;
     struct worker *worker = stream->worker;
     struct http_head *head = NULL; /* interim replies share it */
+    bool over = conn->lost || conn->ended; /* whatever of the request is still unsent, nobody will read it */
     if (stream->reply_head) /* it came while we were still sending */
-        return stream->state == STATE_AWAIT ? begin_body(stream) : EVENT_NONE;
+        return stream->state == STATE_AWAIT || over ? begin_body(stream) : EVENT_NONE;
     while (conn->in.len > 0) {
         struct slice run = buf_peek(&conn->in);
         size_t before = run.len;
@@ -136,7 +137,7 @@ act_read_reply(struct stream *stream)
         }
         stream->reply_head = head;
         stream->reply_keep_alive = head->keep_alive;
-        if (stream->state == STATE_SEND && head->status < 300)
+        if (stream->state == STATE_SEND && head->status < 300 && !over)
             return EVENT_NONE; /* the request goes out whole first */
         return begin_body(stream);
     }
@@ -216,8 +217,10 @@ take_whole(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     struct slice body = sink_slice(&stream->collected);
-    if (stream->endpoint == ENDPOINT_COUNT_TOKENS) /* nothing in it is ours to read */
-        return 0;
+    if (stream->endpoint == ENDPOINT_COUNT_TOKENS) { /* nothing in it is ours to read, if it is what was asked for */
+        struct json_scan scan = {0};
+        return json_scan(body, (int)stream->generation->config->limits.json_depth, &scan) < 0 ? -ERR_UPSTREAM_PROTOCOL : 0;
+    }
     arena_reset(&worker->scratch);
     canon_events_clear(&worker->events);
     int error = stream->upstream_dialect->read_body(stream->dialect_reader, body, &worker->events);
