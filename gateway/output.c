@@ -188,8 +188,8 @@ stream_commit(struct stream *stream)
     return 0;
 }
 
-enum stream_event
-act_commit_early(struct stream *stream)
+static enum stream_event
+commit_now(struct stream *stream)
 {
     if (stream->committed || !stream->streaming)
         return EVENT_NONE;
@@ -207,6 +207,12 @@ act_commit_early(struct stream *stream)
         error = stream_flush_text(stream);
     metrics_add(&stream->worker->metrics->commits_early, 1);
     return error < 0 ? stream_fail(stream, error) : EVENT_NONE;
+}
+
+enum stream_event
+act_commit_early(struct stream *stream)
+{
+    return deadline_armed(&stream->commit) ? EVENT_NONE : commit_now(stream);
 }
 
 static enum stream_event
@@ -249,9 +255,9 @@ act_ask(struct stream *stream)
     stream->client_ended = true;
     if (stream->committed)
         return send_ping(stream);
-    if (stream->streaming)
-        return act_commit_early(stream);
-    if (!stream->http10 && conn_put(stream->client, SLICE_LIT("HTTP/1.1 102 Processing\r\n\r\n")) < 0)
+    if (stream->http10) /* which knows no interim replies */
+        return commit_now(stream);
+    if (conn_put(stream->client, SLICE_LIT("HTTP/1.1 102 Processing\r\n\r\n")) < 0)
         return stream_fail(stream, -ERR_MEMORY);
     return EVENT_NONE;
 }

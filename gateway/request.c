@@ -275,6 +275,8 @@ act_choose(struct stream *stream)
     }
     if (stream->streaming)
         loop_arm(&worker->loop, &stream->commit, stream->generation->config->timeouts.commit_ms);
+    if (stream->client->ended) /* it came with the request: whether the client has gone must be asked all the same */
+        stream_post(stream, EVENT_CLIENT_BYTES);
     return EVENT_NEXT;
 }
 
