@@ -262,7 +262,10 @@ enum stream_event
 act_check_drain(struct stream *stream)
 {
     uint64_t acked = conn_acked(stream->client);
-    bool stuck = acked == stream->acked;
+    bool ending = stream->worker->gateway->ending && stream->state == STATE_FINISH && !deadline_armed(&stream->step);
+    bool stuck = acked == stream->acked || ending; /* a shutdown does not wait for the slow beyond one drain time */
+    if (deadline_armed(&stream->step))
+        return EVENT_NONE; /* nothing is due */
     stream->acked = acked;
     if (!stuck) {
         stream_arm_step(stream, stream_timeouts(stream)->drain_ms);

@@ -61,11 +61,10 @@ struct row {
 
 /* What every state between BODY and the end of the reply has in common. */
 #define ROWS_WAITING(state)                                                                        \
-    ROW(state, UPSTREAM_LOST, state, judge), ROW(state, STEP_DUE, state, judge),                   \
-        ROW(state, TOTAL_DUE, state, judge), ROW(state, FAILED, state, judge),                     \
-        ROW(state, NEXT, DIAL, dial), ROW(state, REJECT, FINISH, refuse),                          \
-        ROW(state, ANSWER, FINISH, answer),                                                        \
-        ROW(state, BREAK, FINISH, break_off), ROW(state, CLIENT_GONE, CLOSED, cancel)
+    ROW(state, STEP_DUE, state, judge), ROW(state, TOTAL_DUE, state, judge),                       \
+        ROW(state, FAILED, state, judge), ROW(state, NEXT, DIAL, dial),                            \
+        ROW(state, REJECT, FINISH, refuse), ROW(state, BREAK, FINISH, break_off),                  \
+        ROW(state, CLIENT_GONE, CLOSED, cancel)
 /* And what those have that may have to speak to the client before the upstream has. */
 #define ROWS_SILENT(state)                                                                         \
     ROW(state, COMMIT_DUE, state, commit_early), ROW(state, PING_DUE, state, ping),                \
@@ -88,7 +87,6 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
 
     ROW(BODY, CLIENT_BYTES, BODY, read_body),
     ROW(BODY, BODY_DONE, DIAL, choose),
-    ROW(BODY, ANSWER, FINISH, answer),
     ROW(BODY, FAILED, FINISH, refuse),
     ROW(BODY, STEP_DUE, FINISH, refuse),
     ROW(BODY, TOTAL_DUE, FINISH, refuse),
@@ -97,10 +95,13 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROWS_WAITING(DIAL),
     ROWS_SILENT(DIAL),
     ROW(DIAL, TURN, DIAL, dial),
+    ROW(DIAL, ANSWER, FINISH, answer),
+    ROW(DIAL, UPSTREAM_LOST, DIAL, judge),
     ROW(DIAL, UPSTREAM_UP, SEND, send_request),
 
     ROWS_WAITING(SEND),
     ROWS_SILENT(SEND),
+    ROW(SEND, ANSWER, FINISH, answer),
     ROW(SEND, UPSTREAM_ROOM, SEND, send_more),
     ROW(SEND, UPSTREAM_SENT, AWAIT, read_reply),
     ROW(SEND, UPSTREAM_BYTES, SEND, read_reply),
@@ -109,12 +110,14 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
 
     ROWS_WAITING(AWAIT),
     ROWS_SILENT(AWAIT),
+    ROW(AWAIT, ANSWER, FINISH, answer),
     ROW(AWAIT, UPSTREAM_BYTES, AWAIT, read_reply),
     ROW(AWAIT, REPLY_OK, RELAY, begin_reply),
     ROW(AWAIT, REPLY_WHOLE, COLLECT, collect),
 
     ROWS_WAITING(COLLECT),
     ROWS_SILENT(COLLECT),
+    ROW(COLLECT, ANSWER, FINISH, answer),
     ROW(COLLECT, UPSTREAM_BYTES, COLLECT, collect),
     ROW(COLLECT, WHOLE, FINISH, deliver),
 
