@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * canon.c - the small change of the canonical language: event lists, usage, reports, frames, flaw names, and the names
- * and ids that have to be made legal on the way to another provider.
+ * canon.c - the small change of the canonical language: event lists, usage, reports, frames, flaw
+ * names, and the names and ids that have to be made legal on the way to another provider.
  */
 #include "providers/canon.h"
 
@@ -141,7 +141,8 @@ frame_begin(struct frames *frames, enum frame_kind kind, const char *type)
         frames->error = -ERR_LIMIT;
         return;
     }
-    frames->at[frames->count] = (struct frame){.kind = kind, .type = type, .start = frames->bytes.len};
+    frames->at[frames->count] =
+        (struct frame){.kind = kind, .type = type, .start = frames->bytes.len};
 }
 
 void

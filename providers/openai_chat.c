@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat.c - the OpenAI Chat Completions dialect: its table, and what every request is read for.
+ * openai_chat.c - the OpenAI Chat Completions dialect: its table, and what every request is read
+ * for.
  */
 #include "providers/openai_chat.h"
 
@@ -15,8 +16,9 @@ chat_take(struct json object, const struct slice *names, size_t count, struct js
         struct slice key = json_key(at);
         bool is_escaped = memchr(key.ptr, '\\', key.len) != NULL;
         for (size_t i = 0; i < count; i++) {
-            bool is_same = is_escaped ? json_key_is(at, names[i].ptr)
-                                      : key.len == names[i].len && memcmp(key.ptr, names[i].ptr, key.len) == 0;
+            bool is_same =
+                is_escaped ? json_key_is(at, names[i].ptr)
+                           : key.len == names[i].len && memcmp(key.ptr, names[i].ptr, key.len) == 0;
             if (is_same) {
                 out[i] = at;
                 break;
@@ -52,17 +54,20 @@ chat_outline(struct canon_request *request, struct canon_fault *fault)
             return chat_refuse(fault, ERR_REQUEST, once[i], "a field of the request is repeated");
     request->model = json_string(json_get(root, "model"), request->arena);
     if (request->model.len == 0)
-        return chat_refuse(fault, ERR_REQUEST, "model", "you must provide a model parameter, and it must be a string");
+        return chat_refuse(fault, ERR_REQUEST, "model",
+                           "you must provide a model parameter, and it must be a string");
     struct json stream = json_get(root, "stream"), options = json_get(root, "stream_options");
     if (!is_bool_or_none(stream))
         return chat_refuse(fault, ERR_REQUEST, "stream", "stream must be true or false");
     request->stream = json_type(stream) == JSON_TRUE;
     enum json_type type = json_type(options);
     if (type != JSON_OBJECT && type != JSON_NULL && type != JSON_ABSENT)
-        return chat_refuse(fault, ERR_REQUEST, "stream_options", "stream_options must be an object");
+        return chat_refuse(fault, ERR_REQUEST, "stream_options",
+                           "stream_options must be an object");
     struct json usage = json_get(options, "include_usage");
     if (!is_bool_or_none(usage))
-        return chat_refuse(fault, ERR_REQUEST, "stream_options.include_usage", "include_usage must be true or false");
+        return chat_refuse(fault, ERR_REQUEST, "stream_options.include_usage",
+                           "include_usage must be true or false");
     request->include_usage = request->stream && json_type(usage) == JSON_TRUE;
     return 0;
 }

@@ -2,8 +2,9 @@
  *
  * openai_chat.h - what the files of the OpenAI Chat Completions dialect share among themselves.
  *
- * The reader turns chunks into canonical events and notes in canon_events.mends what pass_event has to mend when the
- * same chunk goes on to a Chat client. The writer keeps one truth for chunks it passes and chunks it makes.
+ * The reader turns chunks into canonical events and notes in canon_events.mends what pass_event has
+ * to mend when the same chunk goes on to a Chat client. The writer keeps one truth for chunks it
+ * passes and chunks it makes.
  */
 #ifndef PENSTOCK_OPENAI_CHAT_H
 #define PENSTOCK_OPENAI_CHAT_H
@@ -13,32 +14,37 @@
 
 #define CHAT_CHOICES_MAX 128
 #define CHAT_CALLS_MAX 1024
-#define CHAT_PENDING_MAX 4096           /* bytes of arguments that wait for a call's name */
-#define CHAT_DEPTH_MAX 64               /* nesting of an upstream's JSON */
-#define CHAT_TOKENS_MAX (1u << 20)      /* JSON tokens of one reply or event */
-#define CHAT_WHOLE_MAX (64u << 20)      /* bytes of one gathered text */
+#define CHAT_PENDING_MAX 4096      /* bytes of arguments that wait for a call's name */
+#define CHAT_DEPTH_MAX 64          /* nesting of an upstream's JSON */
+#define CHAT_TOKENS_MAX (1u << 20) /* JSON tokens of one reply or event */
+#define CHAT_WHOLE_MAX (64u << 20) /* bytes of one gathered text */
 
 /* What pass_event must mend in the chunk at hand. */
 enum chat_mend {
-    MEND_START = 1u << 0,      /* the first chunk: learn id, model and created from it */
-    MEND_ID = 1u << 1,         /* its id is missing, empty or another than the stream's */
-    MEND_ROLE = 1u << 2,       /* a choice begins without a role */
-    MEND_FINISH = 1u << 3,     /* its finish word is not one of OpenAI's */
-    MEND_DEFER = 1u << 4,      /* its finish must not show yet: more may come */
-    MEND_LATE_FINISH = 1u << 5,/* the finish in the events is not in the chunk */
-    MEND_REPEAT = 1u << 6,     /* its choices repeat a finish and say nothing else */
-    MEND_USAGE = 1u << 7,      /* it has a usage object */
-    MEND_USAGE_NULL = 1u << 8, /* it has usage: null */
-    MEND_USAGE_ONLY = 1u << 9, /* usage is all it says */
-    MEND_REASONING = 1u << 10, /* its reasoning is called `reasoning` */
-    MEND_EARLY = 1u << 11,     /* it came before the reply began and says nothing the canon knows */
-    MEND_CHOICE = 1u << 12,    /* a choice begins */
-    MEND_LEGACY = 1u << 13,    /* it has a function_call: nothing to mend, but not to be spelt otherwise */
+    MEND_START = 1u << 0,       /* the first chunk: learn id, model and created from it */
+    MEND_ID = 1u << 1,          /* its id is missing, empty or another than the stream's */
+    MEND_ROLE = 1u << 2,        /* a choice begins without a role */
+    MEND_FINISH = 1u << 3,      /* its finish word is not one of OpenAI's */
+    MEND_DEFER = 1u << 4,       /* its finish must not show yet: more may come */
+    MEND_LATE_FINISH = 1u << 5, /* the finish in the events is not in the chunk */
+    MEND_REPEAT = 1u << 6,      /* its choices repeat a finish and say nothing else */
+    MEND_USAGE = 1u << 7,       /* it has a usage object */
+    MEND_USAGE_NULL = 1u << 8,  /* it has usage: null */
+    MEND_USAGE_ONLY = 1u << 9,  /* usage is all it says */
+    MEND_REASONING = 1u << 10,  /* its reasoning is called `reasoning` */
+    MEND_EARLY = 1u << 11,  /* it came before the reply began and says nothing the canon knows */
+    MEND_CHOICE = 1u << 12, /* a choice begins */
+    MEND_LEGACY =
+        1u << 13, /* it has a function_call: nothing to mend, but not to be spelt otherwise */
 };
 
 /* A name for chat_take, known with its length. */
-#define CHAT_NAME(text) {"" text, sizeof(text) - 1}
-/* chat_take - the members of an object that have these names, in one walk: out[i] is the last one called names[i]. */
+#define CHAT_NAME(text)                                                                            \
+    {                                                                                              \
+        "" text, sizeof(text) - 1                                                                  \
+    }
+/* chat_take - the members of an object that have these names, in one walk: out[i] is the last one
+ * called names[i]. */
 void chat_take(struct json object, const struct slice *names, size_t count, struct json *out);
 
 /* ---------------------------------------------------------------- reader */
@@ -47,10 +53,10 @@ struct chat_read_call {
     struct chat_read_call *next; /* newest first */
     uint64_t index;              /* the upstream's; UINT64_MAX: it gave none */
     uint64_t id_hash;
-    uint32_t block, number;      /* number: 0, 1, 2... within the choice */
+    uint32_t block, number; /* number: 0, 1, 2... within the choice, in order of opening */
     bool has_id, opened, closed, custom;
-    struct slice id;             /* while the name is awaited */
-    char *pending;               /* and the arguments that came before it, CHAT_PENDING_MAX at most */
+    struct slice id; /* while the name is awaited */
+    char *pending;   /* and the arguments that came before it, CHAT_PENDING_MAX at most */
     size_t pending_len;
 };
 
@@ -64,10 +70,11 @@ struct chat_read_choice {
     enum canon_finish deferred; /* FINISH_NONE: nothing waits */
 };
 
-/* The last plain text chunk, so that the next one like it need not be parsed (openai_chat_reply_fast.c). */
+/* The last plain text chunk, so that the next one like it need not be parsed
+ * (openai_chat_reply_fast.c). */
 struct chat_template {
     uint32_t before, after; /* bytes before and after the text; before 0: none learnt */
-    uint32_t tail;          /* of those after it, how many stand behind the padding; 0: there is none */
+    uint32_t tail; /* of those after it, how many stand behind the padding; 0: there is none */
     uint32_t mends, block;
     enum canon_block type;
     struct chat_read_choice *choice;
@@ -86,38 +93,50 @@ struct chat_reader {
 
 /* openai_chat_reply_read.c: one chunk and the pieces of it */
 void chat_reader_init(void *reader, struct arena *arena);
-int chat_read_event(void *reader, struct slice type, struct slice data, struct canon_events *events);
+int chat_read_event(void *reader, struct slice type, struct slice data,
+                    struct canon_events *events);
 int chat_read_end(void *reader, struct canon_events *events);
 int chat_read_body(void *reader, struct slice body, struct canon_events *events);
 struct chat_read_choice *chat_find_choice(struct chat_reader *reader, uint32_t index);
-/* chat_emit_text - text, thinking or refusal: opens its block if another kind is open. signature may be absent. */
-int chat_emit_text(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_block type,
-                   struct slice text, struct slice signature, struct canon_events *events);
+/* chat_emit_text - text, thinking or refusal: opens its block if another kind is open. signature
+ * may be absent. */
+int chat_emit_text(struct chat_reader *reader, struct chat_read_choice *choice,
+                   enum canon_block type, struct slice text, struct slice signature,
+                   struct canon_events *events);
 /* chat_close_block - close the open block that is no call, if there is one. */
 int chat_close_block(struct chat_read_choice *choice, struct canon_events *events);
 /* chat_emit_finish - close what is open in a choice and say why it ended. */
-int chat_emit_finish(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_finish finish,
-                     struct canon_events *events);
-int chat_emit_error(struct chat_reader *reader, const struct canon_error *error, struct canon_events *events);
-/* chat_finish_of - what a finish word means. *is_known: it is OpenAI's, and a Chat client may see it; *is_error: the
- * upstream failed. */
-enum canon_finish chat_finish_of(struct slice word, bool *is_known, bool *is_error);
-
+int chat_emit_finish(struct chat_reader *reader, struct chat_read_choice *choice,
+                     enum canon_finish finish, struct canon_events *events);
+int chat_emit_error(struct chat_reader *reader, const struct canon_error *error,
+                    struct canon_events *events);
 /* The members of a delta or message that are read. */
 struct chat_message {
-    struct json role, content, tool_calls, reasoning_content, reasoning, thinking, details, refusal, function_call;
+    struct json role, content, tool_calls, reasoning_content, reasoning, thinking, details, refusal,
+        function_call;
 };
 
 /* openai_chat_call_read.c: tool calls, however they are spelt */
-int chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
-                    struct canon_events *events, bool *said);
-/* chat_close_calls - close the calls of a choice in order; one that never got a name is opened without. */
-int chat_close_calls(struct chat_reader *reader, struct chat_read_choice *choice, struct canon_events *events);
+int chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice,
+                    const struct chat_message *message, struct canon_events *events, bool *said);
+/* chat_close_calls - close the calls of a choice in order; one that never got a name is opened
+ * without. */
+int chat_close_calls(struct chat_reader *reader, struct chat_read_choice *choice,
+                     struct canon_events *events);
 
 /* openai_chat_reply_fast.c */
-void chat_template_learn(struct chat_reader *reader, struct slice data, const struct canon_events *events);
-/* chat_template_match - the event of a chunk like the last: 1 and it is added, 0 not like it, -ERR_MEMORY. */
+void chat_template_learn(struct chat_reader *reader, struct slice data,
+                         const struct canon_events *events);
+/* chat_template_match - the event of a chunk like the last: 1 and it is added, 0 not like it,
+ * -ERR_MEMORY. */
 int chat_template_match(struct chat_reader *reader, struct slice data, struct canon_events *events);
+
+/* openai_chat_finish.c */
+/* chat_finish_of - what a finish word means. *is_known: it is OpenAI's, and a Chat client may see
+ * it; *is_error: the upstream failed. */
+enum canon_finish chat_finish_of(struct slice word, bool *is_known, bool *is_error);
+/* chat_finish_word - OpenAI's word for it. */
+const char *chat_finish_word(enum canon_finish finish);
 
 /* openai_chat_usage.c */
 bool chat_read_usage(struct json usage, struct canon_usage *out);
@@ -141,25 +160,27 @@ struct chat_write_choice {
     enum canon_finish finish;
     /* whole replies only */
     bool has_text, has_refusal;
-    struct sink text, reasoning, refusal, thought, details; /* escaped; details: entries of reasoning_details */
+    struct sink text, reasoning, refusal, thought,
+        details; /* escaped; details: entries of reasoning_details */
 };
 
 struct chat_writer {
     struct dialect_writer_options options;
     struct arena *arena;
-    struct slice id, model;    /* escaped */
-    struct slice created;      /* a number */
-    struct slice head;         /* `{"id":...,"choices":[{"index":`: how every chunk begins */
+    struct slice id, model; /* escaped */
+    struct slice created;   /* a number */
+    struct slice head;      /* `{"id":...,"choices":[{"index":`: how every chunk begins */
     struct chat_write_choice *choices;
-    struct slice held;         /* an early chunk of the upstream that waits for the role chunk */
-    struct slice usage_raw;    /* the upstream's own usage object, in usage_bytes */
+    struct slice held;      /* an early chunk of the upstream that waits for the role chunk */
+    struct slice usage_raw; /* the upstream's own usage object, in usage_bytes */
     char usage_bytes[2048];
     struct canon_usage usage;
-    bool usage_known, usage_written, started, ended;
+    bool usage_known, usage_written, ended;
 };
 
 /* openai_chat_reply_write.c */
-int chat_writer_init(void *writer, const struct dialect_writer_options *options, struct arena *arena);
+int chat_writer_init(void *writer, const struct dialect_writer_options *options,
+                     struct arena *arena);
 void chat_writer_fini(void *writer);
 int chat_write_start(void *writer, struct frames *frames);
 int chat_write_events(void *writer, const struct canon_events *events, struct frames *frames);
@@ -170,13 +191,14 @@ struct chat_write_call *chat_writer_call(struct chat_write_choice *choice, uint3
 /* chat_note_call - a call that opens: numbered within its choice. NULL without memory. */
 struct chat_write_call *chat_note_call(struct chat_writer *writer, const struct canon_event *event);
 int chat_make_head(struct chat_writer *writer);
-const char *chat_finish_word(enum canon_finish finish);
 int chat_write_role(struct chat_writer *writer, uint32_t index, struct frames *frames);
 void chat_write_usage(struct chat_writer *writer, struct frames *frames);
 /* chat_write_arguments - a piece of a call's arguments. */
-int chat_write_arguments(struct chat_writer *writer, uint32_t choice, const struct chat_write_call *call,
-                         struct slice text, struct frames *frames);
-int chat_write_event(struct chat_writer *writer, const struct canon_event *event, struct frames *frames);
+int chat_write_arguments(struct chat_writer *writer, uint32_t choice,
+                         const struct chat_write_call *call, struct slice text,
+                         struct frames *frames);
+int chat_write_event(struct chat_writer *writer, const struct canon_event *event,
+                     struct frames *frames);
 
 /* openai_chat_reply_whole.c */
 int chat_gather_event(struct chat_writer *writer, const struct canon_event *event);
@@ -195,11 +217,14 @@ int chat_read_messages(struct canon_request *request, struct canon_fault *fault)
 int chat_refuse(struct canon_fault *fault, int error, const char *param, const char *message);
 int chat_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
                       struct sink *out);
-/* chat_put_defaults - configured members for keys that the object lacks (the two names of the output limit are one). */
+/* chat_put_defaults - configured members for keys that the object lacks (the two names of the
+ * output limit are one). */
 void chat_put_defaults(struct splice *splice, struct json root, struct slice params);
-/* openai_chat_turns.c: chat_merged_turns - the messages array with neighbours of one role made one, and developer turned
- * into system unless kept. Absent: nothing to merge, or no memory (then *error is set). */
-struct slice chat_merged_turns(struct json messages, bool keep_developer, struct arena *arena, int *error);
+/* openai_chat_turns.c: chat_merged_turns - the messages array with neighbours of one role made one,
+ * and developer turned into system unless kept. Absent: nothing to merge, or no memory (then *error
+ * is set). */
+struct slice chat_merged_turns(struct json messages, bool keep_developer, struct arena *arena,
+                               int *error);
 /* openai_chat_messages_write.c: the messages array. */
 struct chat_request_writer;
 int chat_put_messages(struct chat_request_writer *to);
@@ -215,12 +240,12 @@ struct chat_request_writer {
     struct sink text; /* one content under construction, escaped */
     struct canon_report *report;
     struct canon_fault *fault;
-    uint32_t images;  /* shown in a message after the tool results of this turn */
+    uint32_t images; /* shown in a message after the tool results of this turn */
     struct {
         struct slice id;
         uint64_t hash;
         bool answered;
-    } *calls;         /* of the last assistant turn, CHAT_CALLS_MAX at most */
+    } * calls; /* of the last assistant turn, CHAT_CALLS_MAX at most */
     uint32_t call_count, call_next;
 };
 

@@ -2,9 +2,10 @@
  *
  * openai_chat_call_read.c - tool calls of a Chat Completions reply, however their pieces are spelt.
  *
- * A piece belongs to a call by its index; servers that leave the index out mean the last call, unless the piece has
- * an id or a name of its own. Calls stay open until their choice finishes, since pieces may interleave. A name is
- * awaited before a call opens. Whatever differs from OpenAI's spelling makes pass_event write the piece anew.
+ * A piece belongs to a call by its index; servers that leave the index out mean the last call,
+ * unless the piece has an id or a name of its own. Calls stay open until their choice finishes,
+ * since pieces may interleave. A name is awaited before a call opens. Whatever differs from
+ * OpenAI's spelling makes pass_event write the piece anew.
  */
 #include "providers/openai_chat.h"
 
@@ -13,7 +14,7 @@ struct piece {
     struct slice id, name, arguments; /* escaped; absent or empty: nothing said */
     uint64_t index;                   /* UINT64_MAX: not said */
     uint64_t id_hash;
-    bool has_type, custom, odd;       /* odd: spelt as OpenAI would not */
+    bool has_type, custom, odd; /* odd: spelt as OpenAI would not */
 };
 
 static int
@@ -67,18 +68,20 @@ find_call(struct chat_read_choice *choice, const struct piece *piece)
                             at->id_hash != piece->id_hash;
             return is_other ? NULL : at;
         }
-        if (piece->index == UINT64_MAX && piece->id.len > 0 && at->has_id && at->id_hash == piece->id_hash)
+        if (piece->index == UINT64_MAX && piece->id.len > 0 && at->has_id &&
+            at->id_hash == piece->id_hash)
             return at;
     }
-    if (piece->index != UINT64_MAX || piece->id.len > 0 || (piece->name.len > 0 && choice->last &&
-                                                            choice->last->opened))
+    if (piece->index != UINT64_MAX || piece->id.len > 0 ||
+        (piece->name.len > 0 && choice->last && choice->last->opened))
         return NULL;
     return choice->last;
 }
 
 /* An id of our own for a call that came without: the same whenever the same bytes are read. */
 static struct slice
-made_id(const struct chat_reader *reader, const struct piece *piece, uint32_t number, struct arena *arena)
+made_id(const struct chat_reader *reader, const struct piece *piece, uint32_t number,
+        struct arena *arena)
 {
     uint64_t seed = canon_hash(reader->id) ^ ((uint64_t)reader->chunks << 20) ^ number;
     uint64_t low = canon_hash(slice_of(&seed, sizeof(seed))) ^ canon_hash(piece->arguments);
@@ -93,7 +96,6 @@ add_call(struct chat_reader *reader, struct chat_read_choice *choice, const stru
     if (!call)
         return NULL;
     call->index = piece->index;
-    call->number = choice->call_count++;
     call->custom = piece->custom;
     call->next = choice->calls;
     choice->calls = call;
@@ -124,8 +126,10 @@ open_call(struct chat_reader *reader, struct chat_read_choice *choice, struct ch
     int error = chat_close_block(choice, events);
     if (error)
         return error;
+    assert(!call->opened);
     call->opened = true;
     call->block = reader->blocks++;
+    call->number = choice->call_count++;
     error = emit(choice, call, CANON_OPEN, SLICE_NONE, events);
     if (error)
         return error;
@@ -175,8 +179,9 @@ begin_call(struct chat_reader *reader, struct chat_read_choice *choice, struct c
         if (!slice_present(call->id))
             return -ERR_MEMORY;
     }
-    piece->odd = piece->odd || !piece->has_type || piece->index != call->number || call->pending_len > 0;
     int error = open_call(reader, choice, call, piece->name, events);
+    piece->odd =
+        piece->odd || !piece->has_type || piece->index != call->number || call->pending_len > 0;
     if (!error && piece->arguments.len > 0)
         error = emit(choice, call, CANON_DELTA, piece->arguments, events);
     return error;
@@ -219,7 +224,8 @@ read_call(struct chat_reader *reader, struct chat_read_choice *choice, struct pi
     return error;
 }
 
-/* The deprecated function_call: one call without id or index; a client that asked that way gets it that way. */
+/* The deprecated function_call: one call without id or index; a client that asked that way gets it
+ * that way. */
 static int
 read_function_call(struct chat_reader *reader, struct chat_read_choice *choice, struct json value,
                    struct canon_events *events)
@@ -235,8 +241,8 @@ read_function_call(struct chat_reader *reader, struct chat_read_choice *choice, 
 }
 
 int
-chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
-                struct canon_events *events, bool *said)
+chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice,
+                const struct chat_message *message, struct canon_events *events, bool *said)
 {
     struct json calls = message->tool_calls;
     bool is_list = json_type(calls) == JSON_ARRAY;
@@ -261,9 +267,11 @@ chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice, con
 }
 
 int
-chat_close_calls(struct chat_reader *reader, struct chat_read_choice *choice, struct canon_events *events)
+chat_close_calls(struct chat_reader *reader, struct chat_read_choice *choice,
+                 struct canon_events *events)
 {
-    /* The list is newest first and calls close in the order they came: turn it, close, turn it back. */
+    /* The list is newest first and calls close in the order they came: turn it, close, turn it
+     * back. */
     struct chat_read_call *oldest = NULL;
     for (struct chat_read_call *at = choice->calls, *next; at; at = next) {
         next = at->next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_error.c - error reports as OpenAI and the servers that follow it spell them, and as a Chat client is
- * told of any error.
+ * openai_chat_error.c - error reports as OpenAI and the servers that follow it spell them, and as a
+ * Chat client is told of any error.
  */
 #include "providers/openai_chat.h"
 
@@ -20,9 +20,10 @@ is_context(const struct canon_error *error)
 {
     static const char *const codes[] = {"context_length_exceeded", "exceed_context_size_error",
                                         "too_many_prompt_tokens", "context_window_exceeded"};
-    static const char *const texts[] = {"maximum context length", "context window", "context size",
-                                        "prompt is too long", "prompt too long", "context length",
-                                        "input token count", "too many tokens", "input is too long"};
+    static const char *const texts[] = {
+        "maximum context length", "context window",  "context size",
+        "prompt is too long",     "prompt too long", "context length",
+        "input token count",      "too many tokens", "input is too long"};
     for (size_t i = 0; i < countof(codes); i++)
         if (slice_is(error->code, codes[i]) || slice_is(error->type, codes[i]))
             return true;
@@ -91,7 +92,8 @@ static enum err_kind
 kind_of(const struct canon_error *error, int status)
 {
     enum err_kind by_status = kind_of_status(status);
-    if ((by_status == KIND_INVALID || by_status == KIND_TOO_LARGE || status == 0) && is_context(error))
+    if ((by_status == KIND_INVALID || by_status == KIND_TOO_LARGE || status == 0) &&
+        is_context(error))
         return KIND_CONTEXT;
     for (size_t i = 0; i < countof(word_rows); i++) {
         const struct word_row *row = &word_rows[i];
@@ -131,13 +133,15 @@ first_text(struct json object, struct arena *arena)
     return text.len > 0 ? text : SLICE_NONE;
 }
 
-/* Some proxies put a whole JSON error into the message: take the innermost message (three turns at most). */
+/* Some proxies put a whole JSON error into the message: take the innermost message (three turns at
+ * most). */
 static struct slice
 unwrapped(struct slice message, struct arena *arena)
 {
     for (int turn = 0; turn < 3; turn++) {
         struct json root;
-        if (message.len == 0 || message.ptr[0] != '{' || json_parse(message, 16, 1000, arena, &root) != 0)
+        if (message.len == 0 || message.ptr[0] != '{' ||
+            json_parse(message, 16, 1000, arena, &root) != 0)
             break;
         struct json inner = json_get(root, "error");
         struct slice text = first_text(json_type(inner) == JSON_OBJECT ? inner : root, arena);
@@ -186,12 +190,14 @@ report_in(struct json root)
     if (json_type(root) == JSON_ARRAY)
         root = json_first(root); /* Google wraps it */
     struct json error = json_get(root, "error");
-    bool has_text = json_type(error) == JSON_STRING && json_text(error).len > 0;
-    if (json_type(error) == JSON_OBJECT && json_count(error) > 0)
+    enum json_type type = json_type(error);
+    if (type == JSON_OBJECT && json_count(error) > 0)
         return error;
-    bool has_choices = json_count(json_get(root, "choices")) > 0;
-    if (has_text && !has_choices)
+    /* Client libraries raise on anything true here, whatever else the chunk says. */
+    if ((type == JSON_STRING && json_text(error).len > 0) || type == JSON_TRUE ||
+        type == JSON_NUMBER || (type == JSON_ARRAY && json_count(error) > 0))
         return root;
+    bool has_choices = json_count(json_get(root, "choices")) > 0;
     if (has_choices || json_type(root) != JSON_OBJECT)
         return JSON_NONE;
     if (json_is(json_get(root, "object"), "error") || json_is(json_get(root, "type"), "error"))
@@ -221,8 +227,8 @@ plain_text(struct slice body)
     struct slice text = text_trim(body);
     while (text.len > 0 && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
         text.len--;
-    if (text.len == 0 || text.len > 500 || text.ptr[0] == '<' || text.ptr[0] == '{' || text.ptr[0] == '[' ||
-        !text_utf8_valid(text))
+    if (text.len == 0 || text.len > 500 || text.ptr[0] == '<' || text.ptr[0] == '{' ||
+        text.ptr[0] == '[' || !text_utf8_valid(text))
         return SLICE_NONE;
     return text;
 }
@@ -276,7 +282,8 @@ int
 chat_error_status(const struct canon_error *error)
 {
     assert((unsigned)error->kind < KIND_COUNT);
-    if (error->kind == KIND_BILLING || error->kind == KIND_OVERLOADED || error->kind == KIND_CONTEXT)
+    if (error->kind == KIND_BILLING || error->kind == KIND_OVERLOADED ||
+        error->kind == KIND_CONTEXT)
         return kind_rows[error->kind].status;
     if (error->status >= 400 && error->status <= 599)
         return error->status;
@@ -287,9 +294,17 @@ chat_error_status(const struct canon_error *error)
 static const char *
 type_of(const struct canon_error *error)
 {
-    static const char *const foreign[] = {
-        "authentication_error", "billing_error", "not_found_error", "request_too_large", "timeout_error",
-        "api_error", "overloaded_error", "permission_error", "rate_limit_error", "invalid_request_error", "error"};
+    static const char *const foreign[] = {"authentication_error",
+                                          "billing_error",
+                                          "not_found_error",
+                                          "request_too_large",
+                                          "timeout_error",
+                                          "api_error",
+                                          "overloaded_error",
+                                          "permission_error",
+                                          "rate_limit_error",
+                                          "invalid_request_error",
+                                          "error"};
     if (error->error == ERR_AUTH) /* our own refusal of a client's key says what it is */
         return "authentication_error";
     if (!slice_present(error->type) || error->type.len == 0)
@@ -315,7 +330,8 @@ chat_error_body(const struct canon_error *error, struct slice request_id, struct
     (void)request_id; /* a Chat client looks for it in the x-request-id field */
     assert((unsigned)error->kind < KIND_COUNT);
     const char *type = type_of(error), *code = kind_rows[error->kind].code;
-    struct slice message = error->message.len > 0 ? error->message : slice_from(err_row(error->error)->text);
+    struct slice message =
+        error->message.len > 0 ? error->message : slice_from(err_row(error->error)->text);
     struct json_writer json;
     json_writer_init(&json, out);
     json_object(&json);
@@ -326,7 +342,8 @@ chat_error_body(const struct canon_error *error, struct slice request_id, struct
     put_text_or_null(&json, "param", error->param);
     put_text_or_null(&json, "code", slice_present(error->code) ? error->code : slice_from(code));
     if (error->retry_after_ms != UINT64_MAX)
-        json_member_u64(&json, "retry_after", error->retry_after_ms / 1000 + (error->retry_after_ms % 1000 != 0));
+        json_member_u64(&json, "retry_after",
+                        error->retry_after_ms / 1000 + (error->retry_after_ms % 1000 != 0));
     json_end(&json);
     json_end(&json);
 }
@@ -340,6 +357,7 @@ chat_error_conforms(struct slice body, struct arena *scratch)
     struct json error = json_get(root, "error"), code = json_get(error, "code");
     /* R55: no JSON inside the message, no number where a client expects a word. */
     struct slice message = json_string(json_get(error, "message"), scratch);
-    return message.len > 0 && message.ptr[0] != '{' && slice_present(json_text(json_get(error, "type"))) &&
+    return message.len > 0 && message.ptr[0] != '{' &&
+           slice_present(json_text(json_get(error, "type"))) &&
            (json_type(code) == JSON_STRING || json_type(code) == JSON_NULL || !json_present(code));
 }

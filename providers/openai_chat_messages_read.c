@@ -2,8 +2,8 @@
  *
  * openai_chat_messages_read.c - the messages of a Chat Completions request as canonical ones.
  *
- * An assistant's parts come in the order it made them: thoughts, text, refusal, calls. The deprecated function_call
- * and function messages become calls and results with ids made here.
+ * An assistant's parts come in the order it made them: thoughts, text, refusal, calls. The
+ * deprecated function_call and function messages become calls and results with ids made here.
  */
 #include "providers/openai_chat.h"
 
@@ -74,7 +74,8 @@ read_url(struct message_reader *at, struct slice url, struct canon_part *part)
         return chat_refuse(at->fault, ERR_REQUEST, "messages", "a data URL has no data");
     bool is_base64 = false;
     part->media_type = text_split(&head, ';');
-    for (struct slice word = text_split(&head, ';'); slice_present(word); word = text_split(&head, ';'))
+    for (struct slice word = text_split(&head, ';'); slice_present(word);
+         word = text_split(&head, ';'))
         is_base64 = is_base64 || text_caseless_is(text_trim(word), "base64");
     if (part->media_type.len == 0)
         part->media_type = SLICE_LIT("text/plain");
@@ -113,7 +114,9 @@ read_file(struct message_reader *at, struct json value)
     part->id = json_text(json_get(file, "file_id"));
     if (data.len > 0)
         return read_url(at, data, part);
-    return part->id.len > 0 ? 0 : chat_refuse(at->fault, ERR_REQUEST, "messages", "a file part needs data or an id");
+    return part->id.len > 0
+               ? 0
+               : chat_refuse(at->fault, ERR_REQUEST, "messages", "a file part needs data or an id");
 }
 
 static int
@@ -188,7 +191,8 @@ read_content(struct message_reader *at, struct json content)
     case JSON_ABSENT:
         return 0;
     default:
-        return chat_refuse(at->fault, ERR_REQUEST, "messages", "content must be a string or a list of parts");
+        return chat_refuse(at->fault, ERR_REQUEST, "messages",
+                           "content must be a string or a list of parts");
     }
 }
 
@@ -204,8 +208,9 @@ count_signed(struct json details)
 }
 
 /*
- * Thoughts: reasoning_details when they are signed or encrypted, else the plain text. A signature that stands alone
- * (as our own stream writes it) signs the plain text beside it, if it is the only one.
+ * Thoughts: reasoning_details when they are signed or encrypted, else the plain text. A signature
+ * that stands alone (as our own stream writes it) signs the plain text beside it, if it is the only
+ * one.
  */
 static int
 read_thoughts(struct message_reader *at, struct json message)
@@ -215,14 +220,15 @@ read_thoughts(struct message_reader *at, struct json message)
     if (plain.len == 0)
         plain = json_text(json_get(message, "reasoning"));
     uint32_t signatures = json_type(details) == JSON_ARRAY ? count_signed(details) : 0;
-    for (struct json entry = json_first(details); json_type(details) == JSON_ARRAY && json_present(entry);
-         entry = json_next(entry)) {
+    for (struct json entry = json_first(details);
+         json_type(details) == JSON_ARRAY && json_present(entry); entry = json_next(entry)) {
         struct slice signature = json_text(json_get(entry, "signature"));
         struct slice data = json_text(json_get(entry, "data"));
         bool is_encrypted = json_is(json_get(entry, "type"), "reasoning.encrypted") && data.len > 0;
         if (signature.len == 0 && !is_encrypted)
             continue;
-        struct canon_part *part = add_part(at, is_encrypted ? PART_REDACTED : PART_THINKING, JSON_NONE);
+        struct canon_part *part =
+            add_part(at, is_encrypted ? PART_REDACTED : PART_THINKING, JSON_NONE);
         if (!part)
             return -ERR_MEMORY;
         part->text = json_text(json_get(entry, "text"));
@@ -254,7 +260,8 @@ read_call(struct message_reader *at, struct json value)
     else if (json_type(arguments) != JSON_NULL)
         part->arguments = json_raw(arguments);
     if (part->id.len == 0 || part->name.len == 0)
-        return chat_refuse(at->fault, ERR_REQUEST, "messages", "a tool call needs an id and a function name");
+        return chat_refuse(at->fault, ERR_REQUEST, "messages",
+                           "a tool call needs an id and a function name");
     return 0;
 }
 
@@ -281,7 +288,8 @@ read_assistant(struct message_reader *at, struct json message)
         error = add_text(at, PART_REFUSAL, refusal, JSON_NONE);
     struct json calls = json_get(message, "tool_calls");
     if (json_type(calls) == JSON_ARRAY)
-        for (struct json call = json_first(calls); json_present(call) && !error; call = json_next(call))
+        for (struct json call = json_first(calls); json_present(call) && !error;
+             call = json_next(call))
             error = read_call(at, call);
     struct json legacy = json_get(message, "function_call");
     if (!error && json_type(legacy) == JSON_OBJECT)
@@ -298,7 +306,8 @@ read_result(struct message_reader *at, struct json message, bool is_legacy)
     part->id = is_legacy ? arena_printf(at->request->arena, "call_function_%u", at->legacy)
                          : json_text(json_get(message, "tool_call_id"));
     if (part->id.len == 0)
-        return chat_refuse(at->fault, ERR_REQUEST, "messages", "a tool message needs a tool_call_id");
+        return chat_refuse(at->fault, ERR_REQUEST, "messages",
+                           "a tool message needs a tool_call_id");
     at->link = &part->parts;
     return read_content(at, json_get(message, "content"));
 }
@@ -311,8 +320,9 @@ read_message(struct message_reader *at, struct json message)
     static const struct {
         const char *name;
         enum canon_role role;
-    } roles[] = {{"system", ROLE_SYSTEM}, {"developer", ROLE_DEVELOPER}, {"user", ROLE_USER},
-                 {"assistant", ROLE_ASSISTANT}, {"tool", ROLE_TOOL}, {"function", ROLE_TOOL}};
+    } roles[] = {{"system", ROLE_SYSTEM}, {"developer", ROLE_DEVELOPER},
+                 {"user", ROLE_USER},     {"assistant", ROLE_ASSISTANT},
+                 {"tool", ROLE_TOOL},     {"function", ROLE_TOOL}};
     struct json role = json_get(message, "role");
     for (size_t i = 0; i < countof(roles); i++) {
         if (!json_is(role, roles[i].name))
@@ -335,7 +345,8 @@ chat_read_messages(struct canon_request *request, struct canon_fault *fault)
 {
     struct json messages = json_get(request->root, "messages");
     if (json_type(messages) != JSON_ARRAY || json_count(messages) == 0)
-        return chat_refuse(fault, ERR_REQUEST, "messages", "messages must be a list of at least one message");
+        return chat_refuse(fault, ERR_REQUEST, "messages",
+                           "messages must be a list of at least one message");
     struct message_reader at = {.request = request, .fault = fault};
     struct canon_message **link = &request->messages;
     for (struct json value = json_first(messages); json_present(value); value = json_next(value)) {

@@ -2,8 +2,9 @@
  *
  * openai_chat_messages_write.c - canonical messages as the messages of a Chat Completions request.
  *
- * Order is what matters here: an assistant's calls are answered directly behind it, one tool message each, before
- * anything else its user turn says; what a tool message cannot hold (images, files) follows in a user message.
+ * Order is what matters here: an assistant's calls are answered directly behind it, one tool
+ * message each, before anything else its user turn says; what a tool message cannot hold (images,
+ * files) follows in a user message.
  */
 #include "providers/openai_chat.h"
 
@@ -22,7 +23,8 @@ begin_text(struct chat_request_writer *to)
     sink_reset(&to->text, 256 * 1024);
 }
 
-/* Escaped text below what is there, after an empty line (or, inside a tool's answer, on a line of its own). */
+/* Escaped text below what is there, after an empty line (or, inside a tool's answer, on a line of
+ * its own). */
 static void
 add_text(struct chat_request_writer *to, struct slice text, const char *between)
 {
@@ -67,7 +69,8 @@ static int
 refuse(struct chat_request_writer *to, const char *what)
 {
     to->fault->param = SLICE_LIT("messages");
-    to->fault->message = arena_printf(to->request->arena, "the upstream behind this model cannot be sent %s", what);
+    to->fault->message =
+        arena_printf(to->request->arena, "the upstream behind this model cannot be sent %s", what);
     return -ERR_UNSUPPORTED;
 }
 
@@ -75,11 +78,25 @@ refuse(struct chat_request_writer *to, const char *what)
 static void
 drop_native(struct chat_request_writer *to, const struct canon_part *part)
 {
-    static const char *const names[] = {
-        "server_tool_use", "web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result",
-        "bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result",
-        "mcp_tool_use", "mcp_tool_result", "advisor_tool_result", "container_upload", "compaction", "fallback",
-        "tool_reference", "browser_state", "tool_addition", "tool_removal", "search_result", "document"};
+    static const char *const names[] = {"server_tool_use",
+                                        "web_search_tool_result",
+                                        "web_fetch_tool_result",
+                                        "code_execution_tool_result",
+                                        "bash_code_execution_tool_result",
+                                        "text_editor_code_execution_tool_result",
+                                        "tool_search_tool_result",
+                                        "mcp_tool_use",
+                                        "mcp_tool_result",
+                                        "advisor_tool_result",
+                                        "container_upload",
+                                        "compaction",
+                                        "fallback",
+                                        "tool_reference",
+                                        "browser_state",
+                                        "tool_addition",
+                                        "tool_removal",
+                                        "search_result",
+                                        "document"};
     for (size_t i = 0; i < countof(names); i++)
         if (slice_is(part->name, names[i])) {
             canon_drop(to->report, names[i]);
@@ -218,7 +235,8 @@ put_part(struct chat_request_writer *to, const struct canon_part *part)
 
 /* ---------------------------------------------------------------- tool results */
 
-/* The text of a tool's answer; images and files are announced, and counted for the message that shows them. */
+/* The text of a tool's answer; images and files are announced, and counted for the message that
+ * shows them. */
 static int
 gather_result(struct chat_request_writer *to, const struct canon_part *result)
 {
@@ -273,14 +291,16 @@ put_tool_message(struct chat_request_writer *to, struct slice id, struct slice t
     json_end(&to->json);
 }
 
-/* The call of the last assistant turn that this result answers, or -1. Results tend to come in order. */
+/* The call of the last assistant turn that this result answers, or -1. Results tend to come in
+ * order. */
 static int64_t
 call_answered(struct chat_request_writer *to, const struct canon_part *result)
 {
     uint64_t hash = canon_hash(result->id);
     for (uint32_t i = 0; i < to->call_count; i++) {
         uint32_t at = (to->call_next + i) % to->call_count;
-        if (to->calls[at].hash == hash && !to->calls[at].answered && slice_eq(to->calls[at].id, result->id))
+        if (to->calls[at].hash == hash && !to->calls[at].answered &&
+            slice_eq(to->calls[at].id, result->id))
             return at;
     }
     return -1;
@@ -340,7 +360,8 @@ put_shown(struct chat_request_writer *to, const struct canon_part *result)
     return 0;
 }
 
-/* What of a user turn is no answer to a call: text only, or something that needs a list of parts? */
+/* What of a user turn is no answer to a call: text only, or something that needs a list of parts?
+ */
 static void
 survey(struct chat_request_writer *to, const struct canon_part *parts, bool *any, bool *rich)
 {
@@ -354,8 +375,8 @@ survey(struct chat_request_writer *to, const struct canon_part *parts, bool *any
             continue;
         }
         *any = *any || part->kind != PART_NATIVE;
-        *rich = *rich || part->kind == PART_IMAGE || part->kind == PART_AUDIO || part->kind == PART_FILE ||
-                (part->kind == PART_DOCUMENT && !is_text_document(part));
+        *rich = *rich || part->kind == PART_IMAGE || part->kind == PART_AUDIO ||
+                part->kind == PART_FILE || (part->kind == PART_DOCUMENT && !is_text_document(part));
     }
 }
 
@@ -428,7 +449,8 @@ orphans_show(const struct chat_request_writer *to, const struct canon_part *part
         if (part->kind != PART_RESULT || has_call(to, part))
             continue;
         for (const struct canon_part *inner = part->parts; inner; inner = inner->next)
-            if (inner->kind == PART_IMAGE || (inner->kind == PART_DOCUMENT && !is_text_document(inner)))
+            if (inner->kind == PART_IMAGE ||
+                (inner->kind == PART_DOCUMENT && !is_text_document(inner)))
                 return true;
     }
     return false;
@@ -507,7 +529,8 @@ put_call(struct chat_request_writer *to, const struct canon_part *part)
     return 0;
 }
 
-/* Thoughts go back only to an upstream that wants them; in a tool loop it wants them even when they are not known. */
+/* Thoughts go back only to an upstream that wants them; in a tool loop it wants them even when they
+ * are not known. */
 static void
 put_thoughts(struct chat_request_writer *to, const struct canon_message *message)
 {
@@ -569,7 +592,8 @@ put_assistant_message(struct chat_request_writer *to, const struct canon_message
 
 /* ---------------------------------------------------------------- instructions */
 
-/* Without the line that Claude Code puts first for Anthropic's eyes only: it changes and spoils prompt caches. */
+/* Without the line that Claude Code puts first for Anthropic's eyes only: it changes and spoils
+ * prompt caches. */
 static struct slice
 without_attribution(struct slice text)
 {
@@ -580,7 +604,8 @@ without_attribution(struct slice text)
 }
 
 static int
-put_system_message(struct chat_request_writer *to, const struct canon_message *message, bool is_first)
+put_system_message(struct chat_request_writer *to, const struct canon_message *message,
+                   bool is_first)
 {
     begin_text(to);
     for (const struct canon_part *part = message->parts; part; part = part->next) {
@@ -596,7 +621,9 @@ put_system_message(struct chat_request_writer *to, const struct canon_message *m
     }
     if (to->text.len == 0)
         return 0;
-    put_text_message(to, message->role == ROLE_DEVELOPER && to->upstream->developer_role ? "developer" : "system");
+    put_text_message(to, message->role == ROLE_DEVELOPER && to->upstream->developer_role
+                             ? "developer"
+                             : "system");
     return to->text.error;
 }
 
@@ -627,7 +654,8 @@ chat_put_messages(struct chat_request_writer *to)
 {
     json_array(&to->json);
     for (const struct canon_message *at = to->request->messages, *after; at; at = after) {
-        /* Instructions between calls and their results stand behind the results: those come first of all. */
+        /* Instructions between calls and their results stand behind the results: those come first
+         * of all. */
         after = at->next;
         const struct canon_message *until = at;
         while (to->call_count > 0 && is_instruction(until))
@@ -639,7 +667,8 @@ chat_put_messages(struct chat_request_writer *to)
         }
         if (!error)
             error = put_message(to, at);
-        for (const struct canon_message *more = at->next; after != at->next && more != until && !error; more = more->next)
+        for (const struct canon_message *more = at->next;
+             after != at->next && more != until && !error; more = more->next)
             error = put_message(to, more);
         if (error)
             return error;

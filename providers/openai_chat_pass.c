@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_pass.c - a Chat client's request for a Chat upstream: the client's bytes, with the model replaced, usage
- * asked for, configured defaults added, and what the upstream is known not to take said in its own words.
+ * openai_chat_pass.c - a Chat client's request for a Chat upstream: the client's bytes, with the
+ * model replaced, usage asked for, configured defaults added, and what the upstream is known not to
+ * take said in its own words.
  */
 #include "providers/openai_chat.h"
 
@@ -9,10 +10,12 @@ static struct slice
 quoted(struct slice text, struct arena *arena)
 {
     struct slice escaped = canon_escape(text, arena);
-    return slice_present(escaped) ? arena_printf(arena, "\"%.*s\"", SLICE_ARG(escaped)) : SLICE_NONE;
+    return slice_present(escaped) ? arena_printf(arena, "\"%.*s\"", SLICE_ARG(escaped))
+                                  : SLICE_NONE;
 }
 
-/* Usage is asked for in every stream, so that it can be recorded; what else the client wants of a stream stays. */
+/* Usage is asked for in every stream, so that it can be recorded; what else the client wants of a
+ * stream stays. */
 static void
 ask_for_usage(struct splice *splice, struct json root)
 {
@@ -38,7 +41,8 @@ clamp_limit(struct splice *splice, struct json root, const struct dialect_upstre
         const char *wanted = names[upstream->max_completion_tokens ? 1 : 0];
         if (!json_present(json_get(root, wanted)))
             splice_replace(splice, json_key(value), slice_from(wanted));
-        struct slice limit = arena_printf(splice->arena, "%llu", (unsigned long long)upstream->max_output_tokens);
+        struct slice limit =
+            arena_printf(splice->arena, "%llu", (unsigned long long)upstream->max_output_tokens);
         splice->failed = splice->failed || !slice_present(limit);
         splice_replace(splice, json_raw(value), limit);
     }

@@ -2,13 +2,16 @@
  *
  * openai_chat_reply_fast.c - a chunk like the last one, without parsing it.
  *
- * Most chunks of a stream differ from the one before only in the text of one delta, and in random padding at the end
- * ("obfuscation", Mistral's "p"). What surrounds the text is kept from a chunk that was parsed in full; a chunk with
- * the same surroundings and a valid JSON string in each gap means the same with another text. Anything else is parsed.
+ * Most chunks of a stream differ from the one before only in the text of one delta, and in random
+ * padding at the end
+ * ("obfuscation", Mistral's "p"). What surrounds the text is kept from a chunk that was parsed in
+ * full; a chunk with the same surroundings and a valid JSON string in each gap means the same with
+ * another text. Anything else is parsed.
  */
 #include "providers/openai_chat.h"
 
-/* Where the string contents that start here end: at the first quote that no backslash precedes; -1 without one. */
+/* Where the string contents that start here end: at the first quote that no backslash precedes; -1
+ * without one. */
 static ptrdiff_t
 contents_end(struct slice text, bool *escaped)
 {
@@ -27,7 +30,8 @@ contents_end(struct slice text, bool *escaped)
     }
 }
 
-/* Bytes of padding contents before the closing `"}`, if the text ends in such a member; -1 if not. */
+/* Bytes of padding contents before the closing `"}`, if the text ends in such a member; -1 if not.
+ */
 static ptrdiff_t
 padding_of(struct slice after)
 {
@@ -37,27 +41,32 @@ padding_of(struct slice after)
     while (start > 0 && after.ptr[start - 1] != '"')
         start--;
     struct slice before = slice_take(after, start);
-    if (!slice_ends(before, SLICE_LIT("\"obfuscation\":\"")) && !slice_ends(before, SLICE_LIT(",\"p\":\"")))
+    if (!slice_ends(before, SLICE_LIT("\"obfuscation\":\"")) &&
+        !slice_ends(before, SLICE_LIT(",\"p\":\"")))
         return -1;
     return (ptrdiff_t)(end - start);
 }
 
 void
-chat_template_learn(struct chat_reader *reader, struct slice data, const struct canon_events *events)
+chat_template_learn(struct chat_reader *reader, struct slice data,
+                    const struct canon_events *events)
 {
     struct chat_template *to = &reader->template;
     to->before = 0;
-    if (events->count != 1 || events->flaws || events->mends & ~(uint32_t)(MEND_ID | MEND_USAGE_NULL | MEND_REASONING))
+    if (events->count != 1 || events->flaws ||
+        events->mends & ~(uint32_t)(MEND_ID | MEND_USAGE_NULL | MEND_REASONING))
         return;
     const struct canon_event *event = &events->at[0];
     struct slice text = event->text;
-    if (event->kind != CANON_DELTA || text.len == 0 || text.ptr <= data.ptr || text.ptr >= data.ptr + data.len)
+    if (event->kind != CANON_DELTA || text.len == 0 || text.ptr <= data.ptr ||
+        text.ptr >= data.ptr + data.len)
         return;
     size_t before = (size_t)(text.ptr - data.ptr);
     struct slice after = slice_skip(data, before + text.len);
     ptrdiff_t padding = padding_of(after);
     size_t kept = after.len - (padding > 0 ? (size_t)padding : 0);
-    if (before + kept > sizeof(to->bytes) || data.ptr[before - 1] != '"' || after.len == 0 || after.ptr[0] != '"')
+    if (before + kept > sizeof(to->bytes) || data.ptr[before - 1] != '"' || after.len == 0 ||
+        after.ptr[0] != '"')
         return;
     to->before = (uint32_t)before;
     to->tail = padding >= 0 ? 2 : 0;
@@ -98,14 +107,16 @@ still_open(const struct chat_template *like)
         return false;
     if (like->type == BLOCK_CALL)
         return true; /* calls are open until their choice finishes */
-    return like->choice->block_open && like->choice->block == like->block && !like->choice->is_signed;
+    return like->choice->block_open && like->choice->block == like->block &&
+           !like->choice->is_signed;
 }
 
 int
 chat_template_match(struct chat_reader *reader, struct slice data, struct canon_events *events)
 {
     const struct chat_template *like = &reader->template;
-    if (like->before == 0 || data.len > DIALECT_LINE_MAX || data.len <= like->before + like->after ||
+    if (like->before == 0 || data.len > DIALECT_LINE_MAX ||
+        data.len <= like->before + like->after ||
         memcmp(data.ptr, like->bytes, like->before) != 0 || !still_open(like))
         return 0;
     struct slice text = slice_skip(data, like->before);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_reply_pass.c - a Chat upstream's chunk on its way to a Chat client: as it is, if a client can take it;
- * else with the few places mended that the reader noted; else written anew from its events.
+ * openai_chat_reply_pass.c - a Chat upstream's chunk on its way to a Chat client: as it is, if a
+ * client can take it; else with the few places mended that the reader noted; else written anew from
+ * its events.
  *
  * The writer's state stays true in every case, so passed and written chunks may follow one another.
  */
@@ -28,9 +29,6 @@ note_event(struct chat_writer *writer, const struct canon_event *event, uint32_t
     struct chat_write_choice *choice;
     struct chat_write_call *call;
     switch (event->kind) {
-    case CANON_START:
-        writer->started = true;
-        return 0;
     case CANON_OPEN:
         call = event->type == BLOCK_CALL ? chat_note_call(writer, event) : NULL;
         if (call)
@@ -54,6 +52,7 @@ note_event(struct chat_writer *writer, const struct canon_event *event, uint32_t
     case CANON_END:
         writer->ended = true;
         return 0;
+    case CANON_START:
     case CANON_CLOSE:
     case CANON_ERROR:
     case CANON_NATIVE:
@@ -74,8 +73,9 @@ note_events(struct chat_writer *writer, const struct canon_events *events)
 }
 
 /*
- * A call that closes without arguments gets empty ones that parse, in a chunk before the one in hand. returns 1 when
- * that is impossible because the call also opens in this chunk: it is to be written anew.
+ * A call that closes without arguments gets empty ones that parse, in a chunk before the one in
+ * hand. returns 1 when that is impossible because the call also opens in this chunk: it is to be
+ * written anew.
  */
 static int
 complete_calls(struct chat_writer *writer, const struct canon_events *events, struct frames *frames)
@@ -112,7 +112,8 @@ learn(struct chat_writer *writer, struct json root, const struct canon_events *e
         writer->model = arena_copy(writer->arena, start->model);
     if (json_u64_or(created, 0) > 0)
         writer->created = arena_copy(writer->arena, json_raw(created));
-    if (!slice_present(writer->id) || !slice_present(writer->model) || !slice_present(writer->created))
+    if (!slice_present(writer->id) || !slice_present(writer->model) ||
+        !slice_present(writer->created))
         return -ERR_MEMORY;
     return chat_make_head(writer);
 }
@@ -130,7 +131,8 @@ keep_usage(struct chat_writer *writer, struct json root)
 
 /* ---------------------------------------------------------------- frames */
 
-/* The event as it is; its data in a block of our own when the raw block may not pass (it lacks its last line). */
+/* The event as it is; its data in a block of our own when the raw block may not pass (it lacks its
+ * last line). */
 static int
 pass(struct slice data, const struct canon_events *events, struct frames *frames)
 {
@@ -150,7 +152,8 @@ put_spliced(const struct splice *splice, struct frames *frames)
     return error ? error : frames->error;
 }
 
-/* `,"usage":null` can stand in a JSON text only where a member does: a string would need a quote inside. */
+/* `,"usage":null` can stand in a JSON text only where a member does: a string would need a quote
+ * inside. */
 static int
 pass_without_null_usage(struct slice data, struct frames *frames)
 {
@@ -184,7 +187,8 @@ release_held(struct chat_writer *writer, struct frames *frames, struct arena *sc
     splice_member(&splice, root, "id", arena_printf(scratch, "\"%.*s\"", SLICE_ARG(writer->id)));
     splice_member(&splice, root, "object", SLICE_LIT("\"chat.completion.chunk\""));
     splice_member(&splice, root, "created", writer->created);
-    splice_member(&splice, root, "model", arena_printf(scratch, "\"%.*s\"", SLICE_ARG(writer->model)));
+    splice_member(&splice, root, "model",
+                  arena_printf(scratch, "\"%.*s\"", SLICE_ARG(writer->model)));
     return put_spliced(&splice, frames);
 }
 
@@ -232,19 +236,21 @@ mend_usage(struct chat_writer *writer, struct json root, uint32_t mends, struct 
     if (wanted && (only || json_type(usage) == JSON_NULL))
         return;
     if (wanted && !only)
-        splice_replace(splice, json_raw(usage), SLICE_LIT("null")); /* it gets a chunk of its own at the end */
+        splice_replace(splice, json_raw(usage),
+                       SLICE_LIT("null")); /* it gets a chunk of its own at the end */
     else
         splice_remove(splice, usage);
 }
 
 static int
-mend(struct chat_writer *writer, struct json root, struct slice data, const struct canon_events *events,
-     struct frames *frames)
+mend(struct chat_writer *writer, struct json root, struct slice data,
+     const struct canon_events *events, struct frames *frames)
 {
     struct splice splice;
     splice_init(&splice, data, events->arena);
     if (events->mends & MEND_ID)
-        splice_member(&splice, root, "id", arena_printf(events->arena, "\"%.*s\"", SLICE_ARG(writer->id)));
+        splice_member(&splice, root, "id",
+                      arena_printf(events->arena, "\"%.*s\"", SLICE_ARG(writer->id)));
     mend_choices(writer, root, events, &splice);
     mend_usage(writer, root, events->mends, &splice);
     if (splice.count == 0)
@@ -274,11 +280,12 @@ hides_reasoning(const struct chat_writer *writer, const struct canon_events *eve
 
 /* Everything but the terminator: it passes itself, after what has to come before it. */
 static int
-write_before_end(struct chat_writer *writer, const struct canon_events *events, struct frames *frames)
+write_before_end(struct chat_writer *writer, const struct canon_events *events,
+                 struct frames *frames)
 {
     for (int i = 0; i < events->count; i++) {
-        if (events->at[i].kind == CANON_END)
-            continue;
+        if (events->at[i].kind == CANON_END || events->at[i].kind == CANON_START)
+            continue; /* roles are written choice by choice */
         int error = chat_write_event(writer, &events->at[i], frames);
         if (error)
             return error;
@@ -298,26 +305,29 @@ pass_done(struct chat_writer *writer, struct slice data, const struct canon_even
     return pass(data, events, frames);
 }
 
+/* Role chunks for choices that begin here: all of them if the chunk is written anew, else those
+ * that lack a role. */
 static int
-begin_choices(struct chat_writer *writer, const struct canon_events *events, struct json root,
-              struct frames *frames)
+begin_choices(struct chat_writer *writer, struct json root, bool all, struct frames *frames)
 {
-    if (events->mends & MEND_ROLE)
-        for (struct json at = json_first(json_get(root, "choices")); json_present(at); at = json_next(at)) {
-            bool has_role = slice_present(json_text(json_get(json_get(at, "delta"), "role")));
-            uint64_t index = json_u64_or(json_get(at, "index"), 0);
-            int error = has_role || index >= CHAT_CHOICES_MAX ? 0 : chat_write_role(writer, (uint32_t)index, frames);
-            if (error)
-                return error;
-        }
-    /* A role in the chunk itself counts as sent, whether it passes or is written. */
+    for (struct json at = json_first(json_get(root, "choices")); json_present(at);
+         at = json_next(at)) {
+        bool has_role = slice_present(json_text(json_get(json_get(at, "delta"), "role")));
+        uint64_t index = json_u64_or(json_get(at, "index"), 0);
+        if ((has_role && !all) || index >= CHAT_CHOICES_MAX)
+            continue;
+        int error = chat_write_role(writer, (uint32_t)index, frames);
+        if (error)
+            return error;
+    }
     return 0;
 }
 
 static int
 note_roles(struct chat_writer *writer, struct json root)
 {
-    for (struct json at = json_first(json_get(root, "choices")); json_present(at); at = json_next(at)) {
+    for (struct json at = json_first(json_get(root, "choices")); json_present(at);
+         at = json_next(at)) {
         uint64_t index = json_u64_or(json_get(at, "index"), 0);
         struct chat_write_choice *choice =
             index < CHAT_CHOICES_MAX ? chat_writer_choice(writer, (uint32_t)index) : NULL;
@@ -346,9 +356,10 @@ pass_closely(struct chat_writer *writer, struct slice data, const struct canon_e
     struct json root;
     if (json_parse(data, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, events->arena, &root) != 0)
         return -ERR_MEMORY; /* the reader has parsed it before */
+    bool anew = mends & CANON_MEND_ALL || hides_reasoning(writer, events);
     int error = mends & MEND_START ? learn(writer, root, events) : 0;
-    if (!error)
-        error = begin_choices(writer, events, root, frames);
+    if (!error && (anew || mends & MEND_ROLE))
+        error = begin_choices(writer, root, anew, frames);
     if (error)
         return error;
     if (mends & MEND_USAGE)
@@ -356,7 +367,7 @@ pass_closely(struct chat_writer *writer, struct slice data, const struct canon_e
     int incomplete = complete_calls(writer, events, frames);
     if (incomplete < 0)
         return incomplete;
-    if (mends & CANON_MEND_ALL || incomplete || hides_reasoning(writer, events)) {
+    if (anew || incomplete) {
         error = write_before_end(writer, events, frames);
         return error ? error : release_held(writer, frames, events->arena);
     }
@@ -379,7 +390,8 @@ pass_closely(struct chat_writer *writer, struct slice data, const struct canon_e
 }
 
 static int
-hold(struct chat_writer *writer, struct slice data, const struct canon_events *events, struct frames *frames)
+hold(struct chat_writer *writer, struct slice data, const struct canon_events *events,
+     struct frames *frames)
 {
     if (slice_present(writer->held) || data.len > HELD_MAX)
         return pass(data, events, frames);
@@ -397,7 +409,8 @@ has_kind(const struct canon_events *events, enum canon_event_kind kind)
 }
 
 int
-chat_pass_event(void *writer, struct slice data, const struct canon_events *events, struct frames *frames)
+chat_pass_event(void *writer, struct slice data, const struct canon_events *events,
+                struct frames *frames)
 {
     struct chat_writer *self = writer;
     uint32_t mends = events->mends;

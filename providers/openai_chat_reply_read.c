@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_reply_read.c - chunks of a Chat Completions stream, and whole replies, as canonical events.
+ * openai_chat_reply_read.c - chunks of a Chat Completions stream, and whole replies, as canonical
+ * events.
  *
- * Many servers speak this dialect, each with an accent: fields are missing, null, empty or of another type. What can
- * be understood is; what a Chat client could not understand is noted in events->mends and events->flaws.
+ * Many servers speak this dialect, each with an accent: fields are missing, null, empty or of
+ * another type. What can be understood is; what a Chat client could not understand is noted in
+ * events->mends and events->flaws.
  */
 #include "providers/openai_chat.h"
 
@@ -99,8 +101,8 @@ chat_emit_text(struct chat_reader *reader, struct chat_read_choice *choice, enum
 }
 
 int
-chat_emit_finish(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_finish finish,
-                 struct canon_events *events)
+chat_emit_finish(struct chat_reader *reader, struct chat_read_choice *choice,
+                 enum canon_finish finish, struct canon_events *events)
 {
     int error = chat_close_block(choice, events);
     if (!error)
@@ -118,7 +120,8 @@ chat_emit_finish(struct chat_reader *reader, struct chat_read_choice *choice, en
 }
 
 int
-chat_emit_error(struct chat_reader *reader, const struct canon_error *error, struct canon_events *events)
+chat_emit_error(struct chat_reader *reader, const struct canon_error *error,
+                struct canon_events *events)
 {
     struct canon_event *event = canon_add(events, CANON_ERROR);
     if (!event)
@@ -128,55 +131,11 @@ chat_emit_error(struct chat_reader *reader, const struct canon_error *error, str
     return 0;
 }
 
-/* ---------------------------------------------------------------- finish words */
-
-static const struct finish_row {
-    const char *word;
-    enum canon_finish finish;
-    bool is_known, is_error;
-} finish_rows[] = {
-    {"stop", FINISH_STOP, true, false},
-    {"length", FINISH_LENGTH, true, false},
-    {"tool_calls", FINISH_CALLS, true, false},
-    {"content_filter", FINISH_FILTER, true, false},
-    {"function_call", FINISH_CALLS, true, false},
-    {"eos", FINISH_STOP, false, false},
-    {"eos_token", FINISH_STOP, false, false},
-    {"end_turn", FINISH_STOP, false, false},
-    {"completed", FINISH_STOP, false, false},
-    {"stop_sequence", FINISH_STOP_SEQUENCE, false, false},
-    {"model_length", FINISH_LENGTH, false, false},
-    {"max_tokens", FINISH_LENGTH, false, false},
-    {"model_context_window_exceeded", FINISH_CONTEXT, false, false},
-    {"tool_use", FINISH_CALLS, false, false},
-    {"sensitive", FINISH_FILTER, false, false},
-    {"safety", FINISH_FILTER, false, false},
-    {"recitation", FINISH_FILTER, false, false},
-    {"refusal", FINISH_FILTER, false, false},
-    {"insufficient_system_resource", FINISH_OTHER, false, true},
-    {"network_error", FINISH_OTHER, false, true},
-    {"error", FINISH_OTHER, false, true},
-};
-
-enum canon_finish
-chat_finish_of(struct slice word, bool *is_known, bool *is_error)
-{
-    for (size_t i = 0; i < countof(finish_rows); i++) {
-        const struct finish_row *row = &finish_rows[i];
-        if (!text_caseless_is(word, row->word))
-            continue;
-        *is_known = row->is_known && slice_is(word, row->word);
-        *is_error = row->is_error;
-        return row->finish;
-    }
-    *is_known = false;
-    *is_error = false;
-    return FINISH_OTHER;
-}
+/* ---------------------------------------------------------------- finish */
 
 static int
-read_finish(struct chat_reader *reader, struct chat_read_choice *choice, struct slice word, bool said,
-            bool defer, struct canon_events *events)
+read_finish(struct chat_reader *reader, struct chat_read_choice *choice, struct slice word,
+            bool said, bool defer, struct canon_events *events)
 {
     bool is_known, is_error;
     enum canon_finish finish = chat_finish_of(word, &is_known, &is_error);
@@ -216,12 +175,17 @@ read_content_list(struct chat_reader *reader, struct chat_read_choice *choice, s
     for (struct json part = json_first(list); json_present(part); part = json_next(part)) {
         bool is_thinking = json_is(json_get(part, "type"), "thinking");
         bool is_refusal = json_is(json_get(part, "type"), "refusal");
-        enum canon_block type = is_thinking ? BLOCK_THINKING : is_refusal ? BLOCK_REFUSAL : BLOCK_TEXT;
-        struct json value = json_get(part, is_thinking ? "thinking" : is_refusal ? "refusal" : "text");
+        enum canon_block type = is_thinking  ? BLOCK_THINKING
+                                : is_refusal ? BLOCK_REFUSAL
+                                             : BLOCK_TEXT;
+        struct json value = json_get(part, is_thinking  ? "thinking"
+                                           : is_refusal ? "refusal"
+                                                        : "text");
         struct json inner = json_type(value) == JSON_ARRAY ? json_first(value) : value;
         events->mends |= CANON_MEND_ALL;
         for (; json_present(inner); inner = json_next(inner)) {
-            struct slice text = json_text(json_type(inner) == JSON_OBJECT ? json_get(inner, "text") : inner);
+            struct slice text =
+                json_text(json_type(inner) == JSON_OBJECT ? json_get(inner, "text") : inner);
             if (text.len > 0) {
                 int error = chat_emit_text(reader, choice, type, text, SLICE_NONE, events);
                 if (error)
@@ -237,8 +201,8 @@ read_content_list(struct chat_reader *reader, struct chat_read_choice *choice, s
 
 /* reasoning_details: texts (if no plainer field has them), signatures, and what is encrypted. */
 static int
-read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct json list, bool with_text,
-             struct canon_events *events, bool *said)
+read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct json list,
+             bool with_text, struct canon_events *events, bool *said)
 {
     for (struct json entry = json_first(list); json_present(entry); entry = json_next(entry)) {
         struct json type = json_get(entry, "type");
@@ -253,11 +217,13 @@ read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct
         } else {
             struct slice text = SLICE_NONE;
             if (with_text)
-                text = json_text(json_get(entry, json_is(type, "reasoning.summary") ? "summary" : "text"));
+                text = json_text(
+                    json_get(entry, json_is(type, "reasoning.summary") ? "summary" : "text"));
             if (text.len > 0)
                 error = chat_emit_text(reader, choice, BLOCK_THINKING, text, SLICE_NONE, events);
             if (!error && signature.len > 0)
-                error = chat_emit_text(reader, choice, BLOCK_THINKING, SLICE_NONE, signature, events);
+                error =
+                    chat_emit_text(reader, choice, BLOCK_THINKING, SLICE_NONE, signature, events);
             *said = *said || text.len > 0 || signature.len > 0;
         }
         if (error)
@@ -267,8 +233,8 @@ read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct
 }
 
 static int
-read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
-               struct canon_events *events, bool *said)
+read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice,
+               const struct chat_message *message, struct canon_events *events, bool *said)
 {
     struct slice text = json_text(message->reasoning_content);
     if (text.len == 0) {
@@ -292,21 +258,32 @@ read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice, cons
 static void
 take_message(struct json value, struct chat_message *out)
 {
-    static const struct slice names[] = {
-        CHAT_NAME("role"),      CHAT_NAME("content"),  CHAT_NAME("tool_calls"),        CHAT_NAME("reasoning_content"),
-        CHAT_NAME("reasoning"), CHAT_NAME("thinking"), CHAT_NAME("reasoning_details"), CHAT_NAME("refusal"),
-        CHAT_NAME("function_call")};
+    static const struct slice names[] = {CHAT_NAME("role"),
+                                         CHAT_NAME("content"),
+                                         CHAT_NAME("tool_calls"),
+                                         CHAT_NAME("reasoning_content"),
+                                         CHAT_NAME("reasoning"),
+                                         CHAT_NAME("thinking"),
+                                         CHAT_NAME("reasoning_details"),
+                                         CHAT_NAME("refusal"),
+                                         CHAT_NAME("function_call")};
     struct json found[countof(names)];
     chat_take(value, names, countof(names), found);
-    *out = (struct chat_message){.role = found[0], .content = found[1], .tool_calls = found[2],
-                                 .reasoning_content = found[3], .reasoning = found[4], .thinking = found[5],
-                                 .details = found[6], .refusal = found[7], .function_call = found[8]};
+    *out = (struct chat_message){.role = found[0],
+                                 .content = found[1],
+                                 .tool_calls = found[2],
+                                 .reasoning_content = found[3],
+                                 .reasoning = found[4],
+                                 .thinking = found[5],
+                                 .details = found[6],
+                                 .refusal = found[7],
+                                 .function_call = found[8]};
 }
 
 /* The payload of a delta or of a whole message; *said is set when there was any. */
 static int
-read_message(struct chat_reader *reader, struct chat_read_choice *choice, const struct chat_message *message,
-             struct canon_events *events, bool *said)
+read_message(struct chat_reader *reader, struct chat_read_choice *choice,
+             const struct chat_message *message, struct canon_events *events, bool *said)
 {
     int error = read_reasoning(reader, choice, message, events, said);
     if (!error && json_type(message->content) == JSON_ARRAY)
@@ -329,10 +306,11 @@ read_message(struct chat_reader *reader, struct chat_read_choice *choice, const 
 /* ---------------------------------------------------------------- chunks */
 
 static int
-read_choice(struct chat_reader *reader, struct json value, bool has_usage, struct canon_events *events)
+read_choice(struct chat_reader *reader, struct json value, bool has_usage,
+            struct canon_events *events)
 {
-    static const struct slice names[] = {CHAT_NAME("index"), CHAT_NAME("delta"), CHAT_NAME("finish_reason"),
-                                         CHAT_NAME("message")};
+    static const struct slice names[] = {CHAT_NAME("index"), CHAT_NAME("delta"),
+                                         CHAT_NAME("finish_reason"), CHAT_NAME("message")};
     struct json found[countof(names)];
     chat_take(value, names, countof(names), found);
     uint32_t known = reader->choice_count;
@@ -344,7 +322,8 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage, struc
         return -ERR_MEMORY;
     struct json delta = found[1];
     if (json_type(delta) != JSON_OBJECT) {
-        /* A whole reply framed as an event; a cumulative message beside a delta is not looked at. */
+        /* A whole reply framed as an event; a cumulative message beside a delta is not looked at.
+         */
         delta = choice->said_text || choice->said_call ? JSON_NONE : found[3];
         if (json_type(delta) == JSON_OBJECT && !reader->whole)
             events->mends |= CANON_MEND_ALL;
@@ -353,9 +332,9 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage, struc
     take_message(delta, &message);
     if (reader->choice_count != known)
         events->mends |= MEND_CHOICE;
-    if (reader->choice_count != known && json_type(message.role) != JSON_STRING) {
+    if (reader->choice_count != known && !json_is(message.role, "assistant")) {
         events->flaws |= 1u << FLAW_NO_ROLE;
-        events->mends |= MEND_ROLE;
+        events->mends |= json_type(message.role) == JSON_STRING ? CANON_MEND_ALL : MEND_ROLE;
     }
     bool had_text = choice->said_text, had_call = choice->said_call, said = false;
     int error = read_message(reader, choice, &message, events, &said);
@@ -365,8 +344,8 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage, struc
     if (error || word.len == 0)
         return error;
     /*
-     * A finish beside the first payload of its kind may be the accent of a server that puts it on every chunk, so
-     * wait for what follows; usage beside it says that nothing does.
+     * A finish beside the first payload of its kind may be the accent of a server that puts it on
+     * every chunk, so wait for what follows; usage beside it says that nothing does.
      */
     bool is_first = (!had_text && choice->said_text) || (!had_call && choice->said_call);
     bool may_go_on = (is_first || choice->deferred) && !has_usage && !reader->whole;
@@ -381,12 +360,17 @@ struct reply {
 static void
 take_reply(struct json root, struct reply *out)
 {
-    static const struct slice names[] = {CHAT_NAME("choices"), CHAT_NAME("id"),     CHAT_NAME("usage"),
-                                         CHAT_NAME("model"),   CHAT_NAME("x_groq"), CHAT_NAME("error")};
+    static const struct slice names[] = {CHAT_NAME("choices"), CHAT_NAME("id"),
+                                         CHAT_NAME("usage"),   CHAT_NAME("model"),
+                                         CHAT_NAME("x_groq"),  CHAT_NAME("error")};
     struct json found[countof(names)];
     chat_take(root, names, countof(names), found);
-    *out = (struct reply){.choices = found[0], .id = found[1], .usage = found[2], .model = found[3],
-                          .groq = found[4], .error = found[5]};
+    *out = (struct reply){.choices = found[0],
+                          .id = found[1],
+                          .usage = found[2],
+                          .model = found[3],
+                          .groq = found[4],
+                          .error = found[5]};
 }
 
 static int
@@ -448,7 +432,8 @@ read_usage(const struct reply *reply, struct json usage, struct canon_events *ev
     return 0;
 }
 
-/* Text deltas that would make a line over the limit are written anew, in pieces; other large values stay whole. */
+/* Text deltas that would make a line over the limit are written anew, in pieces; other large values
+ * stay whole. */
 static void
 judge_size(struct slice data, struct canon_events *events)
 {
@@ -481,7 +466,8 @@ read_chunk(struct chat_reader *reader, const struct reply *reply, struct canon_e
         events->mends |= MEND_ID;
     if (has_usage && !has_choices && !error)
         error = flush_deferred(reader, events);
-    for (struct json at = json_first(choices); has_choices && json_present(at) && !error; at = json_next(at))
+    for (struct json at = json_first(choices); has_choices && json_present(at) && !error;
+         at = json_next(at))
         error = read_choice(reader, at, has_usage, events);
     if (error)
         return error;
@@ -541,7 +527,8 @@ read_error_event(struct chat_reader *reader, struct slice data, struct json root
 }
 
 static int
-read_data(struct chat_reader *reader, struct slice type, struct slice data, struct canon_events *events)
+read_data(struct chat_reader *reader, struct slice type, struct slice data,
+          struct canon_events *events)
 {
     struct json root;
     int error = json_parse(data, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, events->arena, &root);
@@ -632,7 +619,8 @@ chat_read_body(void *reader, struct slice body, struct canon_events *events)
         error = finish_all(self, events);
     if (!error && !self->failed)
         error = end(self, events);
-    /* A finish word of the vendor's, or a call without an id, may not reach a Chat client either. */
+    /* A finish word of the vendor's, or a call without an id, may not reach a Chat client either.
+     */
     if (events->mends & (CANON_MEND_ALL | MEND_FINISH | MEND_LATE_FINISH))
         events->rewrite = true;
     return error;

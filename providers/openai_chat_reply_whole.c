@@ -9,7 +9,8 @@
 static bool
 shows_reasoning(const struct chat_writer *writer)
 {
-    return writer->options.reasoning == SHOW_REASONING_CONTENT || writer->options.reasoning == SHOW_REASONING;
+    return writer->options.reasoning == SHOW_REASONING_CONTENT ||
+           writer->options.reasoning == SHOW_REASONING;
 }
 
 void
@@ -38,7 +39,8 @@ begin_detail(struct chat_write_choice *choice, const char *type)
 }
 
 static int
-gather_open(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event)
+gather_open(struct chat_writer *writer, struct chat_write_choice *choice,
+            const struct canon_event *event)
 {
     if (event->type == BLOCK_TEXT)
         choice->has_text = true;
@@ -70,7 +72,8 @@ gather_open(struct chat_writer *writer, struct chat_write_choice *choice, const 
 }
 
 static void
-gather_thought(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event)
+gather_thought(struct chat_writer *writer, struct chat_write_choice *choice,
+               const struct canon_event *event)
 {
     if (writer->options.reasoning == SHOW_THINK_TAGS)
         sink_put(&choice->text, event->text);
@@ -89,7 +92,8 @@ gather_thought(struct chat_writer *writer, struct chat_write_choice *choice, con
 }
 
 static int
-gather_delta(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event)
+gather_delta(struct chat_writer *writer, struct chat_write_choice *choice,
+             const struct canon_event *event)
 {
     struct chat_write_call *call;
     switch (event->type) {
@@ -205,7 +209,8 @@ put_calls(struct json_writer *json, const struct chat_write_choice *choice)
 }
 
 static void
-put_message(struct chat_writer *writer, struct json_writer *json, const struct chat_write_choice *choice)
+put_message(struct chat_writer *writer, struct json_writer *json,
+            const struct chat_write_choice *choice)
 {
     json_name(json, "message");
     json_object(json);
@@ -219,7 +224,8 @@ put_message(struct chat_writer *writer, struct json_writer *json, const struct c
     else
         json_member_null(json, "refusal");
     if (choice->reasoning.len > 0)
-        put_string(json, writer->options.reasoning == SHOW_REASONING ? "reasoning" : "reasoning_content",
+        put_string(json,
+                   writer->options.reasoning == SHOW_REASONING ? "reasoning" : "reasoning_content",
                    sink_slice(&choice->reasoning));
     if (choice->details.len > 0) {
         json_name(json, "reasoning_details");

@@ -2,8 +2,9 @@
  *
  * openai_chat_reply_write.c - canonical events as Chat Completions chunks.
  *
- * Every chunk begins with the same head (id, model, created), which is made once; every choice begins with one role
- * chunk, ends with one finish chunk, and numbers its tool calls 0, 1, 2... whatever the upstream called them.
+ * Every chunk begins with the same head (id, model, created), which is made once; every choice
+ * begins with one role chunk, ends with one finish chunk, and numbers its tool calls 0, 1, 2...
+ * whatever the upstream called them.
  */
 #include "providers/openai_chat.h"
 
@@ -17,10 +18,11 @@
 int
 chat_make_head(struct chat_writer *writer)
 {
-    writer->head = arena_printf(writer->arena,
-                                "{\"id\":\"%.*s\",\"object\":\"chat.completion.chunk\",\"created\":%.*s,"
-                                "\"model\":\"%.*s\",\"choices\":[{\"index\":",
-                                SLICE_ARG(writer->id), SLICE_ARG(writer->created), SLICE_ARG(writer->model));
+    writer->head =
+        arena_printf(writer->arena,
+                     "{\"id\":\"%.*s\",\"object\":\"chat.completion.chunk\",\"created\":%.*s,"
+                     "\"model\":\"%.*s\",\"choices\":[{\"index\":",
+                     SLICE_ARG(writer->id), SLICE_ARG(writer->created), SLICE_ARG(writer->model));
     return slice_present(writer->head) ? 0 : -ERR_MEMORY;
 }
 
@@ -91,27 +93,6 @@ chat_note_call(struct chat_writer *writer, const struct canon_event *event)
     return call;
 }
 
-const char *
-chat_finish_word(enum canon_finish finish)
-{
-    switch (finish) {
-    case FINISH_NONE:
-    case FINISH_STOP:
-    case FINISH_STOP_SEQUENCE:
-    case FINISH_PAUSE:
-    case FINISH_OTHER:
-        return "stop";
-    case FINISH_LENGTH:
-    case FINISH_CONTEXT:
-        return "length";
-    case FINISH_CALLS:
-        return "tool_calls";
-    case FINISH_FILTER:
-        return "content_filter";
-    }
-    return "stop";
-}
-
 /* ---------------------------------------------------------------- chunks */
 
 /* From the head to the opening brace of the delta. */
@@ -164,12 +145,13 @@ write_text(struct chat_writer *writer, uint32_t choice, const char *opening, str
 }
 
 int
-chat_write_arguments(struct chat_writer *writer, uint32_t choice, const struct chat_write_call *call,
-                     struct slice text, struct frames *frames)
+chat_write_arguments(struct chat_writer *writer, uint32_t choice,
+                     const struct chat_write_call *call, struct slice text, struct frames *frames)
 {
     char opening[96];
     snprintf(opening, sizeof(opening), "\"tool_calls\":[{\"index\":%u,%s", call->number,
-             call->custom ? "\"type\":\"custom\",\"custom\":{\"input\":\"" : "\"function\":{\"arguments\":\"");
+             call->custom ? "\"type\":\"custom\",\"custom\":{\"input\":\""
+                          : "\"function\":{\"arguments\":\"");
     return write_text(writer, choice, opening, text, "\"}}]", frames);
 }
 
@@ -217,8 +199,8 @@ close_think(struct chat_writer *writer, struct chat_write_choice *choice, struct
 }
 
 static int
-write_open(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event,
-           struct frames *frames)
+write_open(struct chat_writer *writer, struct chat_write_choice *choice,
+           const struct canon_event *event, struct frames *frames)
 {
     enum dialect_reasoning shown = writer->options.reasoning;
     int error = close_think(writer, choice, frames);
@@ -226,13 +208,16 @@ write_open(struct chat_writer *writer, struct chat_write_choice *choice, const s
         return error;
     if (event->type == BLOCK_THINKING && shown == SHOW_THINK_TAGS) {
         choice->in_think = true;
-        return write_text(writer, choice->index, "\"content\":\"", SLICE_LIT("<think>"), "\"", frames);
+        return write_text(writer, choice->index, "\"content\":\"", SLICE_LIT("<think>"), "\"",
+                          frames);
     }
-    if (event->type == BLOCK_REDACTED && (shown == SHOW_REASONING_CONTENT || shown == SHOW_REASONING)) {
+    if (event->type == BLOCK_REDACTED &&
+        (shown == SHOW_REASONING_CONTENT || shown == SHOW_REASONING)) {
         char opening[96];
-        snprintf(opening, sizeof(opening),
-                 "\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"index\":%u,\"data\":\"",
-                 choice->detail_count++);
+        snprintf(
+            opening, sizeof(opening),
+            "\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"index\":%u,\"data\":\"",
+            choice->detail_count++);
         begin_chunk(writer, choice->index, frames);
         sink_text(&frames->bytes, opening);
         sink_put(&frames->bytes, event->data);
@@ -259,22 +244,25 @@ write_open(struct chat_writer *writer, struct chat_write_choice *choice, const s
 }
 
 static int
-write_thought(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event,
-              struct frames *frames)
+write_thought(struct chat_writer *writer, struct chat_write_choice *choice,
+              const struct canon_event *event, struct frames *frames)
 {
     enum dialect_reasoning shown = writer->options.reasoning;
     if (shown == SHOW_NOTHING)
         return 0;
     if (shown == SHOW_THINK_TAGS)
         return write_text(writer, choice->index, "\"content\":\"", event->text, "\"", frames);
-    int error = write_text(writer, choice->index,
-                           shown == SHOW_REASONING ? "\"reasoning\":\"" : "\"reasoning_content\":\"",
-                           event->text, "\"", frames);
+    int error =
+        write_text(writer, choice->index,
+                   shown == SHOW_REASONING ? "\"reasoning\":\"" : "\"reasoning_content\":\"",
+                   event->text, "\"", frames);
     if (error || event->signature.len == 0)
         return error;
-    /* The signature alone: the text it signs is in the chunks before it. One atomic value, whatever its size. */
+    /* The signature alone: the text it signs is in the chunks before it. One atomic value, whatever
+     * its size. */
     begin_chunk(writer, choice->index, frames);
-    sink_put(&frames->bytes, SLICE_LIT("\"reasoning_details\":[{\"type\":\"reasoning.text\",\"index\":"));
+    sink_put(&frames->bytes,
+             SLICE_LIT("\"reasoning_details\":[{\"type\":\"reasoning.text\",\"index\":"));
     sink_u64(&frames->bytes, choice->detail_count++);
     sink_put(&frames->bytes, SLICE_LIT(",\"text\":\"\",\"signature\":\""));
     sink_put(&frames->bytes, event->signature);
@@ -283,8 +271,8 @@ write_thought(struct chat_writer *writer, struct chat_write_choice *choice, cons
 }
 
 static int
-write_delta(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event,
-            struct frames *frames)
+write_delta(struct chat_writer *writer, struct chat_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
 {
     struct chat_write_call *call;
     switch (event->type) {
@@ -308,8 +296,8 @@ write_delta(struct chat_writer *writer, struct chat_write_choice *choice, const 
 }
 
 static int
-write_close(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event,
-            struct frames *frames)
+write_close(struct chat_writer *writer, struct chat_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
 {
     if (event->type == BLOCK_THINKING)
         return close_think(writer, choice, frames);
@@ -325,8 +313,8 @@ write_close(struct chat_writer *writer, struct chat_write_choice *choice, const 
 }
 
 static int
-write_finish(struct chat_writer *writer, struct chat_write_choice *choice, const struct canon_event *event,
-             struct frames *frames)
+write_finish(struct chat_writer *writer, struct chat_write_choice *choice,
+             const struct canon_event *event, struct frames *frames)
 {
     if (choice->finished)
         return 0;
@@ -377,7 +365,6 @@ chat_write_event(struct chat_writer *writer, const struct canon_event *event, st
         return 0;
     switch (event->kind) {
     case CANON_START:
-        writer->started = true;
         return chat_write_role(writer, 0, frames);
     case CANON_OPEN:
     case CANON_DELTA:

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_request_read.c - a Chat Completions request as the canonical one: everything but the messages.
+ * openai_chat_request_read.c - a Chat Completions request as the canonical one: everything but the
+ * messages.
  *
- * Read only when the request goes to another dialect. What cannot be understood is the client's mistake; what cannot
- * be said elsewhere is refused by name, here when no dialect can, else by the one that writes.
+ * Read only when the request goes to another dialect. What cannot be understood is the client's
+ * mistake; what cannot be said elsewhere is refused by name, here when no dialect can, else by the
+ * one that writes.
  */
 #include "providers/openai_chat.h"
 
@@ -33,7 +35,8 @@ read_limit(struct canon_request *request, struct canon_fault *fault)
         if (!json_present(value) || json_type(value) == JSON_NULL)
             continue;
         if (!json_i64(value, &tokens) || tokens < 0)
-            return chat_refuse(fault, ERR_REQUEST, names[i], "the output limit must be a whole number");
+            return chat_refuse(fault, ERR_REQUEST, names[i],
+                               "the output limit must be a whole number");
         request->max_tokens = json_raw(value);
     }
     return 0;
@@ -77,7 +80,8 @@ read_stop(struct canon_request *request, struct canon_fault *fault)
     for (struct json at = type == JSON_ARRAY ? json_first(stop) : stop; json_present(at);
          at = type == JSON_ARRAY ? json_next(at) : JSON_NONE) {
         if (json_type(at) != JSON_STRING)
-            return chat_refuse(fault, ERR_REQUEST, "stop", "stop must be a string or a list of strings");
+            return chat_refuse(fault, ERR_REQUEST, "stop",
+                               "stop must be a string or a list of strings");
         struct canon_stop *entry = arena_take(request->arena, sizeof(*entry));
         if (!entry)
             return -ERR_MEMORY;
@@ -91,7 +95,8 @@ read_stop(struct canon_request *request, struct canon_fault *fault)
 /* ---------------------------------------------------------------- tools */
 
 static int
-add_function(struct canon_request *request, struct canon_tool **link, struct json value, struct json function)
+add_function(struct canon_request *request, struct canon_tool **link, struct json value,
+             struct json function)
 {
     struct canon_tool *tool = arena_take(request->arena, sizeof(*tool));
     if (!tool)
@@ -112,7 +117,8 @@ add_function(struct canon_request *request, struct canon_tool **link, struct jso
 }
 
 static int
-read_tool(struct canon_request *request, struct canon_tool **link, struct json value, struct canon_fault *fault)
+read_tool(struct canon_request *request, struct canon_tool **link, struct json value,
+          struct canon_fault *fault)
 {
     struct json type = json_get(value, "type");
     bool is_custom = json_is(type, "custom");
@@ -139,12 +145,14 @@ read_tool(struct canon_request *request, struct canon_tool **link, struct json v
 static int
 read_tools(struct canon_request *request, struct canon_fault *fault)
 {
-    struct json tools = json_get(request->root, "tools"), functions = json_get(request->root, "functions");
+    struct json tools = json_get(request->root, "tools"),
+                functions = json_get(request->root, "functions");
     enum json_type type = json_type(tools);
     if (type != JSON_ARRAY && type != JSON_NULL && type != JSON_ABSENT)
         return chat_refuse(fault, ERR_REQUEST, "tools", "tools must be a list");
     struct canon_tool **link = &request->tools;
-    for (struct json at = type == JSON_ARRAY ? json_first(tools) : JSON_NONE; json_present(at); at = json_next(at)) {
+    for (struct json at = type == JSON_ARRAY ? json_first(tools) : JSON_NONE; json_present(at);
+         at = json_next(at)) {
         int error = read_tool(request, link, at, fault);
         if (error)
             return error;
@@ -169,8 +177,10 @@ keep_allowed(struct canon_request *request, struct json allowed)
 {
     for (struct canon_tool **link = &request->tools; *link;) {
         bool is_allowed = false;
-        for (struct json at = json_first(allowed); json_present(at) && !is_allowed; at = json_next(at)) {
-            struct json body = json_get(at, json_is(json_get(at, "type"), "custom") ? "custom" : "function");
+        for (struct json at = json_first(allowed); json_present(at) && !is_allowed;
+             at = json_next(at)) {
+            struct json body =
+                json_get(at, json_is(json_get(at, "type"), "custom") ? "custom" : "function");
             is_allowed = slice_eq(json_text(json_get(body, "name")), (*link)->name);
         }
         if (is_allowed)
@@ -208,10 +218,12 @@ read_choice(struct canon_request *request, struct canon_fault *fault)
     if (type == JSON_OBJECT && json_is(json_get(choice, "type"), "allowed_tools")) {
         struct json allowed = json_get(choice, "allowed_tools");
         keep_allowed(request, json_get(allowed, "tools"));
-        request->choice = json_is(json_get(allowed, "mode"), "required") ? CHOICE_REQUIRED : CHOICE_AUTO;
+        request->choice =
+            json_is(json_get(allowed, "mode"), "required") ? CHOICE_REQUIRED : CHOICE_AUTO;
         return 0;
     }
-    struct json body = json_get(choice, json_is(json_get(choice, "type"), "custom") ? "custom" : "function");
+    struct json body =
+        json_get(choice, json_is(json_get(choice, "type"), "custom") ? "custom" : "function");
     request->choice_name = json_text(json_get(is_legacy ? choice : body, "name"));
     if (request->choice_name.len == 0)
         return chat_refuse(fault, ERR_REQUEST, is_legacy ? "function_call" : "tool_choice",
@@ -225,7 +237,8 @@ read_choice(struct canon_request *request, struct canon_fault *fault)
 static int
 read_format(struct canon_request *request, struct canon_fault *fault)
 {
-    struct json format = json_get(request->root, "response_format"), type = json_get(format, "type");
+    struct json format = json_get(request->root, "response_format"),
+                type = json_get(format, "type");
     if (json_type(format) == JSON_ABSENT || json_type(format) == JSON_NULL)
         return 0;
     if (json_is(type, "text")) {
@@ -245,7 +258,8 @@ read_format(struct canon_request *request, struct canon_fault *fault)
     return 0;
 }
 
-/* reasoning_effort, and the spellings of OpenRouter (reasoning), DeepSeek and Z.ai (thinking), Qwen (enable_thinking). */
+/* reasoning_effort, and the spellings of OpenRouter (reasoning), DeepSeek and Z.ai (thinking), Qwen
+ * (enable_thinking). */
 static void
 read_reasoning(struct canon_request *request)
 {
@@ -277,14 +291,15 @@ static int
 refuse_unsayable(struct json root, struct canon_fault *fault)
 {
     struct json modalities = json_get(root, "modalities");
-    for (struct json at = json_first(modalities); json_type(modalities) == JSON_ARRAY && json_present(at);
-         at = json_next(at))
+    for (struct json at = json_first(modalities);
+         json_type(modalities) == JSON_ARRAY && json_present(at); at = json_next(at))
         if (!json_is(at, "text"))
             return chat_refuse(fault, ERR_UNSUPPORTED, "modalities",
                                "the upstream behind this model can only answer with text");
     if (json_type(json_get(root, "web_search_options")) == JSON_OBJECT)
-        return chat_refuse(fault, ERR_UNSUPPORTED, "web_search_options",
-                           "the upstream behind this model cannot search the web for a Chat client");
+        return chat_refuse(
+            fault, ERR_UNSUPPORTED, "web_search_options",
+            "the upstream behind this model cannot search the web for a Chat client");
     return 0;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_request_write.c - a canonical request of another dialect's client as a Chat Completions request.
+ * openai_chat_request_write.c - a canonical request of another dialect's client as a Chat
+ * Completions request.
  *
- * It always asks for a stream. What the upstream cannot be told is left out and reported, unless that would change
- * what the answer means: then the request is refused by name.
+ * It always asks for a stream. What the upstream cannot be told is left out and reported, unless
+ * that would change what the answer means: then the request is refused by name.
  */
 #include "providers/openai_chat.h"
 
@@ -11,12 +12,13 @@
 
 /* ---------------------------------------------------------------- tools */
 
-/* Tools that Anthropic runs itself: a client that offers them does without; those a client runs it relies on. */
+/* Tools that Anthropic runs itself: a client that offers them does without; those a client runs it
+ * relies on. */
 static bool
 is_server_tool(struct slice type)
 {
-    static const char *const prefixes[] = {"web_search", "web_fetch", "code_execution", "tool_search_tool",
-                                           "advisor", "mcp_toolset"};
+    static const char *const prefixes[] = {"web_search",       "web_fetch", "code_execution",
+                                           "tool_search_tool", "advisor",   "mcp_toolset"};
     for (size_t i = 0; i < countof(prefixes); i++)
         if (slice_starts(type, slice_from(prefixes[i])))
             return true;
@@ -46,9 +48,10 @@ put_tool(struct chat_request_writer *to, const struct canon_tool *tool)
     if (slice_present(tool->description))
         put_escaped(json, "description", tool->description);
     if (!is_custom)
-        json_member_raw(json, "parameters", slice_present(tool->schema)
-                                                ? tool->schema
-                                                : SLICE_LIT("{\"type\":\"object\",\"properties\":{}}"));
+        json_member_raw(json, "parameters",
+                        slice_present(tool->schema)
+                            ? tool->schema
+                            : SLICE_LIT("{\"type\":\"object\",\"properties\":{}}"));
     json_end(json);
     json_end(json);
     if (slice_present(tool->strict))
@@ -66,9 +69,9 @@ static int
 refuse_tool(struct chat_request_writer *to, const struct canon_tool *tool)
 {
     to->fault->param = SLICE_LIT("tools");
-    to->fault->message = arena_printf(to->request->arena,
-                                      "the upstream behind this model does not know tools of type %.*s",
-                                      SLICE_ARG(tool->type));
+    to->fault->message = arena_printf(
+        to->request->arena, "the upstream behind this model does not know tools of type %.*s",
+        SLICE_ARG(tool->type));
     return -ERR_UNSUPPORTED;
 }
 
@@ -224,7 +227,8 @@ put_format(struct chat_request_writer *to)
     json_member_text(json, "type", "json_schema");
     json_name(json, "json_schema");
     json_object(json);
-    put_escaped(json, "name", request->format_name.len > 0 ? request->format_name : SLICE_LIT("response"));
+    put_escaped(json, "name",
+                request->format_name.len > 0 ? request->format_name : SLICE_LIT("response"));
     if (slice_present(request->format_description))
         put_escaped(json, "description", request->format_description);
     if (slice_present(request->format_schema))
@@ -369,7 +373,8 @@ finish_request(struct chat_request_writer *to, struct slice body, struct sink *o
     chat_put_defaults(&splice, root, upstream->default_params);
     struct slice merged = SLICE_NONE;
     if (upstream->strict_turns)
-        merged = chat_merged_turns(json_get(root, "messages"), upstream->developer_role, arena, &error);
+        merged =
+            chat_merged_turns(json_get(root, "messages"), upstream->developer_role, arena, &error);
     if (error)
         return error;
     if (slice_present(merged))
@@ -384,7 +389,10 @@ chat_write_request(const struct canon_request *request, const struct dialect_ups
     bool is_edited = upstream->strict_turns || slice_present(upstream->default_params);
     struct sink draft;
     sink_init(&draft, out->max);
-    struct chat_request_writer to = {.request = request, .upstream = upstream, .report = report, .fault = fault,
+    struct chat_request_writer to = {.request = request,
+                                     .upstream = upstream,
+                                     .report = report,
+                                     .fault = fault,
                                      .out = is_edited ? &draft : out};
     json_writer_init(&to.json, to.out);
     sink_init(&to.text, CHAT_WHOLE_MAX);

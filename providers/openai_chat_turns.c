@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_turns.c - neighbours of one role made one message, for upstreams whose templates insist on turns.
+ * openai_chat_turns.c - neighbours of one role made one message, for upstreams whose templates
+ * insist on turns.
  *
- * Texts are joined by an empty line, lists of parts and of calls are joined as they are; what else the first message
- * says stays. Tool messages are never merged: each answers a call of its own.
+ * Texts are joined by an empty line, lists of parts and of calls are joined as they are; what else
+ * the first message says stays. Tool messages are never merged: each answers a call of its own.
  */
 #include "providers/openai_chat.h"
 
@@ -52,8 +53,9 @@ put_joined_texts(struct json_writer *json, struct json first, struct json last)
     if (any)
         sink_byte(out, '"');
     else
-        sink_put(out, json_present(json_get(first, "content")) ? json_raw(json_get(first, "content"))
-                                                                 : SLICE_LIT("null"));
+        sink_put(out, json_present(json_get(first, "content"))
+                          ? json_raw(json_get(first, "content"))
+                          : SLICE_LIT("null"));
 }
 
 static void
@@ -142,10 +144,11 @@ chat_merged_turns(struct json messages, bool keep_developer, struct arena *arena
     sink_init(&out, CHAT_WHOLE_MAX);
     json_writer_init(&json, &out);
     json_array(&json);
-    for (struct json first = json_first(messages), last; json_present(first); first = json_next(last)) {
+    for (struct json first = json_first(messages), last; json_present(first);
+         first = json_next(last)) {
         last = first;
-        for (struct json next = json_next(last); json_present(next) && same_turn(first, next, keep_developer);
-             next = json_next(next))
+        for (struct json next = json_next(last);
+             json_present(next) && same_turn(first, next, keep_developer); next = json_next(next))
             last = next;
         bool renames = !keep_developer && json_is(json_get(first, "role"), "developer");
         if (last.at == first.at && !renames)

@@ -17,13 +17,15 @@ counter(struct json object, const char *name)
 }
 
 /*
- * completion_tokens should include what was thought. xAI leaves it out, and so does Gemini's compatible endpoint; the
- * total gives them away. Sums of numbers from outside may wrap: they are compared without being trusted.
+ * completion_tokens should include what was thought. xAI leaves it out, and so does Gemini's
+ * compatible endpoint; the total gives them away. Sums of numbers from outside may wrap: they are
+ * compared without being trusted.
  */
 static uint64_t
 all_output(uint64_t in, uint64_t out, uint64_t reasoning, uint64_t total)
 {
-    if (in == UINT64_MAX || out == UINT64_MAX || total == UINT64_MAX || in > total || out > total - in)
+    if (in == UINT64_MAX || out == UINT64_MAX || total == UINT64_MAX || in > total ||
+        out > total - in)
         return out;
     uint64_t rest = total - in - out;
     if (rest == 0 || (reasoning != UINT64_MAX && rest != reasoning))
@@ -41,14 +43,16 @@ chat_read_usage(struct json usage, struct canon_usage *out)
     uint64_t completion = counter(usage, "completion_tokens");
     *out = CANON_USAGE_UNKNOWN;
     out->in_total = counter(usage, "prompt_tokens");
-    out->cache_read = first_known(counter(in, "cached_tokens"),
-                                  first_known(counter(usage, "prompt_cache_hit_tokens"),
-                                              counter(usage, "cached_tokens")));
+    out->cache_read = first_known(
+        counter(in, "cached_tokens"),
+        first_known(counter(usage, "prompt_cache_hit_tokens"), counter(usage, "cached_tokens")));
     out->cache_write = first_known(counter(in, "cache_write_tokens"),
                                    first_known(counter(in, "cache_creation_tokens"),
                                                counter(usage, "cache_creation_input_tokens")));
-    out->reasoning = first_known(counter(made, "reasoning_tokens"), counter(usage, "reasoning_tokens"));
-    out->out_total = all_output(out->in_total, completion, out->reasoning, counter(usage, "total_tokens"));
+    out->reasoning =
+        first_known(counter(made, "reasoning_tokens"), counter(usage, "reasoning_tokens"));
+    out->out_total =
+        all_output(out->in_total, completion, out->reasoning, counter(usage, "total_tokens"));
     return out->in_total != UINT64_MAX || out->out_total != UINT64_MAX;
 }
 

@@ -49,7 +49,8 @@ splice_replace(struct splice *splice, struct slice old, struct slice with)
     note(splice, place_of(splice, old.ptr), old.len, with);
 }
 
-/* Has an edit already put a member at the end of this object? Then a comma is needed even if it was empty. */
+/* Has an edit already put a member at the end of this object? Then a comma is needed even if it was
+ * empty. */
 static bool
 added_at(const struct splice *splice, size_t at)
 {
@@ -66,8 +67,8 @@ splice_add(struct splice *splice, struct json object, struct slice name, struct 
     assert(raw.len >= 2);
     size_t at = place_of(splice, raw.ptr) + raw.len - 1;
     const char *comma = json_count(object) > 0 || added_at(splice, at) ? "," : "";
-    struct slice text = arena_printf(splice->arena, "%s\"%.*s\":%.*s", comma, SLICE_ARG(name),
-                                     SLICE_ARG(value));
+    struct slice text =
+        arena_printf(splice->arena, "%s\"%.*s\":%.*s", comma, SLICE_ARG(name), SLICE_ARG(value));
     if (!slice_present(text)) {
         splice->failed = true;
         return;

@@ -2,8 +2,9 @@
  *
  * splice.h - a JSON text passed on with a few places changed and every other byte as it was.
  *
- * Edits are noted in any order and applied once. They must not overlap; what stands in their place must live until
- * splice_put. A place is named by a slice of the text itself, as json_raw and json_key give it.
+ * Edits are noted in any order and applied once. They must not overlap; what stands in their place
+ * must live until splice_put. A place is named by a slice of the text itself, as json_raw and
+ * json_key give it.
  */
 #ifndef PENSTOCK_SPLICE_H
 #define PENSTOCK_SPLICE_H
@@ -28,12 +29,15 @@ struct splice {
 void splice_init(struct splice *splice, struct slice text, struct arena *arena);
 /* splice_replace - old (a part of the text) becomes with. */
 void splice_replace(struct splice *splice, struct slice old, struct slice with);
-/* splice_member - set a member of an object of the text to a JSON value: replaced if it is there, else added behind the
- * others. name is a plain literal. Members added to one object come in the order of the calls. */
+/* splice_member - set a member of an object of the text to a JSON value: replaced if it is there,
+ * else added behind the others. name is a plain literal. Members added to one object come in the
+ * order of the calls. */
 void splice_member(struct splice *splice, struct json object, const char *name, struct slice value);
-/* splice_add - add `"name":value` behind the members of an object that certainly lacks it. name is escaped contents. */
+/* splice_add - add `"name":value` behind the members of an object that certainly lacks it. name is
+ * escaped contents. */
 void splice_add(struct splice *splice, struct json object, struct slice name, struct slice value);
-/* splice_remove - take a member out of its object, with one comma. Not for two neighbours at once. */
+/* splice_remove - take a member out of its object, with one comma. Not for two neighbours at once.
+ */
 void splice_remove(struct splice *splice, struct json member);
 /* splice_put - the text with its edits. 0, -ERR_MEMORY. */
 int splice_put(const struct splice *splice, struct sink *out) must_check;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * think.c - thoughts that a model writes into its text, between <think> and </think>, as a block of their own.
+ * think.c - thoughts that a model writes into its text, between <think> and </think>, as a block of
+ * their own.
  *
- * Only a reply that begins with the tag thinks this way. Text is escaped, and a character of the tag may be an
- * escape too (\u003c is what Go's encoder makes of "<"), so the tag is matched unit by unit; what may yet become a tag
- * is held back, never more than a few bytes.
+ * Only a reply that begins with the tag thinks this way. Text is escaped, and a character of the
+ * tag may be an escape too (\u003c is what Go's encoder makes of "<"), so the tag is matched unit
+ * by unit; what may yet become a tag is held back, never more than a few bytes.
  */
 #include "providers/canon.h"
 
@@ -74,8 +75,8 @@ is_space(char byte)
 /* ---------------------------------------------------------------- events out */
 
 static int
-put(struct filter *filter, const struct canon_event *like, enum canon_event_kind kind, enum canon_block type,
-    struct slice text)
+put(struct filter *filter, const struct canon_event *like, enum canon_event_kind kind,
+    enum canon_block type, struct slice text)
 {
     struct canon_event *event = canon_add(&filter->out, kind);
     if (!event)
@@ -259,7 +260,8 @@ close_text(struct filter *filter, const struct canon_event *event)
     filter->changed = filter->changed || state != THINK_OVER;
     if (error || state == THINK_AFTER)
         return error;
-    return put(filter, event, CANON_CLOSE, state == THINK_THOUGHT ? BLOCK_THINKING : BLOCK_TEXT, SLICE_NONE);
+    return put(filter, event, CANON_CLOSE, state == THINK_THOUGHT ? BLOCK_THINKING : BLOCK_TEXT,
+               SLICE_NONE);
 }
 
 /* ---------------------------------------------------------------- all other blocks */
@@ -303,7 +305,8 @@ static int
 filter_event(struct filter *filter, const struct canon_event *event)
 {
     struct canon_think *think = filter->think;
-    bool is_block = event->kind == CANON_OPEN || event->kind == CANON_DELTA || event->kind == CANON_CLOSE;
+    bool is_block =
+        event->kind == CANON_OPEN || event->kind == CANON_DELTA || event->kind == CANON_CLOSE;
     if (!is_block) {
         struct canon_event *copy = canon_add(&filter->out, event->kind);
         if (copy)
@@ -336,10 +339,12 @@ canon_think_filter(struct canon_think *think, struct canon_events *events)
         error = filter_event(&filter, &events->at[i]);
     if (error)
         return error;
-    /* An opening that waited, or one block more than came in, is a change even if every text is the same. */
+    /* An opening that waited, or one block more than came in, is a change even if every text is the
+     * same. */
     bool same = filter.out.count == events->count;
     for (int i = 0; same && i < events->count; i++)
-        same = filter.out.at[i].kind == events->at[i].kind && filter.out.at[i].block == events->at[i].block;
+        same = filter.out.at[i].kind == events->at[i].kind &&
+               filter.out.at[i].block == events->at[i].block;
     events->at = filter.out.at;
     events->count = filter.out.count;
     events->capacity = filter.out.capacity;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * drive.c - a reply on its way from an upstream's bytes to a client's, as the gateway takes it, without sockets.
+ * drive.c - a reply on its way from an upstream's bytes to a client's, as the gateway takes it,
+ * without sockets.
  */
 #include "tests/golden/drive.h"
 
@@ -82,7 +83,8 @@ take_event(struct run *run, const struct sse_event *event)
     canon_events_clear(&run->events);
     if (event->unterminated)
         run->events.flaws |= 1u << FLAW_UNTERMINATED_EVENT;
-    int error = run->drive->upstream->read_event(run->reader, event->type, event->data, &run->events);
+    int error =
+        run->drive->upstream->read_event(run->reader, event->type, event->data, &run->events);
     if (event->unterminated)
         run->events.rewrite = true;
     return error ? error : carry(run, event);
@@ -98,7 +100,9 @@ take_stream(struct run *run, struct slice bytes)
     int got = 0;
     while (bytes.len > 0 && got >= 0) {
         seed = seed * 1664525 + 1013904223;
-        size_t n = run->drive->split == SPLIT_BYTES ? 1 : run->drive->split == SPLIT_RANDOM ? 1 + (seed >> 24) : bytes.len;
+        size_t n = run->drive->split == SPLIT_BYTES    ? 1
+                   : run->drive->split == SPLIT_RANDOM ? 1 + (seed >> 24)
+                                                       : bytes.len;
         /* A run of its own memory, so that a slice kept too long is noticed. */
         struct slice piece = slice_take(bytes, n), left;
         char *copy = malloc(piece.len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * drive.h - a reply on its way from an upstream's bytes to a client's, as the gateway takes it, without sockets: the
- * bytes split as asked, decoded, read, filtered, guarded, and passed or written.
+ * drive.h - a reply on its way from an upstream's bytes to a client's, as the gateway takes it,
+ * without sockets: the bytes split as asked, decoded, read, filtered, guarded, and passed or
+ * written.
  */
 #ifndef PENSTOCK_TESTS_DRIVE_H
 #define PENSTOCK_TESTS_DRIVE_H
@@ -13,18 +14,18 @@ enum drive_split { SPLIT_NONE, SPLIT_BYTES, SPLIT_RANDOM };
 struct drive {
     const struct dialect *client, *upstream;
     struct dialect_writer_options options;
-    bool think;     /* take <think> out of text */
-    bool early;     /* the client's stream is committed before the upstream speaks */
-    bool framed;    /* the upstream answers with SSE, else with one JSON body */
-    int status;     /* the upstream's */
+    bool think;  /* take <think> out of text */
+    bool early;  /* the client's stream is committed before the upstream speaks */
+    bool framed; /* the upstream answers with SSE, else with one JSON body */
+    int status;  /* the upstream's */
     enum drive_split split;
     uint32_t seed;
 };
 
 struct drive_result {
-    struct sink text;  /* what the client gets: SSE, or one JSON body */
-    int error;         /* 0 or -ERR_x: how the reply failed */
-    int status;        /* the client's */
+    struct sink text; /* what the client gets: SSE, or one JSON body */
+    int error;        /* 0 or -ERR_x: how the reply failed */
+    int status;       /* the client's */
     uint32_t flaws;
     const char *verdict;
     size_t arena_bytes; /* used of the request's arena */
@@ -34,7 +35,8 @@ struct drive_result {
 void drive_reply(const struct drive *drive, struct slice upstream, struct drive_result *result);
 void drive_result_fini(struct drive_result *result);
 
-/* judge_chat - is this a well-formed Chat Completions stream (or a well-formed failed one)? NULL, or what is wrong with it. */
+/* judge_chat - is this a well-formed Chat Completions stream (or a well-formed failed one)? NULL,
+ * or what is wrong with it. */
 const char *judge_chat(struct slice text);
 
 #endif

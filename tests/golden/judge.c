@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * judge.c - the grammar of a Chat Completions stream, as strict clients need it. It shares no code with the writer.
+ * judge.c - the grammar of a Chat Completions stream, as strict clients need it. It shares no code
+ * with the writer.
  *
- * One id and one model in all chunks; a role first and once per choice; tool calls by dense index, with id, type and name
- * once and arguments that join to JSON; one finish per choice and nothing behind it; at most one usage chunk; [DONE].
- * A failed stream has one error object instead of what is missing, and [DONE].
+ * One id and one model in all chunks; a role first and once per choice; tool calls by dense index,
+ * with id, type and name once and arguments that join to JSON; one finish per choice and nothing
+ * behind it; at most one usage chunk; [DONE]. A failed stream has one error object instead of what
+ * is missing, and [DONE].
  */
 #include "tests/golden/drive.h"
 
@@ -41,7 +43,8 @@ judge_call(struct judged_choice *choice, struct json call)
     if (index >= JUDGED_CALLS || index > choice->calls)
         return "a tool call's index is missing or not dense";
     if (index == choice->calls) {
-        if (json_text(json_get(call, "id")).len == 0 || json_text(json_get(call, "type")).len == 0 ||
+        if (json_text(json_get(call, "id")).len == 0 ||
+            json_text(json_get(call, "type")).len == 0 ||
             json_text(json_get(body, "name")).len == 0)
             return "a tool call opens without id, type or name";
         choice->custom[index] = is_custom;
@@ -67,7 +70,8 @@ judge_choice(struct judge *judge, struct json value)
     struct judged_choice *choice = &judge->choices[index];
     if (choice->finished && (json_present(json_first(delta)) || json_type(finish) == JSON_STRING)) {
         struct slice content = json_text(json_get(delta, "content"));
-        if (content.len > 0 || json_type(finish) == JSON_STRING || json_present(json_get(delta, "tool_calls")))
+        if (content.len > 0 || json_type(finish) == JSON_STRING ||
+            json_present(json_get(delta, "tool_calls")))
             return "something behind the finish";
     }
     if (!choice->role && !json_is(json_get(delta, "role"), "assistant"))
@@ -82,7 +86,8 @@ judge_choice(struct judge *judge, struct json value)
         }
     if (json_type(finish) != JSON_STRING)
         return NULL;
-    static const char *const words[] = {"stop", "length", "tool_calls", "content_filter", "function_call"};
+    static const char *const words[] = {"stop", "length", "tool_calls", "content_filter",
+                                        "function_call"};
     bool known = false;
     for (size_t i = 0; i < countof(words); i++)
         known = known || json_is(finish, words[i]);
@@ -106,8 +111,11 @@ judge_chunk(struct judge *judge, struct json root)
     struct json error = json_get(root, "error"), choices = json_get(root, "choices");
     if (json_present(error)) {
         judge->failed = true;
-        bool complete = json_text(json_get(error, "message")).len > 0 && json_text(json_get(error, "type")).len > 0;
-        return json_present(choices) || !complete ? "an error beside choices, or without message or type" : NULL;
+        bool complete = json_text(json_get(error, "message")).len > 0 &&
+                        json_text(json_get(error, "type")).len > 0;
+        return json_present(choices) || !complete
+                   ? "an error beside choices, or without message or type"
+                   : NULL;
     }
     if (json_type(choices) != JSON_ARRAY)
         return "a chunk without choices";
@@ -160,8 +168,9 @@ judge_event(struct judge *judge, const struct sse_event *event)
     struct arena arena;
     struct json root;
     arena_init(&arena, 64u << 20);
-    const char *fault = json_parse(event->data, 64, 1u << 22, &arena, &root) == 0 ? judge_chunk(judge, root)
-                                                                                  : "a chunk that is not JSON";
+    const char *fault = json_parse(event->data, 64, 1u << 22, &arena, &root) == 0
+                            ? judge_chunk(judge, root)
+                            : "a chunk that is not JSON";
     arena_fini(&arena);
     return fault;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * run.c - the golden cases: one folder each, with what comes in and what must go out, byte for byte.
+ * run.c - the golden cases: one folder each, with what comes in and what must go out, byte for
+ * byte.
  *
- *     case.json              what the case is about, the dialects, the upstream's configuration, what to expect
- *     request.json           the client's request          expect-request.json    the upstream's
- *     upstream.sse, .json    the upstream's answer         expect-client.sse, .json   the client's
+ *     case.json              what the case is about, the dialects, the upstream's configuration,
+ * what to expect request.json           the client's request          expect-request.json    the
+ * upstream's upstream.sse, .json    the upstream's answer         expect-client.sse, .json   the
+ * client's
  *
- * Every answer is run whole, byte by byte and at seeded random splits; all must say the same. A Chat stream is judged
- * besides. "run --write FOLDER..." writes the expectations, to be read by a person before they are believed.
+ * Every answer is run whole, byte by byte and at seeded random splits; all must say the same. A
+ * Chat stream is judged besides. "run --write FOLDER..." writes the expectations, to be read by a
+ * person before they are believed.
  */
 #include "tests/golden/drive.h"
 
@@ -30,7 +33,8 @@ static void
 complain(struct test *test, const char *what, struct slice wanted, struct slice got)
 {
     test->faults++;
-    printf("FAIL %s: %s\n  wanted: %.*s\n  got:    %.*s\n", test->folder, what, SLICE_ARG(wanted), SLICE_ARG(got));
+    printf("FAIL %s: %s\n  wanted: %.*s\n  got:    %.*s\n", test->folder, what, SLICE_ARG(wanted),
+           SLICE_ARG(got));
 }
 
 /* A whole file in the arena; absent if there is none. */
@@ -106,7 +110,8 @@ flag_of(struct json object, const char *name, bool otherwise)
 static struct dialect_upstream
 upstream_of(struct test *test)
 {
-    static const char *const efforts[] = {"nothing", "reasoning_effort", "enable_thinking", "thinking"};
+    static const char *const efforts[] = {"nothing", "reasoning_effort", "enable_thinking",
+                                          "thinking"};
     struct json config = json_get(test->config, "upstream_config");
     struct dialect_upstream upstream = {
         .model = text_of(test, config, "model", "upstream-model"),
@@ -218,12 +223,14 @@ check_result(struct test *test, const struct drive *drive, const struct drive_re
                  arena_printf(&test->arena, "%d", result->status));
     check_flaws(test, result->flaws);
     bool is_stream = drive->options.stream && result->status == 200;
-    const char *fault = is_stream && drive->client->id == DIALECT_OPENAI_CHAT ? judge_chat(sink_slice(&result->text)) : NULL;
+    const char *fault = is_stream && drive->client->id == DIALECT_OPENAI_CHAT
+                            ? judge_chat(sink_slice(&result->text))
+                            : NULL;
     if (fault && !flag_of(expect, "unjudged", false))
         complain(test, fault, SLICE_NONE, sink_slice(&result->text));
     struct slice text = sink_slice(&result->text);
-    compare(test, is_stream ? "expect-client.sse" : "expect-client.json", is_stream ? text : without_line_end(text),
-            !is_stream);
+    compare(test, is_stream ? "expect-client.sse" : "expect-client.json",
+            is_stream ? text : without_line_end(text), !is_stream);
 }
 
 static void
@@ -238,9 +245,10 @@ run_reply(struct test *test, struct drive *drive, struct slice upstream)
         drive->split = i == 0 ? SPLIT_BYTES : SPLIT_RANDOM;
         drive->seed = (uint32_t)i * 7919;
         drive_reply(drive, upstream, &split);
-        if (!slice_eq(sink_slice(&whole.text), sink_slice(&split.text)) || split.error != whole.error)
-            complain(test, i == 0 ? "byte by byte it differs" : "split at random it differs", sink_slice(&whole.text),
-                     sink_slice(&split.text));
+        if (!slice_eq(sink_slice(&whole.text), sink_slice(&split.text)) ||
+            split.error != whole.error)
+            complain(test, i == 0 ? "byte by byte it differs" : "split at random it differs",
+                     sink_slice(&whole.text), sink_slice(&split.text));
         drive_result_fini(&split);
     }
     drive_result_fini(&whole);

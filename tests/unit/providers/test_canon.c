@@ -117,7 +117,8 @@ test_errors_and_flaws(void **state)
     for (int flaw = 0; flaw < FLAW_COUNT; flaw++) {
         assert_non_null(canon_flaw_name((enum canon_flaw)flaw));
         for (int other = 0; other < flaw; other++)
-            assert_string_not_equal(canon_flaw_name((enum canon_flaw)flaw), canon_flaw_name((enum canon_flaw)other));
+            assert_string_not_equal(canon_flaw_name((enum canon_flaw)flaw),
+                                    canon_flaw_name((enum canon_flaw)other));
     }
 }
 
@@ -207,8 +208,10 @@ test_client_names(void **state)
     struct slice legal = canon_legal_name(second.name, 64, &arena);
     assert_true(slice_eq(canon_client_name(&request, legal, &arena), second.name));
     assert_true(slice_eq(canon_client_name(NULL, legal, &arena), legal));
-    assert_true(slice_is(canon_client_name(&request, SLICE_LIT("plain_12345678"), &arena), "plain_12345678"));
-    assert_true(slice_is(canon_client_name(&request, SLICE_LIT("other_12345678"), &arena), "other_12345678"));
+    assert_true(slice_is(canon_client_name(&request, SLICE_LIT("plain_12345678"), &arena),
+                         "plain_12345678"));
+    assert_true(slice_is(canon_client_name(&request, SLICE_LIT("other_12345678"), &arena),
+                         "other_12345678"));
     assert_true(slice_is(canon_client_name(&request, SLICE_LIT("x"), &arena), "x"));
 }
 
@@ -230,11 +233,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_events_grow),      cmocka_unit_test(test_events_without_memory),
-        cmocka_unit_test(test_usage_merge),      cmocka_unit_test(test_report),
-        cmocka_unit_test(test_errors_and_flaws), cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_frames_over_the_ceiling), cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_legal_names),      cmocka_unit_test(test_client_names),
+        cmocka_unit_test(test_events_grow),
+        cmocka_unit_test(test_events_without_memory),
+        cmocka_unit_test(test_usage_merge),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_errors_and_flaws),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_frames_over_the_ceiling),
+        cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_legal_names),
+        cmocka_unit_test(test_client_names),
         cmocka_unit_test(test_legal_ids),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

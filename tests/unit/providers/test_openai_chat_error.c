@@ -22,39 +22,59 @@ static const struct {
     int told;
     const char *message, *code;
 } rows[] = {
-    {400, "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\",\"param\":\"x\",\"code\":\"unknown_parameter\"}}",
+    {400,
+     "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\",\"param\":\"x\",\"code\":"
+     "\"unknown_parameter\"}}",
      KIND_INVALID, 400, "no", "unknown_parameter"},
-    {400, "{\"error\":{\"message\":\"This model's maximum context length is 5\",\"code\":null}}", KIND_CONTEXT, 400,
-     "This model's maximum context length is 5", NULL},
-    {400, "{\"error\":{\"code\":400,\"message\":\"the request exceeds\",\"type\":\"exceed_context_size_error\"}}", KIND_CONTEXT,
-     400, "the request exceeds", NULL},
-    {401, "{\"error\":{\"message\":\"bad key\",\"code\":\"invalid_api_key\"}}", KIND_AUTH, 401, "bad key", "invalid_api_key"},
+    {400, "{\"error\":{\"message\":\"This model's maximum context length is 5\",\"code\":null}}",
+     KIND_CONTEXT, 400, "This model's maximum context length is 5", NULL},
+    {400,
+     "{\"error\":{\"code\":400,\"message\":\"the request "
+     "exceeds\",\"type\":\"exceed_context_size_error\"}}",
+     KIND_CONTEXT, 400, "the request exceeds", NULL},
+    {401, "{\"error\":{\"message\":\"bad key\",\"code\":\"invalid_api_key\"}}", KIND_AUTH, 401,
+     "bad key", "invalid_api_key"},
     {401, "{\"detail\":\"Invalid API Key\"}", KIND_AUTH, 401, "Invalid API Key", NULL},
-    {402, "{\"error\":{\"message\":\"Insufficient Balance\",\"type\":\"unknown_error\"}}", KIND_BILLING, 429,
-     "Insufficient Balance", NULL},
+    {402, "{\"error\":{\"message\":\"Insufficient Balance\",\"type\":\"unknown_error\"}}",
+     KIND_BILLING, 429, "Insufficient Balance", NULL},
     {403, "{\"error\":{\"message\":\"region\"}}", KIND_PERMISSION, 403, "region", NULL},
-    {404, "{\"error\":{\"message\":\"gone\",\"code\":\"model_not_found\"}}", KIND_NOT_FOUND, 404, "gone", "model_not_found"},
-    {400, "{\"error\":{\"message\":\"The requested model does not exist\",\"code\":\"model_not_found\"}}", KIND_NOT_FOUND, 400,
-     "The requested model does not exist", "model_not_found"},
+    {404, "{\"error\":{\"message\":\"gone\",\"code\":\"model_not_found\"}}", KIND_NOT_FOUND, 404,
+     "gone", "model_not_found"},
+    {400,
+     "{\"error\":{\"message\":\"The requested model does not "
+     "exist\",\"code\":\"model_not_found\"}}",
+     KIND_NOT_FOUND, 400, "The requested model does not exist", "model_not_found"},
     {413, "", KIND_TOO_LARGE, 413, "the upstream answered with status 413", NULL},
     {422, "{\"detail\":[{\"msg\":\"Extra inputs\"}]}", KIND_INVALID, 422, "Extra inputs", NULL},
-    {429, "{\"error\":{\"message\":\"slow down\",\"type\":\"requests\",\"code\":\"rate_limit_exceeded\"}}", KIND_RATE_LIMIT, 429,
-     "slow down", "rate_limit_exceeded"},
-    {429, "{\"error\":{\"message\":\"x\",\"code\":\"insufficient_quota\"}}", KIND_BILLING, 429, "x", "insufficient_quota"},
+    {429,
+     "{\"error\":{\"message\":\"slow "
+     "down\",\"type\":\"requests\",\"code\":\"rate_limit_exceeded\"}}",
+     KIND_RATE_LIMIT, 429, "slow down", "rate_limit_exceeded"},
+    {429, "{\"error\":{\"message\":\"x\",\"code\":\"insufficient_quota\"}}", KIND_BILLING, 429, "x",
+     "insufficient_quota"},
+    {429, "{\"error\":{\"message\":\"You exceeded your current quota, please check\"}}",
+     KIND_BILLING, 429, "You exceeded your current quota, please check", NULL},
     {500, "Internal Server Error", KIND_UPSTREAM, 500, "Internal Server Error", NULL},
     {502, "<html></html>", KIND_UPSTREAM, 502, "the upstream answered with status 502", NULL},
-    {503, "{\"error\":{\"message\":\"Loading model\",\"type\":\"unavailable_error\",\"code\":503}}", KIND_OVERLOADED, 503,
-     "Loading model", NULL},
+    {503, "{\"error\":{\"message\":\"Loading model\",\"type\":\"unavailable_error\",\"code\":503}}",
+     KIND_OVERLOADED, 503, "Loading model", NULL},
     {504, "upstream request timeout\n", KIND_TIMEOUT, 504, "upstream request timeout", NULL},
-    {529, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}", KIND_OVERLOADED, 503,
-     "Overloaded", NULL},
-    {400, "{\"code\":\"invalid-argument\",\"error\":\"Incorrect key\"}", KIND_INVALID, 400, "Incorrect key", "invalid-argument"},
+    {529,
+     "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
+     KIND_OVERLOADED, 503, "Overloaded", NULL},
+    {400, "{\"code\":\"invalid-argument\",\"error\":\"Incorrect key\"}", KIND_INVALID, 400,
+     "Incorrect key", "invalid-argument"},
     {404, "{\"error\":\"model 'x' not found\"}", KIND_NOT_FOUND, 404, "model 'x' not found", NULL},
-    {400, "[{\"error\":{\"code\":400,\"message\":\"bad arg\",\"status\":\"INVALID_ARGUMENT\"}}]", KIND_INVALID, 400, "bad arg", NULL},
-    {400, "{\"object\":\"error\",\"message\":\"m\",\"type\":\"invalid_request\",\"param\":null,\"code\":\"3280\"}", KIND_INVALID, 400,
-     "m", "3280"},
-    {403, "{\"message\":\"User is not authorized\"}", KIND_PERMISSION, 403, "User is not authorized", NULL},
-    {500, "{\"error\":{\"message\":\"{\\\"error\\\":{\\\"message\\\":\\\"inner\\\"}}\"}}", KIND_UPSTREAM, 500, "inner", NULL},
+    {400, "[{\"error\":{\"code\":400,\"message\":\"bad arg\",\"status\":\"INVALID_ARGUMENT\"}}]",
+     KIND_INVALID, 400, "bad arg", NULL},
+    {400,
+     "{\"object\":\"error\",\"message\":\"m\",\"type\":\"invalid_request\",\"param\":null,\"code\":"
+     "\"3280\"}",
+     KIND_INVALID, 400, "m", "3280"},
+    {403, "{\"message\":\"User is not authorized\"}", KIND_PERMISSION, 403,
+     "User is not authorized", NULL},
+    {500, "{\"error\":{\"message\":\"{\\\"error\\\":{\\\"message\\\":\\\"inner\\\"}}\"}}",
+     KIND_UPSTREAM, 500, "inner", NULL},
     {500, "{\"x\":[[[", KIND_UPSTREAM, 500, "the upstream answered with status 500", NULL},
     {500, "\xff\xfe", KIND_UPSTREAM, 500, "the upstream answered with status 500", NULL},
     {418, "[]", KIND_INVALID, 418, "the upstream answered with status 418", NULL},
@@ -97,7 +117,8 @@ test_envelope(void **state)
         assert_int_equal(json_type(json_get(inner, "message")), JSON_STRING);
         assert_int_equal(json_type(json_get(inner, "type")), JSON_STRING);
         assert_true(json_present(json_get(inner, "param")));
-        assert_true(json_type(json_get(inner, "code")) == JSON_STRING || json_type(json_get(inner, "code")) == JSON_NULL);
+        assert_true(json_type(json_get(inner, "code")) == JSON_STRING ||
+                    json_type(json_get(inner, "code")) == JSON_NULL);
         assert_true(chat_error_conforms(sink_slice(&out), &arena));
         sink_fini(&out);
     }
@@ -112,8 +133,14 @@ test_conforming(void **state)
         "{\"error\":{\"message\":\"m\",\"type\":\"t\"}}",
     };
     static const char *const no[] = {
-        "", "{}", "<html>", "{\"error\":\"m\"}", "{\"error\":{\"message\":\"m\"}}", "{\"detail\":\"m\"}",
-        "{\"error\":{\"message\":\"m\",\"type\":\"t\",\"code\":400}}", "{\"error\":{\"message\":\"{}\",\"type\":\"t\"}}",
+        "",
+        "{}",
+        "<html>",
+        "{\"error\":\"m\"}",
+        "{\"error\":{\"message\":\"m\"}}",
+        "{\"detail\":\"m\"}",
+        "{\"error\":{\"message\":\"m\",\"type\":\"t\",\"code\":400}}",
+        "{\"error\":{\"message\":\"{}\",\"type\":\"t\"}}",
         "{\"object\":\"error\",\"message\":\"m\",\"type\":\"t\"}",
     };
     for (size_t i = 0; i < countof(yes); i++)
@@ -164,10 +191,15 @@ test_in_a_stream(void **state)
         enum err_kind kind;
     } events[] = {
         {"{\"error\":{\"code\":502,\"message\":\"m\"}}", true, KIND_UPSTREAM},
-        {"{\"error\":{\"code\":429,\"message\":\"m\"},\"choices\":[{\"delta\":{}}]}", true, KIND_RATE_LIMIT},
+        {"{\"error\":{\"code\":429,\"message\":\"m\"},\"choices\":[{\"delta\":{}}]}", true,
+         KIND_RATE_LIMIT},
         {"{\"error\":{\"type\":\"overloaded_error\",\"message\":\"m\"}}", true, KIND_OVERLOADED},
-        {"{\"error\":{\"message\":\"m\",\"code\":\"context_length_exceeded\"}}", true, KIND_CONTEXT},
+        {"{\"error\":{\"message\":\"m\",\"code\":\"context_length_exceeded\"}}", true,
+         KIND_CONTEXT},
         {"{\"error\":\"text\"}", true, KIND_UPSTREAM},
+        {"{\"error\":\"text\",\"choices\":[{}]}", true, KIND_UPSTREAM},
+        {"{\"error\":true,\"choices\":[{}]}", true, KIND_UPSTREAM},
+        {"{\"error\":false,\"choices\":[{}]}", false, KIND_UPSTREAM},
         {"{\"object\":\"error\",\"message\":\"m\",\"code\":400}", true, KIND_INVALID},
         {"{\"detail\":\"m\"}", true, KIND_UPSTREAM},
         {"{\"error\":null,\"choices\":[{}]}", false, KIND_UPSTREAM},
@@ -207,7 +239,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_envelope),
-                                       cmocka_unit_test(test_conforming), cmocka_unit_test(test_own_errors),
+                                       cmocka_unit_test(test_conforming),
+                                       cmocka_unit_test(test_own_errors),
                                        cmocka_unit_test(test_in_a_stream)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

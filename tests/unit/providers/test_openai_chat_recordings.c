@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_openai_chat_recordings.c - recorded streams of many Chat servers, carried to a Chat and to an Anthropic client.
+ * test_openai_chat_recordings.c - recorded streams of many Chat servers, carried to a Chat and to
+ * an Anthropic client.
  *
- * Replayed when recordings lie beside the repository or where PENSTOCK_RECORDINGS says. What a Chat client gets is
- * judged by a grammar of its own, and every answer must be the same however the bytes are split.
+ * Replayed when recordings lie beside the repository or where PENSTOCK_RECORDINGS says. What a Chat
+ * client gets is judged by a grammar of its own, and every answer must be the same however the
+ * bytes are split.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,24 +37,30 @@ read_whole(const char *path, struct sink *to)
 }
 
 static void
-replay(const char *path, struct slice bytes, const struct dialect *client, bool stream, bool include_usage,
-       enum dialect_reasoning shown)
+replay(const char *path, struct slice bytes, const struct dialect *client, bool stream,
+       bool include_usage, enum dialect_reasoning shown)
 {
     struct drive drive = {
         .client = client,
         .upstream = &openai_chat_dialect,
         .framed = true,
         .status = 200,
-        .options = {.stream = stream, .include_usage = include_usage, .reasoning = shown, .created_s = 1700000000,
-                    .id = SLICE_LIT("0123456789abcdefghijklmn"), .model = SLICE_LIT("asked")},
+        .options = {.stream = stream,
+                    .include_usage = include_usage,
+                    .reasoning = shown,
+                    .created_s = 1700000000,
+                    .id = SLICE_LIT("0123456789abcdefghijklmn"),
+                    .model = SLICE_LIT("asked")},
     };
     struct drive_result whole, split;
     drive_reply(&drive, bytes, &whole);
     bool reports = text_find(bytes, SLICE_LIT("event: error")) >= 0;
-    const char *fault = stream && client->id == DIALECT_OPENAI_CHAT ? judge_chat(sink_slice(&whole.text)) : NULL;
+    const char *fault =
+        stream && client->id == DIALECT_OPENAI_CHAT ? judge_chat(sink_slice(&whole.text)) : NULL;
     if (fault || (whole.error && !reports))
         print_message("%s: %s, error %d %s, text %.*s\n", path, fault ? fault : "", whole.error,
-                      whole.verdict ? whole.verdict : "", (int)(whole.text.len < 3000 ? whole.text.len : 3000),
+                      whole.verdict ? whole.verdict : "",
+                      (int)(whole.text.len < 3000 ? whole.text.len : 3000),
                       sink_slice(&whole.text).ptr);
     assert_null(fault);
     assert_int_equal(whole.error, reports ? -ERR_UPSTREAM_ERROR : 0);

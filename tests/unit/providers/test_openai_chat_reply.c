@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_openai_chat_reply.c - the reader's limits and refusals, the short way through it against the long one, counters,
- * and the writer's promises that no golden case shows.
+ * test_openai_chat_reply.c - the reader's limits and refusals, the short way through it against the
+ * long one, counters, and the writer's promises that no golden case shows.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,8 +29,11 @@ struct pipe {
 static void
 begin(struct pipe *pipe, bool include_usage)
 {
-    struct dialect_writer_options options = {.stream = true, .include_usage = include_usage, .created_s = 1,
-                                             .id = SLICE_LIT("0123456789abcdefghijklmn"), .model = SLICE_LIT("asked")};
+    struct dialect_writer_options options = {.stream = true,
+                                             .include_usage = include_usage,
+                                             .created_s = 1,
+                                             .id = SLICE_LIT("0123456789abcdefghijklmn"),
+                                             .model = SLICE_LIT("asked")};
     arena_init(&pipe->arena, 8u << 20);
     arena_init(&pipe->scratch, 64u << 20);
     frames_init(&pipe->frames, 64u << 20);
@@ -72,18 +75,33 @@ test_refusals(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "{", "[]", "1", "null", "\"x\"", "{\"choices\":[{\"index\":128,\"delta\":{}}]}", "{\"choices\":[{\"delta\":{}}]} x",
+        "{",
+        "[]",
+        "1",
+        "null",
+        "\"x\"",
+        "{\"choices\":[{\"index\":128,\"delta\":{}}]}",
+        "{\"choices\":[{\"delta\":{}}]} x",
         "{\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}",
     };
     for (size_t i = 0; i < countof(bad); i++)
         assert_int_equal(read_text(bad[i]), -ERR_UPSTREAM_PROTOCOL);
     static const char *const good[] = {
-        "", " ", "{}", "{\"choices\":null}", "{\"choices\":{}}", "{\"choices\":[null,1,\"x\"]}",
-        "{\"choices\":[{\"index\":127,\"delta\":{}}]}", "{\"choices\":[{\"delta\":{\"tool_calls\":[null,1]}}]}",
-        "{\"choices\":[{\"delta\":{\"tool_calls\":{}}}]}", "{\"choices\":[{\"delta\":{\"content\":7,\"reasoning\":{}}}]}",
-        "{\"choices\":[{\"delta\":{\"content\":[1,null,{}]}}]}", "{\"usage\":[],\"choices\":[]}",
+        "",
+        " ",
+        "{}",
+        "{\"choices\":null}",
+        "{\"choices\":{}}",
+        "{\"choices\":[null,1,\"x\"]}",
+        "{\"choices\":[{\"index\":127,\"delta\":{}}]}",
+        "{\"choices\":[{\"delta\":{\"tool_calls\":[null,1]}}]}",
+        "{\"choices\":[{\"delta\":{\"tool_calls\":{}}}]}",
+        "{\"choices\":[{\"delta\":{\"content\":7,\"reasoning\":{}}}]}",
+        "{\"choices\":[{\"delta\":{\"content\":[1,null,{}]}}]}",
+        "{\"usage\":[],\"choices\":[]}",
         "{\"choices\":[{\"delta\":{\"reasoning_details\":[1,{}]},\"finish_reason\":3}]}",
-        "{\"choices\":[{\"delta\":[],\"message\":[]}],\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":\"x\"}}",
+        "{\"choices\":[{\"delta\":[],\"message\":[]}],\"usage\":{\"prompt_tokens\":-1,\"completion_"
+        "tokens\":\"x\"}}",
     };
     for (size_t i = 0; i < countof(good); i++)
         assert_int_equal(read_text(good[i]), 0);
@@ -112,7 +130,8 @@ test_limits(void **state)
     for (; error == 0 && calls < 2000; calls++) {
         char chunk[256];
         snprintf(chunk, sizeof(chunk),
-                 "{\"id\":\"a\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":%d,\"id\":\"c%d\",\"type\":\"function\","
+                 "{\"id\":\"a\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":%d,\"id\":\"c%"
+                 "d\",\"type\":\"function\","
                  "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}",
                  calls, calls);
         error = read_one(&pipe, slice_from(chunk));
@@ -124,8 +143,11 @@ test_limits(void **state)
     begin(&pipe, false);
     error = 0;
     for (calls = 0; error == 0 && calls < 1000; calls++)
-        error = read_one(&pipe, SLICE_LIT("{\"id\":\"a\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\","
-                                          "\"function\":{\"arguments\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}}]}"));
+        error = read_one(
+            &pipe,
+            SLICE_LIT(
+                "{\"id\":\"a\",\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\","
+                "\"function\":{\"arguments\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}]}}]}"));
     assert_int_equal(error, -ERR_UPSTREAM_PROTOCOL);
     assert_int_equal(calls, CHAT_PENDING_MAX / 40 + 1);
     end(&pipe);
@@ -137,17 +159,25 @@ test_content_after_finish(void **state)
     (void)state;
     static struct pipe pipe;
     begin(&pipe, false);
-    assert_int_equal(read_one(&pipe, SLICE_LIT("{\"id\":\"a\",\"choices\":[{\"delta\":{\"content\":\"x\"}}]}")), 0);
-    assert_int_equal(read_one(&pipe, SLICE_LIT("{\"id\":\"a\",\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}")), 0);
-    assert_int_equal(read_one(&pipe, SLICE_LIT("{\"id\":\"a\",\"choices\":[{\"delta\":{\"content\":\"y\"}}]}")),
-                     -ERR_UPSTREAM_PROTOCOL);
+    assert_int_equal(
+        read_one(&pipe, SLICE_LIT("{\"id\":\"a\",\"choices\":[{\"delta\":{\"content\":\"x\"}}]}")),
+        0);
+    assert_int_equal(
+        read_one(
+            &pipe,
+            SLICE_LIT("{\"id\":\"a\",\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}")),
+        0);
+    assert_int_equal(
+        read_one(&pipe, SLICE_LIT("{\"id\":\"a\",\"choices\":[{\"delta\":{\"content\":\"y\"}}]}")),
+        -ERR_UPSTREAM_PROTOCOL);
     end(&pipe);
 }
 
 /* ---------------------------------------------------------------- the short way */
 
-static const char *const texts[] = {"a", " hello", "\\n", "\\\"q\\\"", "\\\\", "\\ud83d\\ude00", "\xc3\xa9", "tail\\\\\\\"",
-                                    "<think>", "x\\u003cy", "\\/", "\\uD83D"};
+static const char *const texts[] = {"a",       " hello",         "\\n",      "\\\"q\\\"",
+                                    "\\\\",    "\\ud83d\\ude00", "\xc3\xa9", "tail\\\\\\\"",
+                                    "<think>", "x\\u003cy",      "\\/",      "\\uD83D"};
 static const char *const pads[] = {"", "a", "aB3dE", "abcdefghijklmnopqrstuvwxyz"};
 
 /* One step of a random stream of chunks that tend to be alike. */
@@ -156,7 +186,9 @@ next_chunk(char *to, size_t size)
 {
     const char *text = texts[random() % (long)countof(texts)];
     const char *pad = pads[random() % (long)countof(pads)];
-    const char *key = random() % 8 == 0 ? "reasoning_content" : random() % 20 == 0 ? "reasoning" : "content";
+    const char *key = random() % 8 == 0    ? "reasoning_content"
+                      : random() % 20 == 0 ? "reasoning"
+                                           : "content";
     int choice = random() % 12 == 0;
     switch (random() % 240) {
     case 0:
@@ -178,7 +210,9 @@ next_chunk(char *to, size_t size)
     default:
         break;
     }
-    int n = snprintf(to, size, "{\"id\":\"a\",\"choices\":[{\"index\":%d,\"delta\":{\"%s\":\"%s\"}}],\"usage\":null,\"%s\":\"%s\"}",
+    int n = snprintf(to, size,
+                     "{\"id\":\"a\",\"choices\":[{\"index\":%d,\"delta\":{\"%s\":\"%s\"}}],"
+                     "\"usage\":null,\"%s\":\"%s\"}",
                      choice, key, text, random() % 9 == 0 ? "p" : "obfuscation", pad);
     return slice_of(to, (size_t)n);
 }
@@ -239,13 +273,19 @@ test_memory_does_not_grow(void **state)
     size_t used = 0;
     for (int i = 0; i < 20000; i++) {
         char chunk[512];
-        int n = i == 0 ? snprintf(chunk, sizeof(chunk), "{\"id\":\"a\",\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}")
-                       : snprintf(chunk, sizeof(chunk), "{\"id\":\"%s\",\"n\":%d,\"choices\":[{\"delta\":{\"%s\":\"%d\"}}],\"usage\":null}",
-                                  i % 3 ? "a" : "", i, i % 5 ? "content" : "reasoning", i);
+        int n = i == 0
+                    ? snprintf(chunk, sizeof(chunk),
+                               "{\"id\":\"a\",\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}")
+                    : snprintf(chunk, sizeof(chunk),
+                               "{\"id\":\"%s\",\"n\":%d,\"choices\":[{\"delta\":{\"%s\":\"%d\"}}],"
+                               "\"usage\":null}",
+                               i % 3 ? "a" : "", i, i % 5 ? "content" : "reasoning", i);
         assert_int_equal(read_one(&pipe, slice_of(chunk, (size_t)n)), 0);
         assert_int_equal(canon_guard_check(&pipe.guard, &pipe.events), 0);
         frames_clear(&pipe.frames);
-        assert_int_equal(chat_pass_event(&pipe.writer, slice_of(chunk, (size_t)n), &pipe.events, &pipe.frames), 0);
+        assert_int_equal(
+            chat_pass_event(&pipe.writer, slice_of(chunk, (size_t)n), &pipe.events, &pipe.frames),
+            0);
         if (i == 100)
             used = pipe.arena.used;
     }
@@ -262,20 +302,25 @@ test_lines_are_short(void **state)
     begin(&pipe, false);
     sink_init(&chunk, 8u << 20);
     sink_init(&joined, 8u << 20);
-    sink_text(&chunk, "{\"id\":\"a\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"");
+    sink_text(&chunk,
+              "{\"id\":\"a\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"");
     for (int i = 0; i < 40000; i++)
         sink_text(&chunk, i % 3 == 0 ? "\\ud83d\\ude00" : i % 3 == 1 ? "\xe2\x82\xac" : "\\n");
     sink_text(&chunk, "\"}}]}");
     assert_int_equal(read_one(&pipe, sink_slice(&chunk)), 0);
     assert_true(pipe.events.flaws & 1u << FLAW_OVERSIZE_LINE);
     assert_true(pipe.events.rewrite);
-    assert_int_equal(chat_pass_event(&pipe.writer, sink_slice(&chunk), &pipe.events, &pipe.frames), 0);
+    assert_int_equal(chat_pass_event(&pipe.writer, sink_slice(&chunk), &pipe.events, &pipe.frames),
+                     0);
     for (int i = 1; i < pipe.frames.count; i++) {
-        struct slice data = slice_of(pipe.frames.bytes.ptr + pipe.frames.at[i].start, pipe.frames.at[i].len);
+        struct slice data =
+            slice_of(pipe.frames.bytes.ptr + pipe.frames.at[i].start, pipe.frames.at[i].len);
         struct json root;
         assert_true(data.len <= 65000);
         assert_int_equal(json_parse(data, 16, 100, &pipe.scratch, &root), 0);
-        sink_put(&joined, json_text(json_get(json_get(json_first(json_get(root, "choices")), "delta"), "content")));
+        sink_put(&joined,
+                 json_text(json_get(json_get(json_first(json_get(root, "choices")), "delta"),
+                                    "content")));
     }
     assert_true(pipe.frames.count > 4);
     assert_true(text_find(sink_slice(&chunk), sink_slice(&joined)) > 0);
@@ -296,17 +341,27 @@ test_usage(void **state)
     } rows[] = {
 #define NO UINT64_MAX
         {"{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12}", 5, NO, NO, 7, NO},
-        {"{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"prompt_tokens_details\":{\"cached_tokens\":4,"
-         "\"cache_write_tokens\":1},\"completion_tokens_details\":{\"reasoning_tokens\":3}}", 5, 4, 1, 7, 3},
-        {"{\"prompt_tokens\":12,\"completion_tokens\":2,\"total_tokens\":354,\"completion_tokens_details\":"
-         "{\"reasoning_tokens\":340}}", 12, NO, NO, 342, 340},
+        {"{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"prompt_tokens_"
+         "details\":{\"cached_tokens\":4,"
+         "\"cache_write_tokens\":1},\"completion_tokens_details\":{\"reasoning_tokens\":3}}",
+         5, 4, 1, 7, 3},
+        {"{\"prompt_tokens\":12,\"completion_tokens\":2,\"total_tokens\":354,\"completion_tokens_"
+         "details\":"
+         "{\"reasoning_tokens\":340}}",
+         12, NO, NO, 342, 340},
         {"{\"prompt_tokens\":10,\"completion_tokens\":2,\"total_tokens\":20}", 10, NO, NO, 10, NO},
-        {"{\"prompt_tokens\":10,\"completion_tokens\":2,\"total_tokens\":20,\"completion_tokens_details\":"
-         "{\"reasoning_tokens\":1}}", 10, NO, NO, 2, 1},
+        {"{\"prompt_tokens\":10,\"completion_tokens\":2,\"total_tokens\":20,\"completion_tokens_"
+         "details\":"
+         "{\"reasoning_tokens\":1}}",
+         10, NO, NO, 2, 1},
         {"{\"prompt_tokens\":10,\"completion_tokens\":2,\"total_tokens\":3}", 10, NO, NO, 2, NO},
-        {"{\"prompt_tokens\":18446744073709551615,\"completion_tokens\":2,\"total_tokens\":3}", NO, NO, NO, 2, NO},
-        {"{\"prompt_tokens\":9,\"completion_tokens\":2,\"prompt_cache_hit_tokens\":8}", 9, 8, NO, 2, NO},
-        {"{\"prompt_tokens\":9,\"completion_tokens\":2,\"cached_tokens\":3,\"prompt_tokens_details\":null}", 9, 3, NO, 2, NO},
+        {"{\"prompt_tokens\":18446744073709551615,\"completion_tokens\":2,\"total_tokens\":3}", NO,
+         NO, NO, 2, NO},
+        {"{\"prompt_tokens\":9,\"completion_tokens\":2,\"prompt_cache_hit_tokens\":8}", 9, 8, NO, 2,
+         NO},
+        {"{\"prompt_tokens\":9,\"completion_tokens\":2,\"cached_tokens\":3,\"prompt_tokens_"
+         "details\":null}",
+         9, 3, NO, 2, NO},
     };
     struct arena arena;
     arena_init(&arena, 1u << 20);
@@ -315,7 +370,8 @@ test_usage(void **state)
         struct canon_usage usage;
         assert_int_equal(json_parse(slice_from(rows[i].text), 8, 100, &arena, &root), 0);
         assert_true(chat_read_usage(root, &usage));
-        assert_true(usage.in_total == rows[i].in && usage.cache_read == rows[i].read && usage.cache_write == rows[i].write);
+        assert_true(usage.in_total == rows[i].in && usage.cache_read == rows[i].read &&
+                    usage.cache_write == rows[i].write);
         assert_true(usage.out_total == rows[i].out && usage.reasoning == rows[i].reasoning);
     }
     struct canon_usage usage;
@@ -367,8 +423,10 @@ test_start_ping_error(void **state)
     assert_int_equal(chat_write_error(&pipe.writer, &error, &pipe.frames), 0);
     assert_int_equal(pipe.frames.count, 2);
     struct slice data = slice_of(pipe.frames.bytes.ptr, pipe.frames.at[0].len);
-    assert_true(slice_is(data, "{\"error\":{\"message\":\"client stopped reading the stream\",\"type\":\"server_error\","
-                               "\"param\":null,\"code\":\"backpressure_timeout\",\"retry_after\":2}}"));
+    assert_true(slice_is(
+        data,
+        "{\"error\":{\"message\":\"client stopped reading the stream\",\"type\":\"server_error\","
+        "\"param\":null,\"code\":\"backpressure_timeout\",\"retry_after\":2}}"));
     /* A stream ends once. */
     assert_int_equal(chat_write_error(&pipe.writer, &error, &pipe.frames), 0);
     assert_int_equal(pipe.frames.count, 2);
@@ -399,12 +457,20 @@ test_whole_and_stream_agree(void **state)
 {
     (void)state;
     static const char body[] =
-        "{\"id\":\"w\",\"object\":\"chat.completion\",\"created\":5,\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{"
-        "\"role\":\"assistant\",\"content\":\"t\\u00e9xt\",\"reasoning_content\":\"why\",\"tool_calls\":[{\"id\":\"a\",\"type\":"
-        "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":[1,2]}\"}}]},\"finish_reason\":\"tool_calls\"}],"
+        "{\"id\":\"w\",\"object\":\"chat.completion\",\"created\":5,\"model\":\"m\",\"choices\":[{"
+        "\"index\":0,\"message\":{"
+        "\"role\":\"assistant\",\"content\":\"t\\u00e9xt\",\"reasoning_content\":\"why\",\"tool_"
+        "calls\":[{\"id\":\"a\",\"type\":"
+        "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":[1,2]}\"}}]},"
+        "\"finish_reason\":\"tool_calls\"}],"
         "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}";
-    struct drive drive = {.client = &openai_chat_dialect, .upstream = &openai_chat_dialect, .status = 200,
-                          .options = {.stream = true, .include_usage = true, .created_s = 5, .id = SLICE_LIT("i"),
+    struct drive drive = {.client = &openai_chat_dialect,
+                          .upstream = &openai_chat_dialect,
+                          .status = 200,
+                          .options = {.stream = true,
+                                      .include_usage = true,
+                                      .created_s = 5,
+                                      .id = SLICE_LIT("i"),
                                       .model = SLICE_LIT("m")}};
     struct drive_result stream, whole;
     drive_reply(&drive, slice_from(body), &stream);
@@ -415,11 +481,16 @@ test_whole_and_stream_agree(void **state)
     drive_reply(&drive, sink_slice(&stream.text), &whole);
     assert_int_equal(whole.error, 0);
     static const char wanted[] =
-        "{\"id\":\"chatcmpl-i\",\"object\":\"chat.completion\",\"created\":5,\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":"
-        "{\"role\":\"assistant\",\"content\":\"t\\u00e9xt\",\"refusal\":null,\"reasoning_content\":\"why\",\"tool_calls\":[{\"id\":"
-        "\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":[1,2]}\"}}]},\"logprobs\":null,"
-        "\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3,"
-        "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}}";
+        "{\"id\":\"chatcmpl-i\",\"object\":\"chat.completion\",\"created\":5,\"model\":\"m\","
+        "\"choices\":[{\"index\":0,\"message\":"
+        "{\"role\":\"assistant\",\"content\":\"t\\u00e9xt\",\"refusal\":null,\"reasoning_content\":"
+        "\"why\",\"tool_calls\":[{\"id\":"
+        "\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":[1,2]}"
+        "\"}}]},\"logprobs\":null,"
+        "\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,"
+        "\"total_tokens\":3,"
+        "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{"
+        "\"reasoning_tokens\":0}}}";
     assert_true(slice_is(sink_slice(&whole.text), wanted));
     drive_result_fini(&stream);
     drive_result_fini(&whole);
@@ -429,19 +500,33 @@ static void
 test_judge_judges(void **state)
 {
     (void)state;
-#define CHUNK(rest) "data: {\"id\":\"a\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0," rest "}]}\n\n"
+#define CHUNK(rest)                                                                                \
+    "data: {\"id\":\"a\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0," rest     \
+    "}]}\n\n"
 #define ROLE CHUNK("\"delta\":{\"role\":\"assistant\"}")
 #define STOP CHUNK("\"delta\":{},\"finish_reason\":\"stop\"")
 #define DONE "data: [DONE]\n\n"
     assert_null(judge_chat(SLICE_LIT(ROLE STOP DONE)));
-    assert_null(judge_chat(SLICE_LIT(ROLE "data: {\"error\":{\"message\":\"m\",\"type\":\"t\"}}\n\n" DONE)));
+    assert_null(judge_chat(
+        SLICE_LIT(ROLE "data: {\"error\":{\"message\":\"m\",\"type\":\"t\"}}\n\n" DONE)));
     static const char *const bad[] = {
-        "", ROLE STOP, STOP DONE, ROLE DONE, ROLE STOP STOP DONE, ROLE STOP DONE DONE, ROLE STOP "data: x\n\n" DONE,
-        ROLE CHUNK("\"delta\":{\"tool_calls\":[{\"index\":1,\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}"),
-        ROLE CHUNK("\"delta\":{},\"finish_reason\":\"eos\"") DONE, ROLE CHUNK("\"delta\":{},\"finish_reason\":\"tool_calls\"") DONE,
-        ROLE "data: {\"id\":\"b\",\"choices\":[]}\n\n" STOP DONE, ROLE "data: {\"id\":\"a\",\"choices\":[],\"usage\":{}}\n\n" STOP DONE,
-        ROLE CHUNK("\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\","
-                   "\"arguments\":\"{\"}}]}") CHUNK("\"delta\":{},\"finish_reason\":\"tool_calls\"") DONE,
+        "",
+        ROLE STOP,
+        STOP DONE,
+        ROLE DONE,
+        ROLE STOP STOP DONE,
+        ROLE STOP DONE DONE,
+        ROLE STOP "data: x\n\n" DONE,
+        ROLE CHUNK("\"delta\":{\"tool_calls\":[{\"index\":1,\"id\":\"c\",\"type\":\"function\","
+                   "\"function\":{\"name\":\"f\"}}]}"),
+        ROLE CHUNK("\"delta\":{},\"finish_reason\":\"eos\"") DONE,
+        ROLE CHUNK("\"delta\":{},\"finish_reason\":\"tool_calls\"") DONE,
+        ROLE "data: {\"id\":\"b\",\"choices\":[]}\n\n" STOP DONE,
+        ROLE "data: {\"id\":\"a\",\"choices\":[],\"usage\":{}}\n\n" STOP DONE,
+        ROLE CHUNK("\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"type\":\"function\","
+                   "\"function\":{\"name\":\"f\","
+                   "\"arguments\":\"{\"}}]}") CHUNK("\"delta\":{},\"finish_reason\":\"tool_calls\"")
+            DONE,
     };
     for (size_t i = 0; i < countof(bad); i++)
         assert_non_null(judge_chat(slice_from(bad[i])));
@@ -451,18 +536,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_content_after_finish),
-        cmocka_unit_test(test_short_way),
-        cmocka_unit_test(test_memory_does_not_grow),
-        cmocka_unit_test(test_lines_are_short),
-        cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_finish_words),
-        cmocka_unit_test(test_start_ping_error),
-        cmocka_unit_test(test_error_in_events),
-        cmocka_unit_test(test_whole_and_stream_agree),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_limits),          cmocka_unit_test(test_content_after_finish),
+        cmocka_unit_test(test_short_way),       cmocka_unit_test(test_memory_does_not_grow),
+        cmocka_unit_test(test_lines_are_short), cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_finish_words),    cmocka_unit_test(test_start_ping_error),
+        cmocka_unit_test(test_error_in_events), cmocka_unit_test(test_whole_and_stream_agree),
         cmocka_unit_test(test_judge_judges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,40 +52,59 @@ test_faults(void **state)
         {"{\"model\":\"m\",\"messages\":[]}", ERR_REQUEST, "messages"},
         {"{\"model\":\"m\",\"messages\":[1]}", ERR_REQUEST, "messages"},
         {"{\"model\":\"m\",\"messages\":[{\"role\":\"king\"}]}", ERR_REQUEST, "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":7}]}", ERR_REQUEST, "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[7]}]}", ERR_REQUEST, "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]}]}", ERR_REQUEST,
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":7}]}", ERR_REQUEST,
          "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
-         "\"data:image/png;base64\"}}]}]}", ERR_REQUEST, "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
-         "\"data:,%zz\"}}]}]}", ERR_REQUEST, "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{}}]}]}", ERR_REQUEST, "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", ERR_REQUEST, "messages"},
-        {"{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\"}]}]}", ERR_REQUEST, "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[7]}]}", ERR_REQUEST,
+         "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+         "\"image_url\":{}}]}]}",
+         ERR_REQUEST, "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+         "\"image_url\":{\"url\":"
+         "\"data:image/png;base64\"}}]}]}",
+         ERR_REQUEST, "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+         "\"image_url\":{\"url\":"
+         "\"data:,%zz\"}}]}]}",
+         ERR_REQUEST, "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\","
+         "\"file\":{}}]}]}",
+         ERR_REQUEST, "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", ERR_REQUEST,
+         "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\"}]}]"
+         "}",
+         ERR_REQUEST, "messages"},
         {"{\"model\":\"m\",\"stream\":1," MESSAGES "}", ERR_REQUEST, "stream"},
         {"{\"model\":\"m\",\"stream_options\":[]," MESSAGES "}", ERR_REQUEST, "stream_options"},
-        {"{\"model\":\"m\",\"stream_options\":{\"include_usage\":\"yes\"}," MESSAGES "}", ERR_REQUEST,
-         "stream_options.include_usage"},
+        {"{\"model\":\"m\",\"stream_options\":{\"include_usage\":\"yes\"}," MESSAGES "}",
+         ERR_REQUEST, "stream_options.include_usage"},
         {"{\"model\":\"m\"," MESSAGES "," MESSAGES "}", ERR_REQUEST, "messages"},
         {"{\"model\":\"m\",\"temperature\":\"hot\"," MESSAGES "}", ERR_REQUEST, "temperature"},
         {"{\"model\":\"m\",\"max_tokens\":1.5," MESSAGES "}", ERR_REQUEST, "max_tokens"},
-        {"{\"model\":\"m\",\"max_completion_tokens\":-1," MESSAGES "}", ERR_REQUEST, "max_completion_tokens"},
+        {"{\"model\":\"m\",\"max_completion_tokens\":-1," MESSAGES "}", ERR_REQUEST,
+         "max_completion_tokens"},
         {"{\"model\":\"m\",\"stop\":[1]," MESSAGES "}", ERR_REQUEST, "stop"},
         {"{\"model\":\"m\",\"tools\":{}," MESSAGES "}", ERR_REQUEST, "tools"},
-        {"{\"model\":\"m\",\"tools\":[{\"type\":\"function\"}]," MESSAGES "}", ERR_REQUEST, "tools"},
+        {"{\"model\":\"m\",\"tools\":[{\"type\":\"function\"}]," MESSAGES "}", ERR_REQUEST,
+         "tools"},
         {"{\"model\":\"m\",\"tool_choice\":\"maybe\"," MESSAGES "}", ERR_REQUEST, "tool_choice"},
-        {"{\"model\":\"m\",\"tool_choice\":{\"type\":\"function\"}," MESSAGES "}", ERR_REQUEST, "tool_choice"},
-        {"{\"model\":\"m\",\"response_format\":{\"type\":\"xml\"}," MESSAGES "}", ERR_REQUEST, "response_format"},
-        {"{\"model\":\"m\",\"modalities\":[\"text\",\"audio\"]," MESSAGES "}", ERR_UNSUPPORTED, "modalities"},
-        {"{\"model\":\"m\",\"web_search_options\":{}," MESSAGES "}", ERR_UNSUPPORTED, "web_search_options"},
+        {"{\"model\":\"m\",\"tool_choice\":{\"type\":\"function\"}," MESSAGES "}", ERR_REQUEST,
+         "tool_choice"},
+        {"{\"model\":\"m\",\"response_format\":{\"type\":\"xml\"}," MESSAGES "}", ERR_REQUEST,
+         "response_format"},
+        {"{\"model\":\"m\",\"modalities\":[\"text\",\"audio\"]," MESSAGES "}", ERR_UNSUPPORTED,
+         "modalities"},
+        {"{\"model\":\"m\",\"web_search_options\":{}," MESSAGES "}", ERR_UNSUPPORTED,
+         "web_search_options"},
     };
     for (size_t i = 0; i < countof(rows); i++) {
         struct canon_request request = request_of(rows[i].body);
         struct canon_fault fault;
         assert_int_equal(read_all(&request, &fault), -rows[i].error);
         assert_true(slice_present(fault.message));
-        assert_true(rows[i].param ? slice_is(fault.param, rows[i].param) : !slice_present(fault.param));
+        assert_true(rows[i].param ? slice_is(fault.param, rows[i].param)
+                                  : !slice_present(fault.param));
     }
 }
 
@@ -94,7 +113,8 @@ test_outline(void **state)
 {
     (void)state;
     struct canon_fault fault = {0};
-    struct canon_request request = request_of("{\"model\":\"a\\u0062\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    struct canon_request request = request_of(
+        "{\"model\":\"a\\u0062\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
     assert_int_equal(chat_outline(&request, &fault), 0);
     assert_true(slice_is(request.model, "ab"));
     assert_true(request.stream && request.include_usage);
@@ -109,12 +129,18 @@ test_everything_read(void **state)
     (void)state;
     struct canon_fault fault;
     struct canon_request request = request_of(
-        "{\"model\":\"m\",\"max_tokens\":5,\"max_completion_tokens\":7,\"temperature\":0,\"top_p\":null,\"n\":2,\"seed\":3,"
-        "\"stop\":\"x\\n\",\"parallel_tool_calls\":false,\"reasoning_effort\":\"low\",\"user\":\"u\",\"service_tier\":\"flex\","
-        "\"metadata\":{\"a\":\"b\"},\"logit_bias\":{\"1\":2},\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\","
-        "\"description\":\"d\",\"parameters\":{\"type\":\"object\"},\"strict\":false}},{\"type\":\"custom\",\"custom\":{\"name\":\"g\"}},"
-        "{\"type\":\"web_search\"}],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"response_format\":{\"type\":"
-        "\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{},\"strict\":true}}," MESSAGES "}");
+        "{\"model\":\"m\",\"max_tokens\":5,\"max_completion_tokens\":7,\"temperature\":0,\"top_p\":"
+        "null,\"n\":2,\"seed\":3,"
+        "\"stop\":\"x\\n\",\"parallel_tool_calls\":false,\"reasoning_effort\":\"low\",\"user\":"
+        "\"u\",\"service_tier\":\"flex\","
+        "\"metadata\":{\"a\":\"b\"},\"logit_bias\":{\"1\":2},\"tools\":[{\"type\":\"function\","
+        "\"function\":{\"name\":\"f\","
+        "\"description\":\"d\",\"parameters\":{\"type\":\"object\"},\"strict\":false}},{\"type\":"
+        "\"custom\",\"custom\":{\"name\":\"g\"}},"
+        "{\"type\":\"web_search\"}],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":"
+        "\"f\"}},\"response_format\":{\"type\":"
+        "\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{},\"strict\":true}}," MESSAGES
+        "}");
     assert_int_equal(read_all(&request, &fault), 0);
     assert_true(slice_is(request.max_tokens, "7"));
     assert_true(slice_is(request.temperature, "0"));
@@ -123,7 +149,8 @@ test_everything_read(void **state)
     assert_true(slice_is(request.stop->text, "x\\n") && !request.stop->next);
     assert_int_equal(request.parallel, 0);
     assert_true(slice_is(request.effort, "low") && slice_is(request.user, "u"));
-    assert_true(slice_is(request.service_tier, "flex") && slice_is(request.metadata, "{\"a\":\"b\"}"));
+    assert_true(slice_is(request.service_tier, "flex") &&
+                slice_is(request.metadata, "{\"a\":\"b\"}"));
     struct canon_tool *tool = request.tools;
     assert_int_equal(tool->kind, TOOL_FUNCTION);
     assert_true(slice_is(tool->schema, "{\"type\":\"object\"}") && slice_is(tool->strict, "false"));
@@ -141,17 +168,21 @@ test_choices(void **state)
 {
     (void)state;
     struct canon_fault fault;
-#define TOOLS "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\"}},{\"type\":\"function\",\"function\":{\"name\":\"b\"}}],"
-    struct canon_request request = request_of("{\"model\":\"m\"," TOOLS MESSAGES ",\"tool_choice\":{\"type\":\"allowed_tools\","
-                                              "\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\","
-                                              "\"function\":{\"name\":\"b\"}}]}}}");
+#define TOOLS                                                                                      \
+    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a\"}},{\"type\":\"function\","     \
+    "\"function\":{\"name\":\"b\"}}],"
+    struct canon_request request = request_of(
+        "{\"model\":\"m\"," TOOLS MESSAGES ",\"tool_choice\":{\"type\":\"allowed_tools\","
+        "\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\","
+        "\"function\":{\"name\":\"b\"}}]}}}");
     assert_int_equal(read_all(&request, &fault), 0);
     assert_int_equal(request.choice, CHOICE_REQUIRED);
     assert_true(slice_is(request.tools->name, "b") && !request.tools->next);
     request = request_of("{\"model\":\"m\"," TOOLS MESSAGES ",\"tool_choice\":\"any\"}");
     assert_int_equal(read_all(&request, &fault), 0);
     assert_int_equal(request.choice, CHOICE_REQUIRED);
-    request = request_of("{\"model\":\"m\",\"functions\":[{\"name\":\"a\"}],\"function_call\":{\"name\":\"a\"}," MESSAGES "}");
+    request = request_of("{\"model\":\"m\",\"functions\":[{\"name\":\"a\"}],\"function_call\":{"
+                         "\"name\":\"a\"}," MESSAGES "}");
     assert_int_equal(read_all(&request, &fault), 0);
     assert_int_equal(request.choice, CHOICE_NAMED);
     assert_true(slice_is(request.tools->name, "a"));
@@ -163,18 +194,28 @@ test_messages(void **state)
 {
     (void)state;
     struct canon_fault fault;
-    struct canon_request request = request_of(
-        "{\"model\":\"m\",\"messages\":[{\"role\":\"developer\",\"content\":\"d\"},{\"role\":\"user\",\"name\":\"ann\",\"content\":["
-        "{\"type\":\"text\",\"text\":\"\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AA==\",\"detail\":\"low\"}},"
-        "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https:\\/\\/h\\/x\"}},{\"type\":\"file\",\"file\":{\"filename\":\"f.txt\","
-        "\"file_data\":\"data:;charset=utf-8,a%20b\"}},{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}},{\"type\":\"input_audio\","
-        "\"input_audio\":{\"data\":\"UklG\",\"format\":\"wav\"}},{\"type\":\"hologram\",\"x\":1}]},{\"role\":\"assistant\",\"content\":null,"
-        "\"reasoning_content\":\"why\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"\",\"signature\":\"S\"},{\"type\":"
-        "\"reasoning.encrypted\",\"data\":\"OP\"}],\"refusal\":\"no\",\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":"
-        "{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}},{\"id\":\"c2\",\"type\":\"custom\",\"custom\":{\"name\":\"g\",\"input\":\"x\"}}]},"
-        "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":[{\"type\":\"text\",\"text\":\"r\"}]},{\"role\":\"assistant\","
-        "\"function_call\":{\"name\":\"h\",\"arguments\":\"\"}},{\"role\":\"function\",\"name\":\"h\",\"content\":\"hr\"},{\"role\":"
-        "\"assistant\",\"reasoning\":\"plain\",\"content\":\"a\"}]}");
+    struct canon_request request =
+        request_of("{\"model\":\"m\",\"messages\":[{\"role\":\"developer\",\"content\":\"d\"},{"
+                   "\"role\":\"user\",\"name\":\"ann\",\"content\":["
+                   "{\"type\":\"text\",\"text\":\"\"},{\"type\":\"image_url\",\"image_url\":{"
+                   "\"url\":\"data:image/png;base64,AA==\",\"detail\":\"low\"}},"
+                   "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https:\\/\\/h\\/"
+                   "x\"}},{\"type\":\"file\",\"file\":{\"filename\":\"f.txt\","
+                   "\"file_data\":\"data:;charset=utf-8,a%20b\"}},{\"type\":\"file\",\"file\":{"
+                   "\"file_id\":\"file-1\"}},{\"type\":\"input_audio\","
+                   "\"input_audio\":{\"data\":\"UklG\",\"format\":\"wav\"}},{\"type\":\"hologram\","
+                   "\"x\":1}]},{\"role\":\"assistant\",\"content\":null,"
+                   "\"reasoning_content\":\"why\",\"reasoning_details\":[{\"type\":\"reasoning."
+                   "text\",\"text\":\"\",\"signature\":\"S\"},{\"type\":"
+                   "\"reasoning.encrypted\",\"data\":\"OP\"}],\"refusal\":\"no\",\"tool_calls\":[{"
+                   "\"id\":\"c1\",\"type\":\"function\",\"function\":"
+                   "{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}},{\"id\":\"c2\",\"type\":"
+                   "\"custom\",\"custom\":{\"name\":\"g\",\"input\":\"x\"}}]},"
+                   "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":[{\"type\":\"text\","
+                   "\"text\":\"r\"}]},{\"role\":\"assistant\","
+                   "\"function_call\":{\"name\":\"h\",\"arguments\":\"\"}},{\"role\":\"function\","
+                   "\"name\":\"h\",\"content\":\"hr\"},{\"role\":"
+                   "\"assistant\",\"reasoning\":\"plain\",\"content\":\"a\"}]}");
     assert_int_equal(read_all(&request, &fault), 0);
     struct canon_message *at = request.messages;
     assert_int_equal(at->role, ROLE_DEVELOPER);
@@ -183,20 +224,24 @@ test_messages(void **state)
     struct canon_part *part = at->parts;
     assert_true(part->kind == PART_TEXT && slice_present(part->text) && part->text.len == 0);
     part = part->next;
-    assert_true(part->kind == PART_IMAGE && slice_is(part->media_type, "image/png") && slice_is(part->data, "AA=="));
+    assert_true(part->kind == PART_IMAGE && slice_is(part->media_type, "image/png") &&
+                slice_is(part->data, "AA=="));
     assert_true(slice_is(part->detail, "low") && !slice_present(part->url));
     part = part->next;
     assert_true(part->kind == PART_IMAGE && slice_is(part->url, "https://h/x"));
     part = part->next;
-    assert_true(part->kind == PART_DOCUMENT && slice_is(part->media_type, "text/plain") && slice_is(part->data, "YSBi"));
+    assert_true(part->kind == PART_DOCUMENT && slice_is(part->media_type, "text/plain") &&
+                slice_is(part->data, "YSBi"));
     part = part->next;
     assert_true(part->kind == PART_FILE && slice_is(part->id, "file-1"));
     part = part->next;
-    assert_true(part->kind == PART_AUDIO && slice_is(part->media_type, "wav") && slice_is(part->data, "UklG"));
+    assert_true(part->kind == PART_AUDIO && slice_is(part->media_type, "wav") &&
+                slice_is(part->data, "UklG"));
     part = part->next;
     assert_true(part->kind == PART_NATIVE && slice_is(part->name, "hologram") && !part->next);
     part = (at = at->next)->parts;
-    assert_true(part->kind == PART_THINKING && slice_is(part->text, "why") && slice_is(part->signature, "S"));
+    assert_true(part->kind == PART_THINKING && slice_is(part->text, "why") &&
+                slice_is(part->signature, "S"));
     part = part->next;
     assert_true(part->kind == PART_REDACTED && slice_is(part->data, "OP"));
     part = part->next;
@@ -206,12 +251,14 @@ test_messages(void **state)
     part = part->next;
     assert_true(part->custom && slice_is(part->text, "x") && slice_is(part->id, "c2"));
     part = (at = at->next)->parts;
-    assert_true(at->role == ROLE_TOOL && part->kind == PART_RESULT && slice_is(part->id, "c1") && !part->next);
+    assert_true(at->role == ROLE_TOOL && part->kind == PART_RESULT && slice_is(part->id, "c1") &&
+                !part->next);
     assert_true(slice_is(part->parts->text, "r"));
     struct slice made = (at = at->next)->parts->id;
     assert_true(slice_eq((at = at->next)->parts->id, made));
     part = (at = at->next)->parts;
-    assert_true(part->kind == PART_THINKING && slice_is(part->text, "plain") && !slice_present(part->signature));
+    assert_true(part->kind == PART_THINKING && slice_is(part->text, "plain") &&
+                !slice_present(part->signature));
     assert_true(part->next->kind == PART_TEXT && !at->next);
 }
 
@@ -221,16 +268,27 @@ test_written_again(void **state)
 {
     (void)state;
     static const char messages[] =
-        "[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"image_url\","
-        "\"image_url\":{\"url\":\"data:image/png;base64,AA==\",\"detail\":\"low\"}},{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"U\","
-        "\"format\":\"wav\"}}]},{\"role\":\"assistant\",\"content\":\"t\",\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{"
-        "\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}},{\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}"
-        "]},{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":\"2\"},{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"1\"},{\"role\":"
+        "[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":[{\"type\":"
+        "\"text\",\"text\":\"a\"},{\"type\":\"image_url\","
+        "\"image_url\":{\"url\":\"data:image/"
+        "png;base64,AA==\",\"detail\":\"low\"}},{\"type\":\"input_audio\",\"input_audio\":{"
+        "\"data\":\"U\","
+        "\"format\":\"wav\"}}]},{\"role\":\"assistant\",\"content\":\"t\",\"tool_calls\":[{\"id\":"
+        "\"c1\",\"type\":\"function\",\"function\":{"
+        "\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}},{\"id\":\"c2\",\"type\":\"function\","
+        "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}"
+        "]},{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":\"2\"},{\"role\":\"tool\","
+        "\"tool_call_id\":\"c1\",\"content\":\"1\"},{\"role\":"
         "\"user\",\"content\":\"b\\u00e9\"}]";
     char body[4096], wanted[4096];
-    snprintf(body, sizeof(body), "{\"model\":\"m\",\"messages\":%s,\"max_completion_tokens\":9,\"n\":1,\"logit_bias\":{\"5\":1}}", messages);
+    snprintf(body, sizeof(body),
+             "{\"model\":\"m\",\"messages\":%s,\"max_completion_tokens\":9,\"n\":1,\"logit_bias\":{"
+             "\"5\":1}}",
+             messages);
     snprintf(wanted, sizeof(wanted),
-             "{\"model\":\"u\\\"p\",\"messages\":%s,\"stream\":true,\"max_completion_tokens\":9,\"n\":1,\"logit_bias\":{\"5\":1}}", messages);
+             "{\"model\":\"u\\\"p\",\"messages\":%s,\"stream\":true,\"max_completion_tokens\":9,"
+             "\"n\":1,\"logit_bias\":{\"5\":1}}",
+             messages);
     struct canon_request request = request_of(body);
     struct canon_fault fault;
     struct canon_report report = {0};
@@ -288,7 +346,8 @@ static void
 test_target_and_fields(void **state)
 {
     (void)state;
-    struct dialect_upstream upstream = {.base_path = SLICE_LIT("/v1"), .api_key = SLICE_LIT("sk-1")};
+    struct dialect_upstream upstream = {.base_path = SLICE_LIT("/v1"),
+                                        .api_key = SLICE_LIT("sk-1")};
     struct dialect_field fields[4];
     struct sink out;
     sink_init(&out, 100);
@@ -321,9 +380,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faults),         cmocka_unit_test(test_outline),  cmocka_unit_test(test_everything_read),
-        cmocka_unit_test(test_choices),        cmocka_unit_test(test_messages), cmocka_unit_test(test_written_again),
-        cmocka_unit_test(test_too_many_calls), cmocka_unit_test(test_ceiling),  cmocka_unit_test(test_target_and_fields),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_outline),
+        cmocka_unit_test(test_everything_read),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_written_again),
+        cmocka_unit_test(test_too_many_calls),
+        cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_target_and_fields),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

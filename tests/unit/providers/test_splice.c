@@ -140,6 +140,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_edits), cmocka_unit_test(test_removal),
-                                       cmocka_unit_test(test_empty_object), cmocka_unit_test(test_many_and_memory)};
+                                       cmocka_unit_test(test_empty_object),
+                                       cmocka_unit_test(test_many_and_memory)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -40,7 +40,8 @@ teardown(void **state)
 }
 
 static void
-add(struct canon_events *events, enum canon_event_kind kind, uint32_t block, enum canon_block type, struct slice text)
+add(struct canon_events *events, enum canon_event_kind kind, uint32_t block, enum canon_block type,
+    struct slice text)
 {
     struct canon_event *event = canon_add(events, kind);
     assert_non_null(event);
@@ -51,7 +52,8 @@ add(struct canon_events *events, enum canon_event_kind kind, uint32_t block, enu
 
 /* Filter the events, let the guard judge what comes out, and note the texts. */
 static void
-run(struct canon_think *think, struct canon_guard *guard, struct canon_events *events, struct seen *seen)
+run(struct canon_think *think, struct canon_guard *guard, struct canon_events *events,
+    struct seen *seen)
 {
     assert_int_equal(canon_think_filter(think, events), 0);
     assert_int_equal(canon_guard_check(guard, events), 0);
@@ -186,7 +188,8 @@ static void
 test_untouched(void **state)
 {
     (void)state;
-    /* Text that settles at once, thoughts the upstream marks itself, other choices: nothing is rewritten. */
+    /* Text that settles at once, thoughts the upstream marks itself, other choices: nothing is
+     * rewritten. */
     struct canon_think think;
     struct canon_events events;
     canon_think_init(&think, &arena);
@@ -213,7 +216,8 @@ test_untouched(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_two_pieces),
-                                       cmocka_unit_test(test_random_pieces), cmocka_unit_test(test_untouched)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole), cmocka_unit_test(test_two_pieces),
+        cmocka_unit_test(test_random_pieces), cmocka_unit_test(test_untouched)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
