@@ -62,7 +62,7 @@ function check_cut(response, client, offset, stream, is_reset) {
 
 const kinds = [
     { kind: 'chunked', key: 'cut_at', step: 1 },
-    { kind: 'until-close', key: 'cut_at', step: 5, framing: 'close' },
+    { kind: 'until-close', key: 'cut_at', step: 11, framing: 'close' },
     // A reset needs a moment each.
     { kind: 'reset', key: 'reset_at', step: 29 },
 ];
