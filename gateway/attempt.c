@@ -77,6 +77,21 @@ begin_attempt(struct stream *stream)
         metrics_add(&stream->worker->metrics->retries, 1);
 }
 
+/*
+ * A model may have times of its own. The whole exchange is measured from its first byte and the wait for a verdict from
+ * the complete request, whichever upstream serves it in the end.
+ */
+static void
+take_times(struct stream *stream)
+{
+    const struct config_timeouts *timeouts = stream_timeouts(stream);
+    struct wheel *wheel = &stream->worker->loop.wheel;
+    if (deadline_armed(&stream->total))
+        wheel_arm(wheel, &stream->total, stream->stamps.begin / 1000 + timeouts->request_ms);
+    if (deadline_armed(&stream->commit))
+        wheel_arm(wheel, &stream->commit, stream->stamps.body / 1000 + timeouts->commit_ms);
+}
+
 static enum stream_event
 choose_deployment(struct stream *stream)
 {
@@ -95,6 +110,7 @@ choose_deployment(struct stream *stream)
         metrics_add(&worker->metrics->fallbacks, 1);
     stream->deployment = deployment;
     stream->chosen = true;
+    take_times(stream);
     if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !deployment->dialect->count_path)
         return EVENT_ANSWER;
     struct canon_fault fault = {0};

@@ -20,7 +20,7 @@ stream_enter_finish(struct stream *stream)
     loop_cancel(loop, &stream->total);
     loop_cancel(loop, &stream->commit);
     loop_cancel(loop, &stream->ping);
-    stream_arm_step(stream, stream->generation->config->timeouts.drain_ms);
+    stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
     stream->acked = conn_acked(stream->client);
     stream->stamps.done = loop->now_us;
     return EVENT_CLIENT_ROOM;

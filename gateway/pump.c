@@ -308,6 +308,7 @@ act_resume(struct stream *stream)
     hist_record(&worker->metrics->stall, &metrics_latency, stalled);
     stream->progress_ms = worker->loop.now_ms;
     stream_arm_step(stream, stream_timeouts(stream)->idle_ms);
+    loop_arm(&worker->loop, &stream->ping, stream_timeouts(stream)->keepalive_ms); /* one that came due went unheard */
     conn_resume(stream->lease->conn);
     return EVENT_UPSTREAM_BYTES;
 }
