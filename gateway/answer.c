@@ -79,6 +79,15 @@ find_preflight(struct stream *stream)
         stream->pass_fields = SLICE_NONE;
 }
 
+/* RFC 9110, 15.5.6: who says that a method is not allowed must say which ones are. */
+static int
+refuse_method(struct stream *stream, unsigned methods)
+{
+    stream->pass_fields = methods == POSTS ? SLICE_LIT("Allow: POST, OPTIONS\r\n")
+                                           : SLICE_LIT("Allow: GET, HEAD, OPTIONS\r\n");
+    return -ERR_METHOD;
+}
+
 int
 answer_find(struct stream *stream)
 {
@@ -101,13 +110,13 @@ answer_find(struct stream *stream)
         if (row->dialect == DIALECT_ANTHROPIC || row->endpoint == ENDPOINT_CHAT)
             stream->dialect = dialect_of(row->dialect);
         if (!(row->methods & 1u << head->method))
-            return -ERR_METHOD;
+            return refuse_method(stream, row->methods);
         stream->endpoint = row->endpoint;
         return 0;
     }
     if (slice_starts(path, SLICE_LIT("/v1/models/")) || slice_starts(path, SLICE_LIT("/models/"))) {
         if (!(GETS & 1u << head->method))
-            return -ERR_METHOD;
+            return refuse_method(stream, GETS);
         stream->endpoint = ENDPOINT_MODEL;
         return 0;
     }

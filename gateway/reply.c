@@ -211,6 +211,19 @@ take_error_reply(struct stream *stream)
     return EVENT_FAILED;
 }
 
+/* Untouched, a reply shows reasoning in the upstream's own way; another one was asked for by the configuration (R47). */
+static bool
+shows_reasoning_otherwise(const struct stream *stream, const struct canon_events *events)
+{
+    if (stream->endpoint != ENDPOINT_CHAT || stream->deployment->config->reasoning == REASONING_CONTENT)
+        return false;
+    for (int i = 0; i < events->count; i++) {
+        if (events->at[i].kind == CANON_DELTA && events->at[i].type == BLOCK_THINKING)
+            return true;
+    }
+    return false;
+}
+
 /* A whole JSON reply as canonical events: into the client's dialect, or untouched if it is its own. */
 static int
 take_whole(struct stream *stream)
@@ -229,6 +242,8 @@ take_whole(struct stream *stream)
     if (error < 0)
         return error;
     stream->events_in += (uint64_t)worker->events.count;
+    if (shows_reasoning_otherwise(stream, &worker->events))
+        worker->events.rewrite = true;
     if (stream->same_dialect && !stream->streaming && !worker->events.rewrite)
         return 0;
     if (!stream->streaming)
