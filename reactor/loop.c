@@ -206,7 +206,9 @@ conn_quiet(const struct loop *loop, const struct conn *conn)
         return quiet_not(conn, "must be moved but is on no list");
     if (conn->up && conn->writable && conn_unsent(conn) > 0)
         return quiet_not(conn, "could send but is on no list");
-    if (conn->up && conn->readable && (conn->closing || conn_wants_input(conn)))
+    /* A TLS engine with something to answer first takes nothing until it can: then writability is waited for. */
+    bool answers_first = conn->wire != &plain_wire && !conn->writable && conn_unsent(conn) > 0;
+    if (conn->up && conn->readable && !answers_first && (conn->closing || conn_wants_input(conn)))
         return quiet_not(conn, "could receive but is on no list");
     return true;
 }

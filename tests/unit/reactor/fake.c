@@ -179,8 +179,8 @@ fake_names_forgotten(void)
     return forgotten;
 }
 
-/* These tests use no TLS; whoever links tls.c as well gets the real ones. */
-__attribute__((weak)) int
+#ifndef FAKE_WITH_TLS /* tests without TLS need not link it */
+int
 tls_client_wire(struct conn *conn, const struct conn_target *target)
 {
     (void)conn;
@@ -188,7 +188,7 @@ tls_client_wire(struct conn *conn, const struct conn_target *target)
     return -ERR_TLS;
 }
 
-__attribute__((weak)) int
+int
 tls_server_wire(struct conn *conn, const struct server_key *key)
 {
     (void)conn;
@@ -196,11 +196,12 @@ tls_server_wire(struct conn *conn, const struct server_key *key)
     return -ERR_TLS;
 }
 
-__attribute__((weak)) void
+void
 tls_fini(struct loop *loop)
 {
     (void)loop;
 }
+#endif
 
 void
 fake_loop(struct loop *loop, const struct backend_ops *ops, void *config)
