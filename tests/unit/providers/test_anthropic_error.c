@@ -60,6 +60,8 @@ reads_every_vendors_form(void **state)
         529,
         "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
         KIND_OVERLOADED, "Overloaded");
+    reads(500, "{\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}", KIND_OVERLOADED,
+          "x");
     reads(402, "{}", KIND_BILLING, "upstream answered with an error");
     reads(404, "", KIND_NOT_FOUND, "upstream answered with an error");
     reads(502, "<html><body>Bad Gateway</body></html>", KIND_UPSTREAM,

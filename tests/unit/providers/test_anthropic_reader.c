@@ -33,6 +33,9 @@
           "{\"output_tokens\":" #out "}")
 #define END EVENT("message_stop", "")
 
+#define DELTA_OF_NO_KIND                                                                           \
+    EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"odd_delta\"}")
+
 static struct relay
 reading(void)
 {
@@ -104,7 +107,14 @@ reads_input_given_in_the_start(void **state)
     lines(stream, START_LINES
           "OPEN 0 call id=t name=f\nDELTA 0 call text={\\\"a\\\":\\\"x\\\"}\nCLOSE 0 call\n"
           "USAGE in=17 read=5 write=2 out=3\nFINISH calls\nEND\n");
-    /* Fragments replace it: they would say it twice. */
+    /* Fragments replace it, however they are spelt: they would say it twice. */
+    (void)snprintf(stream, sizeof(stream), "%s%s%s%s", START, start,
+                   EVENT("content_block_delta",
+                         ",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":"
+                         "\"{}\"},\"index\":0"),
+                   STOP(0) FINISH("tool_use", 3) END);
+    lines(stream, START_LINES "OPEN 0 call id=t name=f\nDELTA 0 call text={}\nCLOSE 0 call\n"
+                              "USAGE in=17 read=5 write=2 out=3\nFINISH calls\nEND\n");
     (void)snprintf(stream, sizeof(stream), "%s%s%s", START, start,
                    JSON(0, "{}") STOP(0) FINISH("tool_use", 3) END);
     lines(stream, START_LINES "OPEN 0 call id=t name=f\nDELTA 0 call text={}\nCLOSE 0 call\n"
@@ -204,6 +214,8 @@ repairs_what_is_plain(void **state)
     flawed(START FINISH("end_turn", 3) END TEXT(0, "late"), FLAW_AFTER_END);
     flawed(START FINISH("eaten_by_bear", 3) END, FLAW_UNKNOWN_FINISH);
     flawed(START EVENT("new_thing", "") FINISH("end_turn", 3) END, FLAW_UNKNOWN_EVENT);
+    flawed(START TEXT_START(0) DELTA_OF_NO_KIND STOP(0) FINISH("end_turn", 3) END,
+           FLAW_UNKNOWN_EVENT);
     lines(TEXT_START(0) TEXT(0, "a") STOP(0) FINISH("end_turn", 3) END,
           "START\nOPEN 0 text\nDELTA 0 text text=a\nCLOSE 0 text\nUSAGE out=3\nFINISH stop\nEND\n");
 }

@@ -224,6 +224,7 @@ corrects_the_finish(void **state)
     outcome = RUN(START, FINISH(FINISH_STOP), FINISH(FINISH_LENGTH), END);
     assert_int_equal(outcome.error, 0);
     assert_int_equal(outcome.passed, 3);
+    assert_true(outcome.rewrite);
     assert_int_equal(outcome.finish, FINISH_STOP);
     assert_true(outcome.flaws >> FLAW_REPEATED_FINISH & 1);
     /* Each choice ends for itself. */
