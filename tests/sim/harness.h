@@ -91,6 +91,7 @@ struct provider {
     enum dialect_spoken dialect;
     provider_plan *plan;   /* writes the steps of a reply */
     void *user;
+    bool deaf;             /* reads nothing, so that what is sent to it piles up */
     bool early;            /* the plan is asked as soon as the connection is up, without a request */
     uint32_t connections, requests, live;
     uint64_t last_gone_us; /* when a connection last ended or was reset by the gateway */

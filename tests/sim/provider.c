@@ -171,6 +171,8 @@ on_opened(struct sim_peer *peer)
     provider->visits = visit;
     provider->live++;
     sim_peer_set_user(peer, visit);
+    if (provider->deaf)
+        sim_peer_stop_reading(peer, true);
     if (provider->early)
         begin_reply(visit);
 }
