@@ -320,15 +320,13 @@ static bool
 tls_finish(struct conn *conn)
 {
     struct tls *tls = conn->wire_state;
-    size_t n;
+    assert(conn->closing);
     if (!tls->done || tls->failed || tls->peer_closed)
         return true;
     if (!tls->closing) {
         if (conn->out.len > 0 || tls_unsent(conn) > 0)
             return false;
-        /* Version 0.6 hangs when it is closed over unread bytes. */
-        while (br_ssl_engine_recvapp_buf(tls->engine, &n))
-            br_ssl_engine_recvapp_ack(tls->engine, n);
+        drain(tls); /* version 0.6 hangs when it is closed over unread bytes */
         buf_clear(&tls->cipher);
         br_ssl_engine_close(tls->engine);
         tls->closing = true;

@@ -595,7 +595,59 @@ the_cache_is_bounded(void **state)
         assert_int_equal(begin_lookup(&wait, name), 0);
         run(&wait, 3000);
         assert_true(wait.done);
+        if (i == 0) /* a name that is in use stays */
+            look_up("both.test", "fd00::1 10.0.0.1 10.0.0.2");
+        else
+            at_once("both.test", "fd00::1 10.0.0.1 10.0.0.2");
     }
+}
+
+static struct wait crowd[256];
+
+static void
+look_for_a_crowd(struct wait *wait)
+{
+    char name[32];
+    (void)wait;
+    for (int i = 0; i < 256; i++) {
+        snprintf(name, sizeof(name), "crowd%d.test", i);
+        assert_int_equal(begin_lookup(&crowd[i], name), i < 255 ? 0 : -ERR_MEMORY);
+    }
+}
+
+/* Whoever is told may fill the cache; the name that is being told keeps its place. */
+static void
+a_name_stays_while_it_is_told(void **state)
+{
+    (void)state;
+    struct wait wait = {.then = look_for_a_crowd};
+    configure(NULL);
+    know(plain, countof(plain));
+    assert_int_equal(begin_lookup(&wait, "both.test"), 0);
+    run(&wait, 3000);
+    assert_true(wait.done);
+    run(&crowd[254], 3000);
+    at_once("both.test", "fd00::1 10.0.0.1 10.0.0.2");
+}
+
+/* When a question has failed, the system's settings are read again. */
+static void
+servers_may_move(void **state)
+{
+    (void)state;
+    char real[sizeof(servers)];
+    configure(NULL);
+    know(plain, countof(plain));
+    memcpy(real, servers, sizeof(real));
+    int other = bound(SOCK_DGRAM, 0);
+    struct sockaddr_in address;
+    socklen_t len = sizeof(address);
+    assert_int_equal(getsockname(other, (struct sockaddr *)&address, &len), 0);
+    close(other); /* nobody listens there */
+    snprintf(servers, sizeof(servers), "127.0.0.1:%u", ntohs(address.sin_port));
+    look_up("both.test", "");
+    memcpy(servers, real, sizeof(real));
+    look_up("four.test", "10.0.0.4");
 }
 
 static void
@@ -626,6 +678,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_dead_server_is_told_quickly, begin, end),
         cmocka_unit_test_setup_teardown(owners_may_do_as_they_like_when_told, begin, end),
         cmocka_unit_test_setup_teardown(the_cache_is_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(a_name_stays_while_it_is_told, begin, end),
+        cmocka_unit_test_setup_teardown(servers_may_move, begin, end),
         cmocka_unit_test_setup_teardown(a_loop_may_end_with_questions_under_way, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

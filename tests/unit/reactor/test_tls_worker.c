@@ -157,6 +157,38 @@ the_line_closes_up(void **state)
     assert_int_equal(near_loop.handshakes, 0);
 }
 
+/* A FIN behind a flight that waits for its turn is not seen before it. */
+static void
+ends_wait_behind_what_is_in_line(void **state)
+{
+    (void)state;
+    static struct tls_pair pairs[2];
+    for (int i = 0; i < 2; i++) {
+        open_pair(&pairs[i], ec);
+        end_move(&pairs[i].client, &pairs[i].server, NULL);
+    }
+    for (int i = 0; i < 6; i++) {
+        bare_loop_tick(&far_loop, 0);
+        end_move(&pairs[0].server, &pairs[0].client, NULL);
+        end_move(&pairs[1].server, &pairs[1].client, NULL);
+    }
+    pairs[1].server.fin = true;
+    for (int i = 0; i < 6; i++) {
+        bare_loop_tick(&near_loop, 0);
+        end_move(&pairs[0].client, &pairs[0].server, NULL);
+        end_move(&pairs[1].client, &pairs[1].server, NULL);
+        if (i == 0) {
+            const struct tls *tls = pairs[1].client.conn.wire_state;
+            assert_true(tls->cipher.len > 0); /* it waits */
+            assert_false(pairs[1].client.fin_seen);
+        }
+    }
+    assert_true(pairs[1].client.fin_seen);
+    assert_int_equal(pairs[1].client.conn.tls_error, TLS_ERROR_HUNG_UP);
+    pair_close(&pairs[0]);
+    pair_close(&pairs[1]);
+}
+
 /* A peer that falls silent holds no verifier before it has sent certificates. */
 static void
 silent_peers_hold_nothing(void **state)
@@ -235,9 +267,10 @@ begun_records_are_kept(void **state)
     pattern_fill(&bytes, 4000);
     end_put(&pair.server, sink_slice(&bytes));
     end_move(&pair.server, &pair.client, NULL);
-    for (size_t cut = 1; cut < 4; cut++) {
+    static const size_t cuts[] = {3, 2, 2000, 1500}; /* within the header, behind it, within the contents */
+    for (size_t i = 0; i < countof(cuts); i++) {
         size_t full = pair.server.line.len;
-        pair.server.line.len = pair.client.line_taken + cut * 3; /* 3: within the header */
+        pair.server.line.len = pair.client.line_taken + cuts[i];
         end_move(&pair.client, &pair.server, NULL);
         pair.server.line.len = full;
         bare_loop_tick(&near_loop, 3000);
@@ -492,6 +525,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(storms_take_one_step_a_tick, loops, loops_end),
         cmocka_unit_test_setup_teardown(the_line_closes_up, loops, loops_end),
+        cmocka_unit_test_setup_teardown(ends_wait_behind_what_is_in_line, loops, loops_end),
         cmocka_unit_test_setup_teardown(silent_peers_hold_nothing, loops, loops_end),
         cmocka_unit_test_setup_teardown(quiet_conns_give_their_buffers_back, loops, loops_end),
         cmocka_unit_test_setup_teardown(begun_records_are_kept, loops, loops_end),
