@@ -320,12 +320,11 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage,
     struct chat_read_choice *choice = chat_find_choice(reader, (uint32_t)index);
     if (!choice)
         return -ERR_MEMORY;
-    struct json delta = found[1];
+    struct json delta = found[reader->whole && json_type(found[3]) == JSON_OBJECT ? 3 : 1];
     if (json_type(delta) != JSON_OBJECT) {
-        /* A whole reply framed as an event; a cumulative message beside a delta is not looked at.
-         */
+        /* A whole reply framed as an event; a cumulative message beside a delta is not looked at. */
         delta = choice->said_text || choice->said_call ? JSON_NONE : found[3];
-        if (json_type(delta) == JSON_OBJECT && !reader->whole)
+        if (json_type(delta) == JSON_OBJECT)
             events->mends |= CANON_MEND_ALL;
     }
     struct chat_message message;
