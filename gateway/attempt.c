@@ -6,6 +6,7 @@
  */
 #include "base/text.h"
 #include "gateway/answer.h"
+#include "gateway/detail.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -237,6 +238,7 @@ act_send_request(struct stream *stream)
     stream->stamps.dialed = worker->loop.now_us;
     struct sink *head = &worker->head;
     write_head(stream, head);
+    detail_bytes(stream, "upstream request", sink_slice(&stream->out_body));
     if (head->error || conn_put(stream->lease->conn, sink_slice(head)) < 0)
         return stream_fail(stream, -ERR_MEMORY);
     stream->lease->requests++;

@@ -8,6 +8,7 @@
  * the client's own dialect.
  */
 #include "base/text.h"
+#include "gateway/detail.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -42,9 +43,8 @@ log_event(const struct stream *stream, struct slice type, struct slice data)
     log_text(&line, "request_id", stream->request_id);
     log_field(&line, "type", type);
     log_i64(&line, "bytes", (int64_t)data.len);
-    if (log_on(LOG_DEBUG3))
-        log_field(&line, "data", slice_take(data, 2048));
     log_end(&line);
+    detail_bytes(stream, "upstream event data", data);
 }
 
 /* What an in-stream error or the guard said becomes the failure of this attempt. */
@@ -65,6 +65,7 @@ stream_check_events(struct stream *stream, struct canon_events *events)
         if (stream->error.error == 0)
             stream->error.error = ERR_UPSTREAM_ERROR;
         stream->error.message = arena_copy(&stream->reply, slice_take(error->message, 4096));
+        detail_blot(stream, stream->error.message);
         stream->error.code = slice_present(error->code) ? arena_copy(&stream->reply, slice_take(error->code, 256)) : SLICE_NONE;
         stream->error.type = slice_present(error->type) ? arena_copy(&stream->reply, slice_take(error->type, 256)) : SLICE_NONE;
         stream->error.param = slice_present(error->param) ? arena_copy(&stream->reply, slice_take(error->param, 256)) : SLICE_NONE;
@@ -72,6 +73,7 @@ stream_check_events(struct stream *stream, struct canon_events *events)
     }
     int error = canon_guard_check(&stream->guard, events);
     note_events(stream, events);
+    detail_calls(stream, events);
     if (error == -ERR_TOOL_CALL) {
         metrics_add(&stream->worker->metrics->tool_call_rejections, 1);
         if (log_on(LOG_DEBUG3))

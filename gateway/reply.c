@@ -4,6 +4,7 @@
  * that do not stream.
  */
 #include "base/text.h"
+#include "gateway/detail.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -48,6 +49,7 @@ keep_fields(struct stream *stream)
         sink_put(&kept, upstream_id);
         sink_text(&kept, "\r\n");
     }
+    detail_blot(stream, sink_slice(&kept));
     stream->pass_fields = kept.len && !kept.error ? arena_copy(&stream->reply, sink_slice(&kept)) : SLICE_NONE;
     sink_fini(&kept);
 }
@@ -194,6 +196,8 @@ take_error_reply(struct stream *stream)
     struct canon_error *error = &stream->error;
     stream->failed = true;
     *error = canon_error_of(ERR_UPSTREAM_STATUS);
+    detail_blot(stream, sink_slice(&stream->collected));
+    detail_bytes(stream, "upstream error", sink_slice(&stream->collected));
     if (stream->upstream_status < 400) { /* redirects are not followed: credentials would go along */
         stream->failed = false;
         return stream_fail_text(stream, -ERR_UPSTREAM_PROTOCOL, SLICE_LIT("upstream answered with a redirect"), SLICE_NONE);
@@ -234,6 +238,7 @@ take_whole(struct stream *stream)
         struct json_scan scan = {0};
         return json_scan(body, (int)stream->generation->config->limits.json_depth, &scan) < 0 ? -ERR_UPSTREAM_PROTOCOL : 0;
     }
+    detail_bytes(stream, "upstream reply", body);
     arena_reset(&worker->scratch);
     canon_events_clear(&worker->events);
     int error = stream->upstream_dialect->read_body(stream->dialect_reader, body, &worker->events);

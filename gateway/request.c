@@ -6,6 +6,7 @@
  */
 #include "base/text.h"
 #include "gateway/answer.h"
+#include "gateway/detail.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -99,22 +100,24 @@ take_request_id(struct stream *stream)
     stream->request_id[given.len] = '\0';
 }
 
-/* Which configured key did the client present? -1: none of them. Every key is compared, in constant time. */
+/*
+ * Which configured key did the client present? -1: none of them. Every key is compared, in constant time. A client that
+ * has two credentials sends both, and only one of them is meant for us.
+ */
 static int
 find_key(const struct stream *stream)
 {
     const struct config *config = stream->generation->config;
-    struct slice given = http_field(stream->head, "authorization");
-    if (given.len > 7 && text_caseless_eq(slice_take(given, 7), SLICE_LIT("bearer ")))
-        given = text_trim(slice_skip(given, 7));
-    else if (http_field(stream->head, "x-api-key").len > 0)
-        given = http_field(stream->head, "x-api-key");
-    else
-        given = http_field(stream->head, "api-key");
+    struct slice bearer = http_field(stream->head, "authorization");
+    bool is_bearer = bearer.len > 7 && text_caseless_eq(slice_take(bearer, 7), SLICE_LIT("bearer "));
+    struct slice given[] = {is_bearer ? text_trim(slice_skip(bearer, 7)) : SLICE_NONE,
+                            http_field(stream->head, "x-api-key"), http_field(stream->head, "api-key")};
     int found = -1;
-    for (uint32_t i = 0; i < config->key_count; i++) {
-        if (text_equal_secret(given, config->keys[i].key) && given.len > 0)
-            found = (int)i;
+    for (size_t k = 0; k < countof(given); k++) {
+        for (uint32_t i = 0; i < config->key_count && given[k].len > 0; i++) {
+            if (text_equal_secret(given[k], config->keys[i].key) && found < 0)
+                found = (int)i;
+        }
     }
     return found;
 }
@@ -225,6 +228,7 @@ read_json(struct stream *stream)
 {
     const struct config *config = stream->generation->config;
     struct slice body = sink_slice(&stream->body_bytes);
+    detail_bytes(stream, "client request", body);
     struct canon_request *canon = arena_take(&stream->request, sizeof *canon);
     if (!canon)
         return stream_fail(stream, -ERR_MEMORY);

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "gateway/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MINUTE_MS 60000u
@@ -62,9 +63,12 @@ resolve_target(struct generation *generation, struct deployment *deployment, uin
         .server_name = from->tls_server_name,
         .pin = from->spki_pin,
     };
-    struct slice key = arena_printf(&generation->config->arena, "%.*s:%u/%d/%.*s/%.*s/%.*s", SLICE_ARG(from->host),
+    char pin[65] = ""; /* whoever asks for a pin must not be given a connection that was opened without it */
+    for (size_t i = 0; i < from->spki_pin.len && i < 32; i++)
+        snprintf(pin + 2 * i, 3, "%02x", (unsigned char)from->spki_pin.ptr[i]);
+    struct slice key = arena_printf(&generation->config->arena, "%.*s:%u/%d/%.*s/%.*s/%s", SLICE_ARG(from->host),
                                     (unsigned)deployment->target.port, from->tls, SLICE_ARG(from->tls_server_name),
-                                    SLICE_ARG(from->ca_file), from->spki_pin.len ? 4 : 0, "pin:");
+                                    SLICE_ARG(from->ca_file), pin);
     if (!slice_present(key))
         return -ERR_MEMORY;
     deployment->target.cache_key = key;
@@ -271,14 +275,40 @@ over_rate(struct deployment *deployment, uint64_t now_ms)
            (config->tpm && load(&deployment->minute_tokens) >= config->tpm);
 }
 
-static bool
-was_tried(const struct route *route, uint32_t index)
+/* How often was this deployment of the group tried? */
+static uint32_t
+times_tried(const struct route *route, uint32_t index)
 {
     for (uint32_t i = 0; i < route->tried_count; i++) {
         if (route->tried[i] == index)
-            return true;
+            return route->times[i];
     }
-    return false;
+    return 0;
+}
+
+static void
+note_try(struct route *route, uint32_t index)
+{
+    uint32_t at = 0;
+    while (at < route->tried_count && route->tried[at] != index)
+        at++;
+    if (at == ROUTE_TRIED_MAX)
+        return; /* the count of tries bounds the walk all the same */
+    if (at == route->tried_count) {
+        route->tried[route->tried_count++] = (uint16_t)index;
+        route->times[at] = 0;
+    }
+    if (route->times[at] < UINT8_MAX)
+        route->times[at]++;
+}
+
+/* Does its number of tries leave one more to this deployment? Its own setting counts its own tries, the global one all. */
+static bool
+has_tries(const struct route *route, const struct deployment *deployment, uint32_t times)
+{
+    if (times > 0 && deployment->config->max_retries != UINT64_MAX)
+        return times <= deployment->config->max_retries;
+    return route->tries <= route->generation->config->num_retries;
 }
 
 /* May this deployment of the group be chosen now? Says in *error why not, when it is a matter of time. */
@@ -286,7 +316,10 @@ static bool
 usable(const struct route *route, uint32_t index, bool again, uint64_t now_ms, int *error)
 {
     struct deployment *deployment = &route->generation->deployments[index];
-    if (!slice_eq(deployment->config->model_name, route->group) || was_tried(route, index) != again)
+    if (!slice_eq(deployment->config->model_name, route->group))
+        return false;
+    uint32_t times = times_tried(route, index);
+    if ((times > 0) != again || !has_tries(route, deployment, times))
         return false;
     if (load(&deployment->cool_until_ms) > now_ms) {
         *error = -ERR_COOLDOWN;
@@ -335,8 +368,7 @@ pick(struct route *route, bool again, uint64_t now_ms, uint64_t random, int *err
             point -= weight_of(deployment);
             continue;
         }
-        if (route->tried_count < ROUTE_TRIED_MAX && !again)
-            route->tried[route->tried_count++] = (uint16_t)i;
+        note_try(route, i);
         return deployment;
     }
     return NULL; /* another worker has just used it up */
@@ -386,6 +418,8 @@ next_group(struct route *route, const struct canon_error *failed)
             struct slice group, star;
             if (!find_group(route->generation, to, &group, &star) || visited(route, group))
                 continue;
+            if (route->group_count == countof(route->groups))
+                return false; /* what is not remembered could be visited for ever */
             enter_group(route, group, star);
             return true;
         }
@@ -402,11 +436,10 @@ next_group(struct route *route, const struct canon_error *failed)
 struct deployment *
 route_next(struct route *route, const struct canon_error *failed, uint64_t now_ms, uint64_t random, int *error)
 {
-    const struct config *config = route->generation->config;
     *error = 0;
     bool context = failed && failed->kind == KIND_CONTEXT;
     for (int rounds = 0; rounds < 32; rounds++) {
-        if (!context && route->tries <= config->num_retries) {
+        if (!context) {
             struct deployment *deployment = pick(route, false, now_ms, random, error);
             if (!deployment && route->tries > 0)
                 deployment = pick(route, true, now_ms, random, error);
@@ -460,12 +493,14 @@ route_report_failure(const struct generation *generation, struct deployment *dep
                      const struct canon_error *error, uint64_t now_ms)
 {
     const struct config *config = generation->config;
-    turn_minute(deployment, now_ms);
-    uint64_t failures = 1 + atomic_fetch_add_explicit(&deployment->minute_failures, 1, memory_order_relaxed);
     /* The caller's own mistakes say nothing about the upstream. */
     bool caller = error->error == ERR_UPSTREAM_STATUS && error->status < 500 && error->status != 401 &&
                   error->status != 408 && error->status != 429;
-    if (caller || config->cooldown_ms == 0 || failures <= config->allowed_fails)
+    if (caller)
+        return false;
+    turn_minute(deployment, now_ms);
+    uint64_t failures = 1 + atomic_fetch_add_explicit(&deployment->minute_failures, 1, memory_order_relaxed);
+    if (config->cooldown_ms == 0 || failures <= config->allowed_fails)
         return false;
     uint64_t rest_ms = config->cooldown_ms;
     if (error->retry_after_ms != UINT64_MAX && error->retry_after_ms > rest_ms && error->retry_after_ms <= MINUTE_MS)

@@ -52,8 +52,8 @@ struct route {
     const struct config_pair *fallback; /* list being walked; NULL: the first group */
     uint32_t fallback_at;
     uint32_t tries;              /* in this group */
-    uint32_t retries;            /* of the current deployment */
     uint16_t tried[ROUTE_TRIED_MAX];
+    uint8_t times[ROUTE_TRIED_MAX]; /* how often each of them was tried */
     uint32_t tried_count;
     struct slice groups[16];     /* visited: fallbacks never go in circles */
     uint32_t group_count;

@@ -118,6 +118,154 @@ test_commit_time_of_a_model(void **state)
     world_close(&world);
 }
 
+/* ---------------------------------------------------------------- secrets */
+
+static void
+plan_tells_the_key(struct visit *visit)
+{
+    plan_status(visit, 401, "x-request-id: sk-upstream-secret\r\n",
+                "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\",\"message\":\"Incorrect key sk-upstream-secret, "
+                "and extra-secret too\",\"code\":null,\"param\":null}}");
+}
+
+static void
+plan_tells_the_key_in_the_stream(struct visit *visit)
+{
+    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+                    "data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
+                    "\"delta\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":null}]}\n\n"
+                    "data: {\"error\":{\"message\":\"key sk-upstream-secret expired\",\"type\":\"server_error\",\"code\":null}}\n\n");
+    say_end(visit, STEP_FIN);
+}
+
+static void
+test_keys_that_upstreams_repeat(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL,
+               "model_list:\n  - " CHAT_MODEL ", extra_headers: {X-Other-Key: extra-secret}}}\n"
+               "  - {model_name: claude, litellm_params: {model: anthropic/up, api_base: 'http://127.0.0.1:9002', api_key: sk-upstream-secret}}\n"
+               "router_settings: {num_retries: 0}\n");
+    for (int i = 0; i < 4; i++) {
+        provider_serve(world_provider(&world, i & 1 ? WORLD_CLAUDE_PORT : WORLD_CHAT_PORT), plan_tells_the_key);
+        struct client *client = client_connect(&world, i & 2 ? SPEAKS_MESSAGES : SPEAKS_CHAT);
+        client_ask(client, (struct asking){.model = i & 1 ? "claude" : "own", .marker = "mark-1"});
+        client_await(client, 1, 10000);
+        client_expect(client, 0, 401, TOLD_ERROR, NULL);
+        assert_true(contains(client_heard(client), "Incorrect key ******************, and"));
+        assert_false(contains(client_heard(client), "sk-upstream-secret"));
+        assert_int_equal(contains(client_heard(client), "extra-secret"), i & 1);
+    }
+    provider_serve(world_provider(&world, WORLD_CHAT_PORT), plan_tells_the_key_in_the_stream);
+    struct client *client = ask(&world, (struct asking){.model = "own", .stream = true});
+    client_await(client, 1, 10000);
+    client_expect(client, 0, 200, TOLD_ERROR, NULL);
+    assert_true(contains(client_heard(client), "key ****************** expired"));
+    assert_false(contains(client_heard(client), "sk-upstream-secret"));
+    world_close(&world);
+}
+
+static void
+say_with_fields(struct world *world, const char *fields, int status)
+{
+    struct client *client = ask(world, (struct asking){.model = "chat", .fields = fields});
+    client_await(client, 1, 10000);
+    client_expect(client, 0, status, status == 200 ? TOLD_WELL : TOLD_ERROR, NULL);
+}
+
+static void
+test_either_of_two_credentials(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL, "general_settings: {master_key: sk-master-key}\n");
+    say_with_fields(&world, "", 401);
+    say_with_fields(&world, "Authorization: Bearer sk-master-key\r\n", 200);
+    say_with_fields(&world, "x-api-key: sk-master-key\r\n", 200);
+    say_with_fields(&world, "Authorization: Bearer something-else\r\nx-api-key: sk-master-key\r\n", 200);
+    say_with_fields(&world, "Authorization: Bearer sk-master-key\r\nx-api-key: something-else\r\n", 200);
+    say_with_fields(&world, "Authorization: Bearer something-else\r\nx-api-key: something-else\r\n", 401);
+    say_with_fields(&world, "Authorization: sk-master-key\r\n", 401);
+    world_close(&world);
+}
+
+/* ---------------------------------------------------------------- tries */
+
+static void
+plan_unavailable(struct visit *visit)
+{
+    plan_status(visit, 503, "", "{}");
+}
+
+static void
+plan_bad_request(struct visit *visit)
+{
+    plan_status(visit, 400, "", "{}");
+}
+
+static void
+expect_tries(const char *yaml, uint32_t first, uint32_t second)
+{
+    struct world world;
+    world_open(&world, 1, NULL, yaml);
+    provider_serve(world_provider(&world, WORLD_CHAT_PORT), plan_unavailable);
+    provider_serve(world_provider(&world, WORLD_SPARE_PORT), plan_unavailable);
+    struct client *client = ask(&world, (struct asking){.model = "own"});
+    client_await(client, 1, 300000);
+    client_expect(client, 0, 503, TOLD_ERROR, NULL);
+    assert_int_equal(world_provider(&world, WORLD_CHAT_PORT)->requests, first);
+    assert_int_equal(world_provider(&world, WORLD_SPARE_PORT)->requests, second);
+    world_close(&world);
+}
+
+static void
+test_tries_of_a_model(void **state)
+{
+    (void)state;
+    expect_tries("model_list:\n  - " CHAT_MODEL "}}\nrouter_settings: {num_retries: 2, allowed_fails: 100}\n", 3, 0);
+    expect_tries("model_list:\n  - " CHAT_MODEL ", max_retries: 4}}\nrouter_settings: {num_retries: 2, allowed_fails: 100}\n", 5, 0);
+    expect_tries("model_list:\n  - " CHAT_MODEL ", max_retries: 0}}\nrouter_settings: {num_retries: 2, allowed_fails: 100}\n", 1, 0);
+    expect_tries("model_list:\n  - " CHAT_MODEL ", max_retries: 0, order: 1}}\n  - " SPARE_MODEL ", order: 2}}\n"
+                 "router_settings: {num_retries: 3, allowed_fails: 100}\n", 1, 3);
+}
+
+static void
+test_callers_mistakes_cool_nothing(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL, "model_list:\n  - " CHAT_MODEL "}}\nrouter_settings: {num_retries: 0, allowed_fails: 2, cooldown_time: 60}\n");
+    struct provider *provider = world_provider(&world, WORLD_CHAT_PORT);
+    for (int i = 0; i < 12; i++) {
+        bool bad = i < 9; /* then two failures, which are allowed, and one that is not */
+        provider_serve(provider, bad ? plan_bad_request : plan_unavailable);
+        struct client *client = ask(&world, (struct asking){.model = "own"});
+        client_await(client, 1, 10000);
+        client_expect(client, 0, bad ? 400 : 503, TOLD_ERROR, NULL);
+        assert_int_equal(figure(&world.worker->metrics->cooldowns), i == 11);
+    }
+    assert_int_equal(provider->requests, 12);
+    world_close(&world);
+}
+
+static void
+test_connections_of_a_pin_are_its_own(void **state)
+{
+    (void)state;
+    struct generation *generation = world_generation(
+        "model_list:\n"
+        "  - " CHAT_MODEL "}}\n"
+        "  - " CHAT_MODEL "}, penstock: {spki_pin: 'sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='}}\n"
+        "  - " CHAT_MODEL "}, penstock: {spki_pin: 'sha256/AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='}}\n"
+        "  - " CHAT_MODEL "}}\n");
+    const struct deployment *deployments = generation->deployments;
+    assert_true(slice_eq(deployments[0].target.cache_key, deployments[3].target.cache_key));
+    assert_false(slice_eq(deployments[0].target.cache_key, deployments[1].target.cache_key));
+    assert_false(slice_eq(deployments[1].target.cache_key, deployments[2].target.cache_key));
+    generation_drop(generation);
+}
+
 int
 main(void)
 {
@@ -125,6 +273,11 @@ main(void)
         cmocka_unit_test(test_keepalives_go_on_after_a_stall),
         cmocka_unit_test(test_request_timeout_of_a_model),
         cmocka_unit_test(test_commit_time_of_a_model),
+        cmocka_unit_test(test_keys_that_upstreams_repeat),
+        cmocka_unit_test(test_either_of_two_credentials),
+        cmocka_unit_test(test_tries_of_a_model),
+        cmocka_unit_test(test_callers_mistakes_cool_nothing),
+        cmocka_unit_test(test_connections_of_a_pin_are_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
