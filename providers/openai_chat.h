@@ -217,9 +217,10 @@ int chat_read_messages(struct canon_request *request, struct canon_fault *fault)
 int chat_refuse(struct canon_fault *fault, int error, const char *param, const char *message);
 int chat_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
                       struct sink *out);
-/* chat_put_defaults - configured members for keys that the object lacks (the two names of the
- * output limit are one). */
-void chat_put_defaults(struct splice *splice, struct json root, struct slice params);
+/* chat_put_defaults - configured members for keys that neither the object nor given has (the two
+ * names of the output limit are one). */
+void chat_put_defaults(struct splice *splice, struct json root, struct json given,
+                       struct slice params);
 /* openai_chat_turns.c: chat_merged_turns - the messages array with neighbours of one role made one,
  * and developer turned into system unless kept. Absent: nothing to merge, or no memory (then *error
  * is set). */

@@ -55,7 +55,7 @@ is_limit(struct slice key)
 }
 
 void
-chat_put_defaults(struct splice *splice, struct json root, struct slice params)
+chat_put_defaults(struct splice *splice, struct json root, struct json given, struct slice params)
 {
     struct json defaults;
     if (!slice_present(params))
@@ -73,7 +73,8 @@ chat_put_defaults(struct splice *splice, struct json root, struct slice params)
             splice->failed = true;
             return;
         }
-        if (json_present(json_get(root, copy.ptr)) || (is_limit(name) && has_limit))
+        if (json_present(json_get(root, copy.ptr)) || json_present(json_get(given, copy.ptr)) ||
+            (is_limit(name) && has_limit))
             continue;
         splice_add(splice, root, json_key(at), json_raw(at));
     }
@@ -105,7 +106,7 @@ chat_pass_request(const struct canon_request *request, const struct dialect_upst
     if (request->stream && upstream->usage_in_stream && !request->include_usage)
         ask_for_usage(&splice, root);
     clamp_limit(&splice, root, upstream);
-    chat_put_defaults(&splice, root, upstream->default_params);
+    chat_put_defaults(&splice, root, JSON_NONE, upstream->default_params);
     int error = 0;
     struct slice merged = SLICE_NONE;
     if (upstream->strict_turns)

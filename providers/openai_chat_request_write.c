@@ -358,6 +358,65 @@ put_request(struct chat_request_writer *to)
     return to->out->error;
 }
 
+/* Is the member one of those that the canonical request holds? The names are Anthropic's. */
+static bool
+is_held(struct json member)
+{
+    static const char *const held[] = {
+        "model",          "messages",    "system",        "stream",
+        "max_tokens",     "temperature", "top_p",         "top_k",
+        "tools",          "thinking",    "output_config", "output_format",
+        "stop_sequences", "metadata",    "tool_choice",   "service_tier"};
+    for (size_t i = 0; i < countof(held); i++)
+        if (json_key_is(member, held[i]))
+            return true;
+    return false;
+}
+
+static bool
+has_extras(struct json root)
+{
+    for (struct json at = json_first(root); json_present(at); at = json_next(at))
+        if (!is_held(at))
+            return true;
+    return false;
+}
+
+/* A field that only Anthropic knows: no use to anyone else. NULL for any other. */
+static const char *
+foreign_name(struct json member)
+{
+    static const char *const foreign[] = {"cache_control", "container",          "inference_geo",
+                                          "mcp_servers",   "context_management", "fallbacks",
+                                          "speed",         "diagnostics"};
+    for (size_t i = 0; i < countof(foreign); i++)
+        if (json_key_is(member, foreign[i]))
+            return foreign[i];
+    return NULL;
+}
+
+/* What the canon does not hold goes along if the configuration says so; what stays behind is
+ * reported. */
+static void
+put_extras(struct chat_request_writer *to, struct splice *splice, struct json written)
+{
+    struct json root = to->request->root;
+    for (struct json at = json_first(root); json_present(at); at = json_next(at)) {
+        struct slice name = arena_copy(splice->arena, json_unescape(json_key(at), splice->arena));
+        if (!slice_present(name)) {
+            splice->failed = true;
+            return;
+        }
+        const char *foreign = foreign_name(at);
+        if (is_held(at) || json_present(json_get(written, name.ptr)))
+            continue;
+        if (foreign || !to->upstream->extra_fields)
+            canon_drop(to->report, foreign ? foreign : "unknown field");
+        else
+            splice_add(splice, written, json_key(at), json_raw(at));
+    }
+}
+
 /* Configured defaults, and turns merged for a strict upstream: edits to what was written. */
 static int
 finish_request(struct chat_request_writer *to, struct slice body, struct sink *out)
@@ -370,7 +429,9 @@ finish_request(struct chat_request_writer *to, struct slice body, struct sink *o
         return error;
     struct splice splice;
     splice_init(&splice, body, arena);
-    chat_put_defaults(&splice, root, upstream->default_params);
+    put_extras(to, &splice, root);
+    struct json given = upstream->extra_fields ? to->request->root : JSON_NONE;
+    chat_put_defaults(&splice, root, given, upstream->default_params);
     struct slice merged = SLICE_NONE;
     if (upstream->strict_turns)
         merged =
@@ -386,7 +447,8 @@ int
 chat_write_request(const struct canon_request *request, const struct dialect_upstream *upstream,
                    struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
-    bool is_edited = upstream->strict_turns || slice_present(upstream->default_params);
+    bool is_edited = upstream->strict_turns || slice_present(upstream->default_params) ||
+                     has_extras(request->root);
     struct sink draft;
     sink_init(&draft, out->max);
     struct chat_request_writer to = {.request = request,
