@@ -2,8 +2,9 @@
  *
  * conn.c - one byte stream: its life from open to grave, its notices, what its owner may do to it.
  *
- *     open -> dial -> connected ---> started -> up -> (ended) --close--> flush -> FIN -> discard -> grave -> free
- *     adopt ----------------------^      \________ lost _______________________________________^
+ *     open -> dial -> connected -> started -> up -> (ended)
+ *     adopt ------------^             \________ lost
+ *     close: flush -> FIN -> discard -> graveyard -> free
  *
  * How bytes move is the backend's business (ready.c); how a dial finds its socket is dial.c's.
  */
@@ -75,8 +76,9 @@ conn_open(struct loop *loop, const struct conn_target *target, conn_notify *noti
     struct conn *conn = conn_new(loop, notify, owner);
     if (!conn)
         return -ERR_MEMORY;
-    snprintf(conn->peer, sizeof(conn->peer), "%.*s:%u", (int)(target->host.len > 50 ? 50 : target->host.len),
-             target->host.ptr, (unsigned)target->port);
+    snprintf(conn->peer, sizeof(conn->peer), "%.*s:%u",
+             (int)(target->host.len > 50 ? 50 : target->host.len), target->host.ptr,
+             (unsigned)target->port);
     int error = dial_start(conn, target);
     if (error) {
         conn_free(conn);

@@ -2,10 +2,11 @@
  *
  * dial.c - from a name to a connected socket: one lookup, then a race of addresses.
  *
- * The first address is tried at once, the next when one has failed or when the stagger has passed without a
- * winner (the habit of RFC 8305). The first to connect wins; the others are closed. Kernel and timer only set
- * bits and post the task; everything happens in the task, so a result never comes from inside conn_open.
- * There is no time limit here: the owner has a deadline and closes the conn.
+ * The first address is tried at once, the next when one has failed or when the stagger has passed
+ * without a winner (the habit of RFC 8305). The first to connect wins; the others are closed.
+ * Kernel and timer only set bits and post the task; everything happens in the task, so a result
+ * never comes from inside conn_open. There is no time limit here: the owner has a deadline and
+ * closes the conn.
  */
 #include "reactor/backend.h"
 #include "reactor/dns.h"
@@ -63,7 +64,8 @@ attempt_start(struct dial *dial)
     assert(dial->next < dial->answer.count);
     struct attempt *attempt = &dial->attempts[dial->next];
     const struct dns_address *address = &dial->answer.addresses[dial->next++];
-    int fd = loop->ops->socket_connect(loop, (const struct sockaddr *)&address->address, address->len);
+    int fd =
+        loop->ops->socket_connect(loop, (const struct sockaddr *)&address->address, address->len);
     if (fd < 0) {
         dial->error = fd;
         return;
@@ -122,7 +124,8 @@ dial_won(struct dial *dial, int winner)
     conn_connected(conn, fd, peer, target);
 }
 
-/* dial_winner - look at the attempts that the kernel has news of; the index of one that is connected, or -1. */
+/* dial_winner - look at the attempts that the kernel has news of; the index of one that is
+ * connected, or -1. */
 static int
 dial_winner(struct dial *dial)
 {

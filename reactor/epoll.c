@@ -2,8 +2,9 @@
  *
  * epoll.c - the kernel through edge-triggered epoll.
  *
- * Every descriptor is registered once, for both directions, and never modified. An event's data points at the
- * conn or watch, told apart by its magic; what is detached while a batch is being reported is struck from it.
+ * Every descriptor is registered once, for both directions, and never modified. An event's data
+ * points at the conn or watch, told apart by its magic; what is detached while a batch is being
+ * reported is struck from it.
  */
 #include "reactor/backend.h"
 #include "reactor/net.h"
@@ -79,7 +80,8 @@ static void
 drop(struct loop *loop, int fd, const void *object)
 {
     struct epoll_backend *backend = loop->backend;
-    epoll_ctl(backend->fd, EPOLL_CTL_DEL, fd, NULL); /* fails only if the descriptor is closed: gone as well */
+    epoll_ctl(backend->fd, EPOLL_CTL_DEL, fd,
+              NULL); /* fails only if the descriptor is closed: gone as well */
     for (int i = backend->at; i < backend->count; i++)
         if (backend->events[i].data.ptr == object)
             backend->events[i].data.ptr = NULL;
@@ -130,7 +132,8 @@ static void
 epoll_backend_wait(struct loop *loop, uint64_t timeout_ms)
 {
     struct epoll_backend *backend = loop->backend;
-    int timeout = timeout_ms > INT_MAX ? (timeout_ms == UINT64_MAX ? -1 : INT_MAX) : (int)timeout_ms;
+    int timeout =
+        timeout_ms > INT_MAX ? (timeout_ms == UINT64_MAX ? -1 : INT_MAX) : (int)timeout_ms;
     int count = epoll_wait(backend->fd, backend->events, EVENTS_MAX, timeout);
     if (count < 0) {
         assert(errno == EINTR);
@@ -146,7 +149,8 @@ epoll_backend_wait(struct loop *loop, uint64_t timeout_ms)
     }
 }
 
-/* set - a socket option that is good to have; a socket that cannot take it (a test's) does without. */
+/* set - a socket option that is good to have; a socket that cannot take it (a test's) does without.
+ */
 static void
 set(int fd, int level, int option, int value)
 {
@@ -261,7 +265,8 @@ epoll_accept(struct loop *loop, int fd, char peer[64])
     do
         accepted = accept4(fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     while (accepted < 0 && errno == EINTR);
-    if (accepted < 0) /* everything the network can do to a connection in the queue concerns only that one */
+    if (accepted <
+        0) /* everything the network can do to a connection in the queue concerns only that one */
         return errno == EBADF || errno == EINVAL || errno == ENOTSOCK || errno == EOPNOTSUPP
                    ? -ERR_SYSTEM
                    : net_error(errno, ERR_RESET);

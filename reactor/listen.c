@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * listen.c - SO_REUSEPORT listeners. A batch a tick is accepted; the rest waits in the kernel's backlog.
+ * listen.c - SO_REUSEPORT listeners. A batch a tick is accepted; the rest waits in the kernel's
+ * backlog.
  *
- * Accepting stops while the chunk pool is low, while paused, and for a moment after running out of descriptors.
+ * Accepting stops while the chunk pool is low, while paused, and for a moment after running out of
+ * descriptors.
  */
 #include "reactor/listen.h"
 
@@ -23,8 +25,8 @@
 static int
 bad_host(struct slice host, char problem[128])
 {
-    snprintf(problem, 128, "\"%.*s\" is not an address to listen on", (int)(host.len > 60 ? 60 : host.len),
-             host.len ? host.ptr : "");
+    snprintf(problem, 128, "\"%.*s\" is not an address to listen on",
+             (int)(host.len > 60 ? 60 : host.len), host.len ? host.ptr : "");
     return -ERR_CONFIG;
 }
 
@@ -50,13 +52,15 @@ resolve(struct slice host, uint16_t port, struct sockaddr_storage *address, sock
 }
 
 static int
-bind_and_listen(int fd, const struct sockaddr *address, socklen_t len, int backlog, char problem[128])
+bind_and_listen(int fd, const struct sockaddr *address, socklen_t len, int backlog,
+                char problem[128])
 {
     int on = 1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
         return failed("setsockopt", problem);
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0) /* accepted sockets inherit it */
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) !=
+        0) /* accepted sockets inherit it */
         return failed("TCP_NODELAY", problem);
     if (bind(fd, address, len) != 0)
         return failed("bind", problem);
@@ -134,7 +138,8 @@ listener_run(struct task *task)
     assert(listener->magic == MAGIC_LISTENER);
     struct loop *loop = listener->loop;
     if (listener->tick == loop->stats.ticks && listener->accepted_now >= listener->batch_max)
-        loop_arm(loop, &listener->retry, 0); /* this tick's share is used; the next will not sleep */
+        loop_arm(loop, &listener->retry,
+                 0); /* this tick's share is used; the next will not sleep */
     if (deadline_armed(&listener->retry))
         return;
     if (listener->tick != loop->stats.ticks) {
@@ -162,8 +167,12 @@ listener_open(struct loop *loop, struct listener *listener, int fd,
 {
     assert(fd >= 0);
     assert(accepted);
-    *listener = (struct listener){.magic = MAGIC_LISTENER, .fd = fd, .loop = loop,
-                                  .batch_max = BATCH_DEFAULT, .accepted = accepted, .owner = owner};
+    *listener = (struct listener){.magic = MAGIC_LISTENER,
+                                  .fd = fd,
+                                  .loop = loop,
+                                  .batch_max = BATCH_DEFAULT,
+                                  .accepted = accepted,
+                                  .owner = owner};
     task_init(&listener->task, listener_run);
     deadline_init(&listener->retry, listener_retry);
     int error = watch_open(loop, &listener->watch, fd, listener_ready);

@@ -2,8 +2,8 @@
  *
  * loop.c - the tick: wait, expire, run, move, sweep.
  *
- * Not a general event library: it knows tasks, deadlines, watches and conns, and nothing else. What did not fit
- * into a tick stays on a list, and a loop with something on a list does not sleep.
+ * Not a general event library: it knows tasks, deadlines, watches and conns, and nothing else. What
+ * did not fit into a tick stays on a list, and a loop with something on a list does not sleep.
  */
 #include "reactor/loop.h"
 
@@ -125,7 +125,8 @@ wait_for_events(struct loop *loop, uint64_t wait_max_ms)
     loop->ops->wait(loop, timeout_ms);
 }
 
-/* run_tasks - run what is listed now; what these post runs in the next round, after what they wrote was moved. */
+/* run_tasks - run what is listed now; what these post runs in the next round, after what they wrote
+ * was moved. */
 static void
 run_tasks(struct loop *loop)
 {
@@ -188,7 +189,8 @@ quiet_not(const struct conn *conn, const char *why)
     return false;
 }
 
-/* conn_quiet - is this conn in the hands of somebody who will wake it: a list, the kernel, its owner? */
+/* conn_quiet - is this conn in the hands of somebody who will wake it: a list, the kernel, its
+ * owner? */
 static bool
 conn_quiet(const struct loop *loop, const struct conn *conn)
 {
@@ -206,7 +208,8 @@ conn_quiet(const struct loop *loop, const struct conn *conn)
         return quiet_not(conn, "must be moved but is on no list");
     if (conn->up && conn->writable && conn_unsent(conn) > 0)
         return quiet_not(conn, "could send but is on no list");
-    /* A TLS engine with something to answer first takes nothing until it can: then writability is waited for. */
+    /* A TLS engine with something to answer first takes nothing until it can: then writability is
+     * waited for. */
     bool answers_first = conn->wire != &plain_wire && !conn->writable && conn_unsent(conn) > 0;
     if (conn->up && conn->readable && !answers_first && (conn->closing || conn_wants_input(conn)))
         return quiet_not(conn, "could receive but is on no list");
@@ -230,7 +233,8 @@ loop_quiet(const struct loop *loop)
                 loop->conns);
         quiet = false;
     }
-    if (!pool_low(&loop->pool) && !(list_empty(&loop->held_list) && list_empty(&loop->held_tasks))) {
+    if (!pool_low(&loop->pool) &&
+        !(list_empty(&loop->held_list) && list_empty(&loop->held_tasks))) {
         log_say(LOG_ERROR, "loop is not quiet", "held, although the pool is not low");
         quiet = false;
     }

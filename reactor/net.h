@@ -18,7 +18,8 @@
  * returns    -ERR_x
  */
 int net_error(int number, enum err otherwise);
-/* net_address_text - "127.0.0.1:80" or "[::1]:80"; "local" for a Unix socket, "?" for anything else. */
+/* net_address_text - "127.0.0.1:80" or "[::1]:80"; "local" for a Unix socket, "?" for anything
+ * else. */
 void net_address_text(const struct sockaddr *address, char text[NET_TEXT_BYTES]);
 
 #endif

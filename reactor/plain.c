@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * plain.c - the wire without TLS: space is the tail of in, bytes are the chunks of out. It keeps no state.
+ * plain.c - the wire without TLS: space is the tail of in, bytes are the chunks of out. It keeps no
+ * state.
  */
 #include "reactor/wire.h"
 

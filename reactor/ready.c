@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * ready.c - move for backends that report readiness (epoll, the simulator): one conn, one tick's share.
+ * ready.c - move for backends that report readiness (epoll, sim): one conn, one tick's share.
  *
- *     step the wire, send what must leave, receive what is wanted; again until nothing moves or the share is used
+ *     step the wire, send what must leave, receive what is wanted;
+ *     again until nothing moves or the share is used
  *
- * Readiness is edge-triggered and remembered in two bits. A receive that filled less than it was offered has
- * emptied the socket, a send that took less than it was given has filled it: no second call is made to hear
- * EAGAIN. Once the peer's FIN is reported that is no longer so: no further edge will announce what is left.
+ * Readiness is edge-triggered and remembered in two bits. A receive that filled less than it was
+ * offered has emptied the socket, a send that took less than it was given has filled it: no second
+ * call is made to hear EAGAIN. Once the peer's FIN is reported that is no longer so: no further
+ * edge will announce what is left.
  */
 #include "reactor/backend.h"
 #include "reactor/wire.h"
@@ -15,7 +17,8 @@
 #define OFFER_CHUNKS_MAX 16
 #define SCRATCH_BYTES (16 * 1024)
 
-_Static_assert(OFFER_CHUNKS_MAX < IOV_MAX_OF_OURS, "an offer fits its iovecs, a part of the tail chunk included");
+_Static_assert(OFFER_CHUNKS_MAX < IOV_MAX_OF_OURS,
+               "an offer fits its iovecs, a part of the tail chunk included");
 
 static size_t
 iov_bytes(const struct iovec *iov, int count)
@@ -142,7 +145,7 @@ receive_once(struct conn *conn, size_t limit, unsigned *notices)
     return error ? error : 1;
 }
 
-/* receive_some - receive while bytes are wanted and there. A broken conn takes all it can: it is the last time. */
+/* receive_some - receive while bytes are wanted and there; a broken conn takes all it can. */
 static int
 receive_some(struct conn *conn, unsigned *notices)
 {
@@ -157,7 +160,7 @@ receive_some(struct conn *conn, unsigned *notices)
     return progress;
 }
 
-/* discard_some - a closing conn reads what comes and forgets it, so that the peer sees no reset. 0 or -ERR. */
+/* discard_some - a closing conn reads and forgets, so that the peer sees no reset. 0 or -ERR. */
 static int
 discard_some(struct conn *conn)
 {
@@ -183,7 +186,7 @@ discard_some(struct conn *conn)
     return conn->broken ? -ERR_RESET : 0;
 }
 
-/* exchange - step, send and receive until nothing moves. 0 or -ERR; later: there is more, but not in this tick. */
+/* exchange - step, send, receive until nothing moves. 0 or -ERR; later: more in the next tick. */
 static int
 exchange(struct conn *conn, unsigned *notices, bool *later)
 {
@@ -213,7 +216,7 @@ exchange(struct conn *conn, unsigned *notices, bool *later)
     return conn->broken ? -ERR_RESET : 0;
 }
 
-/* last_words - after an error of its own a wire may want to tell the peer; nobody waits for the outcome. */
+/* last_words - after an error of its own a wire may tell the peer; nobody waits for the outcome. */
 static void
 last_words(struct conn *conn)
 {
@@ -226,7 +229,7 @@ last_words(struct conn *conn)
         return; /* it is lost already */
 }
 
-/* wind_up - the closing conn's next stage: FIN once all is sent, the grave once the peer has ended as well. */
+/* wind_up - a closing conn goes on: FIN once all is sent, the grave once the peer has ended too. */
 static void
 wind_up(struct conn *conn, bool progress)
 {
@@ -242,7 +245,7 @@ wind_up(struct conn *conn, bool progress)
         conn_bury(conn, false);
 }
 
-/* forget - a lost conn: nothing can be sent any more; if its owner has let go of it, it may rest. */
+/* forget - a lost conn can send nothing any more; if its owner has let go of it, it may rest. */
 static void
 forget(struct conn *conn)
 {
@@ -292,7 +295,7 @@ ready_move(struct conn *conn)
         return true;
     if (conn_hold(conn))
         return false;
-    /* The system gave no memory although the pool would allow it: ask again rather than forget the bytes. */
+    /* The system gave no memory although the pool would allow it: ask again, forget no bytes. */
     return conn->readable && conn->wire == &plain_wire && conn_wants_input(conn);
 }
 

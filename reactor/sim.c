@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim.c - a backend without a kernel: the program's side of it. Tests only; sim_peer.c is the world's side.
+ * sim.c - a backend without a kernel: the program's side of it. Tests only; sim_peer.c is the
+ * world's side.
  *
- * Sockets behave as Linux sockets under edge-triggered epoll do: an edge when bytes arrive, when room returns
- * after a send that found too little, at FIN and at reset; closing over unread bytes resets. Faults never break
- * these rules: a short read is followed by an edge for the rest, as if it had arrived only then.
+ * Sockets behave as Linux sockets under edge-triggered epoll do: an edge when bytes arrive, when
+ * room returns after a send that found too little, at FIN and at reset; closing over unread bytes
+ * resets. Faults never break these rules: a short read is followed by an edge for the rest, as if
+ * it had arrived only then.
  */
 #include "reactor/sim.h"
 
@@ -58,7 +60,8 @@ held(struct loop *loop, int fd)
     return socket;
 }
 
-/* -- the wait ------------------------------------------------------------------------------------------- */
+/* -- the wait
+ * ------------------------------------------------------------------------------------------- */
 
 static void
 memory_restore(struct sim *sim)
@@ -161,7 +164,8 @@ sim_wait(struct loop *loop, uint64_t timeout_ms)
     }
 }
 
-/* -- watching ------------------------------------------------------------------------------------------- */
+/* -- watching
+ * ------------------------------------------------------------------------------------------- */
 
 static unsigned
 ready_now(const struct sim_socket *socket)
@@ -254,7 +258,8 @@ sim_unwatch(struct loop *loop, struct watch *watch)
     }
 }
 
-/* -- sockets -------------------------------------------------------------------------------------------- */
+/* -- sockets
+ * -------------------------------------------------------------------------------------------- */
 
 struct sim_socket *
 sim_socket_new(struct sim *sim, enum sim_kind kind)

@@ -25,7 +25,7 @@ enum sim_event_kind {
     SIM_GONE,       /* the peer learns that the connection is no more */
     SIM_RESET,      /* the program's socket learns it */
     SIM_TIMER,
-    SIM_WAKE,       /* nothing: time passes */
+    SIM_WAKE, /* nothing: time passes */
 };
 
 struct sim_event {
@@ -45,20 +45,20 @@ struct sim_socket {
     struct sim *sim;
     int fd;
     enum sim_kind kind;
-    bool held;              /* the program holds the descriptor */
-    bool closed;            /* the program has closed it; outbox still leaves */
-    void *owner;            /* conn or watch */
-    unsigned ready;         /* READY_x to be reported */
+    bool held;      /* the program holds the descriptor */
+    bool closed;    /* the program has closed it; outbox still leaves */
+    void *owner;    /* conn or watch */
+    unsigned ready; /* READY_x to be reported */
     struct list ready_link;
     struct sim_peer *peer;
-    int result;             /* of the dial */
-    uint16_t port;          /* listener */
-    struct list backlog;    /* listener: sockets not yet accepted */
+    int result;               /* of the dial */
+    uint16_t port;            /* listener */
+    struct list backlog;      /* listener: sockets not yet accepted */
     struct list backlog_link; /* on the listener's backlog; a listener: on sim->listeners */
     struct sim_queue inbox, outbox;
-    size_t visible;         /* of inbox */
+    size_t visible; /* of inbox */
     bool fin_arrived, reset, reset_told, wants_out, fin_sent, fin_told;
-    bool to_peer_due;       /* an event is on its way */
+    bool to_peer_due; /* an event is on its way */
     uint64_t acked;
 };
 
@@ -123,8 +123,8 @@ struct sim_socket *sim_socket_new(struct sim *sim, enum sim_kind kind);
 struct sim_socket *sim_socket_of(struct sim *sim, int fd);
 /* sim_socket_edge - readiness to be reported at the end of the next wait. */
 void sim_socket_edge(struct sim_socket *socket, unsigned ready);
-struct sim_peer *sim_peer_new(struct sim *sim, struct sim_socket *socket, const struct sim_script *script,
-                              void *user);
+struct sim_peer *sim_peer_new(struct sim *sim, struct sim_socket *socket,
+                              const struct sim_script *script, void *user);
 /* sim_peer_deliver - see to it that what the peer sent reaches the program some time. */
 void sim_peer_deliver(struct sim_peer *peer);
 /* sim_socket_flush - see to it that what the program sent reaches the peer some time. */

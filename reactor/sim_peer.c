@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim_peer.c - the world's side of the simulator: time, chance, scripted peers and what travels to and from them.
+ * sim_peer.c - the world's side of the simulator: time, chance, scripted peers and what travels to
+ * and from them.
  */
 #include "reactor/sim.h"
 
@@ -11,7 +12,8 @@
 #define WINDOW_DEFAULT (64 * 1024)
 #define DELAY_US 100
 
-/* -- chance --------------------------------------------------------------------------------------------- */
+/* -- chance
+ * --------------------------------------------------------------------------------------------- */
 
 uint64_t
 sim_random(struct sim *sim)
@@ -60,7 +62,8 @@ sim_window(const struct sim *sim)
     return sim->faults.window ? sim->faults.window : WINDOW_DEFAULT;
 }
 
-/* -- bytes in a row ------------------------------------------------------------------------------------- */
+/* -- bytes in a row
+ * ------------------------------------------------------------------------------------- */
 
 void
 sim_queue_put(struct sim_queue *queue, struct slice bytes)
@@ -93,7 +96,8 @@ sim_queue_clear(struct sim_queue *queue)
     queue->start = 0;
 }
 
-/* -- events: a heap by time, then by order of birth ------------------------------------------------------ */
+/* -- events: a heap by time, then by order of birth
+ * ------------------------------------------------------ */
 
 static bool
 sooner(const struct sim_event *a, const struct sim_event *b)
@@ -144,7 +148,8 @@ sim_event_next(const struct sim *sim)
     return sim->heap_count ? sim->heap[0].at_us : UINT64_MAX;
 }
 
-/* -- what travels ---------------------------------------------------------------------------------------- */
+/* -- what travels
+ * ---------------------------------------------------------------------------------------- */
 
 static void
 tell(struct sim_peer *peer, void (*call)(struct sim_peer *))
@@ -185,7 +190,8 @@ peer_gone(struct sim_peer *peer, bool tell_script)
         tell(peer, peer->script->reset);
 }
 
-/* socket_reset - the program's socket learns of a reset. What arrived before may or may not still be read. */
+/* socket_reset - the program's socket learns of a reset. What arrived before may or may not still
+ * be read. */
 static void
 socket_reset(struct sim_socket *socket)
 {
@@ -386,7 +392,8 @@ sim_events_run(struct sim *sim)
     }
 }
 
-/* -- the test's side ------------------------------------------------------------------------------------ */
+/* -- the test's side
+ * ------------------------------------------------------------------------------------ */
 
 void
 sim_set_faults(struct sim *sim, const struct sim_faults *faults)
@@ -464,7 +471,8 @@ acceptor_for(struct sim *sim, uint16_t port)
 }
 
 void
-sim_accept_on(struct sim *sim, uint16_t port, const struct sim_script *script, void *user, bool refuse)
+sim_accept_on(struct sim *sim, uint16_t port, const struct sim_script *script, void *user,
+              bool refuse)
 {
     *acceptor_for(sim, port) =
         (struct sim_acceptor){.port = port, .refuse = refuse, .script = script, .user = user};
@@ -487,12 +495,13 @@ sim_listen_fd(struct sim *sim, uint16_t port)
 }
 
 struct sim_peer *
-sim_peer_new(struct sim *sim, struct sim_socket *socket, const struct sim_script *script, void *user)
+sim_peer_new(struct sim *sim, struct sim_socket *socket, const struct sim_script *script,
+             void *user)
 {
     struct sim_peer *peer = calloc(1, sizeof(*peer));
     assert(peer);
-    *peer = (struct sim_peer){.sim = sim, .next = sim->peers, .socket = socket, .script = script,
-                              .user = user};
+    *peer = (struct sim_peer){
+        .sim = sim, .next = sim->peers, .socket = socket, .script = script, .user = user};
     sink_init(&peer->in, SIZE_MAX / 2);
     sink_init(&peer->transit.sink, SIZE_MAX / 2);
     sim->peers = peer;

@@ -2,13 +2,15 @@
  *
  * wheel.c - hierarchical timing wheel.
  *
- *     level 3  |....X....|  a slot is 262,144 ms     a deadline sits on the lowest level on which its time
- *     level 2  |..X......|  a slot is 4,096 ms       and now differ, in the slot of its time there, and moves
- *     level 1  |......X..|  a slot is 64 ms          down (cascades) when now reaches the beginning of that slot
+ *     level 3  |....X....|  a slot is 262,144 ms
+ *     level 2  |..X......|  a slot is 4,096 ms
+ *     level 1  |......X..|  a slot is 64 ms
  *     level 0  |X........|  a slot is 1 ms
  *
- * So below the top a level only holds slots after now's; the top level wraps. now's own slot on level 0 holds
- * what was due when it was armed.
+ * A deadline sits on the lowest level on which its time and now differ, in the slot of its time
+ * there, and moves down (cascades) when now reaches the beginning of that slot. So below the top a
+ * level only holds slots after now's; the top wraps. now's slot on level 0 holds what was due when
+ * it was armed.
  */
 #include "reactor/wheel.h"
 
@@ -80,7 +82,8 @@ wheel_cancel(struct wheel *wheel, struct deadline *deadline)
         wheel->occupied[deadline->level] &= ~((uint64_t)1 << deadline->slot);
 }
 
-/* next_event - when something must be fired or cascaded next, and on which level; UINT64_MAX: never. */
+/* next_event - when something must be fired or cascaded next, and on which level; UINT64_MAX:
+ * never. */
 static uint64_t
 next_event(const struct wheel *wheel, int *level)
 {
@@ -139,7 +142,8 @@ wheel_expire(struct wheel *wheel, uint64_t now_ms)
             cascade(wheel, level);
     }
     wheel->now_ms = now_ms;
-    /* What is armed or cancelled by these calls finds the wheel in order; what is armed fires in a later expire. */
+    /* What is armed or cancelled by these calls finds the wheel in order; what is armed fires in a
+     * later expire. */
     while ((link = list_pop(&due))) {
         struct deadline *deadline = list_entry(link, struct deadline, link);
         assert(deadline->magic == MAGIC_DEADLINE);

@@ -106,7 +106,8 @@ dns_lookup(struct loop *loop, struct slice host, uint16_t port, struct dns_answe
     }
     struct lookup *lookup = calloc(1, sizeof(*lookup));
     assert(lookup);
-    *lookup = (struct lookup){.next = pending, .name = name, .port = port, .done = done, .owner = owner};
+    *lookup =
+        (struct lookup){.next = pending, .name = name, .port = port, .done = done, .owner = owner};
     task_init(&lookup->task, lookup_run);
     pending = *out = lookup;
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fake.h - a resolver whose answers the test writes, in place of dns.c, and a loop made with one call.
+ * fake.h - a resolver whose answers the test writes, in place of dns.c, and a loop made with one
+ * call.
  */
 #ifndef PENSTOCK_TEST_REACTOR_FAKE_H
 #define PENSTOCK_TEST_REACTOR_FAKE_H
@@ -29,9 +30,9 @@ void fake_tick(struct loop *loop, uint64_t wait_max_ms);
 /* What an owner of a conn saw. */
 struct seen {
     struct conn *conn;
-    unsigned notices;                          /* all so far */
-    int up, bytes, room, empty, end, lost;     /* how often each */
-    struct task task;                          /* posted at each notice when run is set */
+    unsigned notices;                      /* all so far */
+    int up, bytes, room, empty, end, lost; /* how often each */
+    struct task task;                      /* posted at each notice when run is set */
     struct loop *loop;
 };
 void seen_init(struct seen *seen, struct loop *loop, void (*run)(struct task *));

@@ -1,173 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_conn.c - conns over real loopback sockets under epoll, against a peer of plain blocking calls.
+ * test_conn.c - conns over real loopback sockets under epoll: bytes, ends, resets, marks, shares.
  */
-#include "tests/unit/reactor/fake.h"
+#include "tests/unit/reactor/raw.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-#define MEGA ((size_t)1 << 20)
-
-static struct loop loop;
-static struct listener listener;
-static uint16_t port;
-static struct seen server; /* the owner of the latest accepted conn */
-static int accepts;
-static struct conn_target target = {.host = {"host", 4}};
-static char big[MEGA];
-
-static void
-keep(struct listener *of, int fd, const char *peer)
-{
-    assert_ptr_equal(of, &listener);
-    assert_int_equal(strncmp(peer, "127.0.0.1:", 10), 0);
-    accepts++;
-    seen_init(&server, &loop, NULL);
-    assert_int_equal(conn_adopt(&loop, fd, NULL, peer, seen_notify, &server, &server.conn), 0);
-}
-
-static int
-setup(void **state)
-{
-    (void)state;
-    char problem[128];
-    fake_names_reset();
-    fake_loop(&loop, &epoll_ops, NULL);
-    port = 0;
-    accepts = 0;
-    server.conn = NULL;
-    int fd = listener_socket(SLICE_LIT("localhost"), &port, 64, problem);
-    assert_true(fd >= 0);
-    assert_int_equal(listener_open(&loop, &listener, fd, keep, NULL), 0);
-    fake_name_add("host", "127.0.0.1", 0);
-    for (size_t i = 0; i < sizeof(big); i++)
-        big[i] = (char)(i * 2654435761u >> 13);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    if (server.conn)
-        conn_close(server.conn, true);
-    listener_close(&listener);
-    fake_tick(&loop, 0);
-    assert_int_equal(loop.conns, 0);
-    assert_int_equal(loop.pool.chunks_used, 0);
-    loop_fini(&loop);
-    return 0;
-}
-
-/* ticks_until - tick until something is so, for at most four seconds. */
-#define ticks_until(condition)                                                                     \
-    do {                                                                                           \
-        for (int spent = 0; !(condition) && spent < 800; spent++)                                  \
-            fake_tick(&loop, 5);                                                                   \
-        assert_true(condition);                                                                    \
-    } while (0)
-
-static void
-ticks(int count)
-{
-    while (count-- > 0)
-        fake_tick(&loop, 1);
-}
-
-static void
-server_forget(bool cut)
-{
-    conn_close(server.conn, cut);
-    server.conn = NULL;
-}
-
-/* raw_open - a peer made of plain calls, with small buffers so that they fill soon; the conn is server's. */
-static int
-raw_open(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 32 * 1024, before = accepts;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    struct timeval patience = {.tv_sec = 3};
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-    ticks_until(accepts > before && server.up);
-    assert_int_equal(setsockopt(server.conn->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
-    return fd;
-}
-
-static void
-raw_reset(int fd)
-{
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-    close(fd);
-}
-
-static void
-raw_send(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-/* raw_read_all - read while ticking until FIN, n bytes or an error; the outcome as of the last recv, errno if < 0. */
-static size_t
-raw_read_all(int fd, size_t n, ssize_t *outcome)
-{
-    size_t got = 0;
-    char piece[7777];
-    for (int idle = 0; got < n && idle < 2000;) {
-        size_t want = n - got < sizeof(piece) ? n - got : sizeof(piece);
-        *outcome = recv(fd, piece, want, MSG_DONTWAIT);
-        if (*outcome == 0 || (*outcome < 0 && errno != EAGAIN)) {
-            *outcome = *outcome < 0 ? -errno : 0;
-            return got;
-        }
-        if (*outcome < 0) {
-            fake_tick(&loop, 1);
-            idle++;
-            continue;
-        }
-        assert_true(memcmp(piece, big + got, (size_t)*outcome) == 0);
-        got += (size_t)*outcome;
-        idle = 0;
-        fake_tick(&loop, 0);
-    }
-    return got;
-}
-
-static void
-open_pair(struct seen *client)
-{
-    seen_init(client, &loop, NULL);
-    target.port = port;
-    int before = accepts;
-    assert_int_equal(conn_open(&loop, &target, seen_notify, client, &client->conn), 0);
-    assert_int_equal(client->notices, 0);
-    ticks_until(client->up && accepts > before && server.up);
-}
-
-static bool
-took(struct conn *conn, const char *text)
-{
-    struct sink got;
-    sink_init(&got, MEGA * 2);
-    seen_take(conn, &got);
-    bool same = slice_is(sink_slice(&got), text);
-    sink_fini(&got);
-    return same;
-}
 
 static void
 bytes_cross_both_ways(void **state)
@@ -187,8 +31,8 @@ bytes_cross_both_ways(void **state)
     ticks_until(client.bytes);
     assert_true(took(client.conn, "pong"));
     fake_tick(&loop, 0);
-    assert_int_equal(loop.stats.sends, 2);    /* one a tick, however many puts */
-    assert_int_equal(loop.stats.receives, 2); /* and none to hear EAGAIN */
+    assert_int_equal(loop.stats.sends, 2);      /* one a tick, however many puts */
+    assert_int_equal(loop.stats.receives, 2);   /* and none to hear EAGAIN */
     assert_int_equal(loop.pool.chunks_used, 0); /* a quiet conn holds no chunk */
     assert_int_equal(client.conn->bytes_in, 4);
     assert_int_equal(client.conn->bytes_out, 4);
@@ -422,146 +266,6 @@ acked_stops_when_the_peer_stops_reading(void **state)
 }
 
 static void
-a_last_answer_is_not_lost_to_a_reset(void **state)
-{
-    (void)state;
-    int fd = raw_open();
-    ssize_t outcome;
-    assert_int_equal(send(fd, big, 200000, MSG_DONTWAIT) > 50000, 1); /* a body we will not read */
-    ticks_until(server.bytes);
-    assert_int_equal(conn_put(server.conn, slice_of(big, 100000)), 0);
-    server_forget(false);
-    size_t got = raw_read_all(fd, 50000, &outcome);
-    send(fd, big, 100000, MSG_DONTWAIT | MSG_NOSIGNAL); /* and the peer goes on and on */
-    assert_int_equal(got, 50000);
-    char rest[60000];
-    for (size_t more = 0; more < 50000;) {
-        outcome = recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
-        if (outcome > 0) {
-            assert_true(memcmp(rest, big + got + more, (size_t)outcome) == 0);
-            more += (size_t)outcome;
-        }
-        assert_true(outcome > 0 || (outcome < 0 && errno == EAGAIN));
-        fake_tick(&loop, 1);
-    }
-    ticks(3);
-    assert_int_equal(recv(fd, rest, 1, 0), 0); /* FIN, and no reset */
-    assert_int_equal(loop.conns, 1);           /* until the peer has ended too */
-    close(fd);
-    ticks_until(loop.conns == 0);
-}
-
-static void
-a_close_sends_everything_to_a_slow_reader(void **state)
-{
-    (void)state;
-    int fd = raw_open();
-    ssize_t outcome = 1;
-    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
-    server_forget(false);
-    assert_int_equal(raw_read_all(fd, MEGA + 1, &outcome), MEGA);
-    assert_int_equal(outcome, 0);
-    close(fd);
-    ticks_until(loop.conns == 0);
-}
-
-static void
-lingering_ends_by_time_or_by_bytes(void **state)
-{
-    (void)state;
-    loop.limits.linger_ms = 30;
-    int fd = raw_open();
-    server_forget(false);
-    uint64_t from = loop.now_ms;
-    ticks_until(loop.conns == 0);
-    assert_true(loop.now_ms - from >= 30);
-    assert_true(loop.now_ms - from < 1000); /* what the default would take */
-    close(fd);
-    loop.limits.linger_ms = 60000;
-    loop.limits.linger_bytes = 100000;
-    fd = raw_open();
-    server_forget(false);
-    ssize_t sent = 0;
-    for (int spent = 0; loop.conns && spent < 2000; spent++) {
-        ssize_t n = send(fd, big, 20000, MSG_DONTWAIT | MSG_NOSIGNAL);
-        sent += n > 0 ? n : 0;
-        fake_tick(&loop, 1);
-    }
-    assert_int_equal(loop.conns, 0);
-    assert_true(sent > 100000);
-    close(fd);
-}
-
-static void
-output_nobody_takes_is_given_up(void **state)
-{
-    (void)state;
-    loop.limits.flush_ms = 50;
-    int fd = raw_open();
-    char piece[8192];
-    ssize_t n;
-    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
-    server_forget(false);
-    ticks_until(loop.conns == 0);
-    while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
-        continue;
-    assert_int_equal(n, -1);
-    assert_int_equal(errno, ECONNRESET);
-    close(fd);
-}
-
-static void
-a_cut_resets_over_unread_or_unsent_and_ends_otherwise(void **state)
-{
-    (void)state;
-    char byte;
-    int fd = raw_open();
-    raw_send(fd, "unread");
-    ticks_until(server.bytes);
-    server_forget(true);
-    assert_int_equal(recv(fd, &byte, 1, 0), -1);
-    assert_int_equal(errno, ECONNRESET);
-    close(fd);
-    fd = raw_open();
-    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
-    ticks(3);
-    server_forget(true);
-    char piece[8192];
-    ssize_t n;
-    while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
-        continue;
-    assert_int_equal(n, -1);
-    assert_int_equal(errno, ECONNRESET);
-    close(fd);
-    fd = raw_open();
-    server_forget(true);
-    assert_int_equal(recv(fd, &byte, 1, 0), 0);
-    close(fd);
-    fake_tick(&loop, 0);
-    assert_int_equal(loop.conns, 0);
-}
-
-static void
-an_answer_put_before_the_first_move_is_sent(void **state)
-{
-    (void)state;
-    int pair[2];
-    char got[16];
-    struct seen seen;
-    seen_init(&seen, &loop, NULL);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    assert_int_equal(conn_adopt(&loop, pair[0], NULL, "local", seen_notify, &seen, &seen.conn), 0);
-    assert_int_equal(conn_put(seen.conn, SLICE_LIT("503")), 0);
-    conn_close(seen.conn, false); /* over the limit: say so and part, all in the accept callback */
-    fake_tick(&loop, 0);
-    assert_int_equal(seen.notices, 0);
-    assert_int_equal(recv(pair[1], got, sizeof(got), 0), 3);
-    assert_int_equal(recv(pair[1], got, sizeof(got), 0), 0);
-    close(pair[1]);
-    ticks_until(loop.conns == 0);
-}
-
-static void
 a_conn_changes_hands(void **state)
 {
     (void)state;
@@ -646,7 +350,8 @@ a_tick_moves_a_bounded_share_and_nobody_waits_for_the_greedy(void **state)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
         peers[i] = pair[1];
         seen_init(&quiet[i], &loop, NULL);
-        assert_int_equal(conn_adopt(&loop, pair[0], NULL, "q", seen_notify, &quiet[i], &quiet[i].conn), 0);
+        assert_int_equal(
+            conn_adopt(&loop, pair[0], NULL, "q", seen_notify, &quiet[i], &quiet[i].conn), 0);
     }
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fast), 0);
     seen_init(&greedy, &loop, NULL);
@@ -703,32 +408,23 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(bytes_cross_both_ways, setup, teardown),
-        cmocka_unit_test_setup_teardown(sockets_have_their_options, setup, teardown),
-        cmocka_unit_test_setup_teardown(end_comes_after_the_bytes_and_is_half_a_close, setup, teardown),
-        cmocka_unit_test_setup_teardown(end_waits_behind_a_full_in, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reset_is_noticed_while_paused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reset_is_noticed_while_in_is_full, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_arrived_before_a_reset_is_still_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_send_into_a_reset_still_reads_what_came_before, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_paused_conn_gets_its_bytes_on_resume_without_a_new_edge, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(in_is_hard_bounded_and_goes_on_when_consumed, setup, teardown),
-        cmocka_unit_test_setup_teardown(room_and_empty_come_exactly_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(acked_stops_when_the_peer_stops_reading, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_last_answer_is_not_lost_to_a_reset, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_close_sends_everything_to_a_slow_reader, setup, teardown),
-        cmocka_unit_test_setup_teardown(lingering_ends_by_time_or_by_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(output_nobody_takes_is_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cut_resets_over_unread_or_unsent_and_ends_otherwise, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(an_answer_put_before_the_first_move_is_sent, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_conn_changes_hands, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_empty_pool_stops_upstreams_until_it_recovers, setup, teardown),
-        cmocka_unit_test_setup_teardown(output_leaves_while_input_is_held, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_tick_moves_a_bounded_share_and_nobody_waits_for_the_greedy,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_megabyte_each_way_is_exact, setup, teardown),
+        RAW_TEST(bytes_cross_both_ways),
+        RAW_TEST(sockets_have_their_options),
+        RAW_TEST(end_comes_after_the_bytes_and_is_half_a_close),
+        RAW_TEST(end_waits_behind_a_full_in),
+        RAW_TEST(a_reset_is_noticed_while_paused),
+        RAW_TEST(a_reset_is_noticed_while_in_is_full),
+        RAW_TEST(what_arrived_before_a_reset_is_still_read),
+        RAW_TEST(a_send_into_a_reset_still_reads_what_came_before),
+        RAW_TEST(a_paused_conn_gets_its_bytes_on_resume_without_a_new_edge),
+        RAW_TEST(in_is_hard_bounded_and_goes_on_when_consumed),
+        RAW_TEST(room_and_empty_come_exactly_once),
+        RAW_TEST(acked_stops_when_the_peer_stops_reading),
+        RAW_TEST(a_conn_changes_hands),
+        RAW_TEST(an_empty_pool_stops_upstreams_until_it_recovers),
+        RAW_TEST(output_leaves_while_input_is_held),
+        RAW_TEST(a_tick_moves_a_bounded_share_and_nobody_waits_for_the_greedy),
+        RAW_TEST(a_megabyte_each_way_is_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

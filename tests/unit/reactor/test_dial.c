@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_dial.c - from a name to a socket: the race of addresses, in simulated time and once over the kernel.
+ * test_dial.c - from a name to a socket: the race of addresses, in simulated time and once over the
+ * kernel.
  *
- * In the simulator a port stands for a machine: 1 answers, 2 refuses, 3 is a black hole, 4 answers as well.
+ * In the simulator a port stands for a machine: 1 answers, 2 refuses, 3 is a black hole, 4 answers
+ * as well.
  */
 #include "reactor/sim.h"
 #include "tests/unit/reactor/fake.h"
@@ -89,11 +91,13 @@ dial(void)
 static void
 names(const uint16_t *ports, size_t count)
 {
-    static const char *const addresses[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"};
+    static const char *const addresses[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4",
+                                            "192.0.2.5"};
     for (size_t i = 0; i < count; i++)
         fake_name_add("name", addresses[i], ports[i]);
 }
-#define NAMES(...) names((const uint16_t[]){__VA_ARGS__}, countof(((const uint16_t[]){__VA_ARGS__})))
+#define NAMES(...)                                                                                 \
+    names((const uint16_t[]){__VA_ARGS__}, countof(((const uint16_t[]){__VA_ARGS__})))
 
 static void
 one_address_connects(void **state)
@@ -166,7 +170,8 @@ the_slower_winner_is_let_go(void **state)
     assert_int_equal(sim_sockets_open(sim), 1);
     conn_close(seen.conn, true);
     sim_run(sim, &loop, sim_now_us(sim) + 1000000, NULL, NULL);
-    assert_int_equal(opened[1] + opened[4], gone[1] + gone[4]); /* nobody is left with half a connection */
+    assert_int_equal(opened[1] + opened[4],
+                     gone[1] + gone[4]); /* nobody is left with half a connection */
 }
 
 static void
@@ -240,7 +245,8 @@ closing_cancels_whatever_is_under_way(void **state)
     target.host = SLICE_LIT("second");
     fake_name_add("second", "192.0.2.9", 1);
     fake_name_add("second", "192.0.2.9", 3);
-    for (uint64_t after_us = 0; after_us < 400; after_us += 20) { /* before, while and after it connects */
+    for (uint64_t after_us = 0; after_us < 400;
+         after_us += 20) { /* before, while and after it connects */
         seen_init(&seen, &loop, NULL);
         assert_int_equal(conn_open(&loop, &target, seen_notify, &seen, &seen.conn), 0);
         assert_int_equal(conn_put(seen.conn, SLICE_LIT("early bytes")), 0);
@@ -294,7 +300,8 @@ many_addresses_are_all_tried(void **state)
     conn_close(seen.conn, true);
 }
 
-/* -- the kernel's own refusals ---------------------------------------------------------------------------- */
+/* -- the kernel's own refusals
+ * ---------------------------------------------------------------------------- */
 
 static int
 kernel_setup(void **state)
@@ -397,7 +404,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_refusal_tries_the_next_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_black_hole_costs_one_stagger, setup, teardown),
         cmocka_unit_test_setup_teardown(two_black_holes_cost_two_staggers, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_refusal_behind_a_black_hole_does_not_wait_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refusal_behind_a_black_hole_does_not_wait_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_slower_winner_is_let_go, setup, teardown),
         cmocka_unit_test_setup_teardown(all_refuse, setup, teardown),
         cmocka_unit_test_setup_teardown(a_black_hole_after_all_others_refused_is_waited_for, setup,

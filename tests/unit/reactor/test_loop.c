@@ -36,7 +36,9 @@ teardown(void **state)
     return 0;
 }
 
-/* -- time ----------------------------------------------------------------------------------------------- */
+/* -- time
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static uint64_t fired_ms[4];
 static struct deadline deadlines[4];
@@ -62,7 +64,8 @@ deadlines_fire_in_time_and_never_early(void **state)
         fake_tick(&loop, UINT64_MAX);
     for (int i = 0; i < 4; i++) {
         assert_true(fired_ms[i] >= from + after_ms[i]);
-        assert_true(fired_ms[i] <= from + after_ms[i] + 1000); /* a busy machine is no mistake of ours */
+        assert_true(fired_ms[i] <=
+                    from + after_ms[i] + 1000); /* a busy machine is no mistake of ours */
     }
     assert_true(loop.stats.ticks - ticks <= 16); /* a deadline and its cascades, no spinning */
 }
@@ -79,7 +82,8 @@ a_tick_sleeps_no_longer_than_told(void **state)
     assert_true(loop.now_us - from >= 30000);
 }
 
-/* -- tasks ---------------------------------------------------------------------------------------------- */
+/* -- tasks
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct task again_task, other_task;
 static int again_runs, other_runs;
@@ -137,7 +141,8 @@ a_held_task_waits_for_the_pool(void **state)
     assert_int_equal(other_runs, 1);
 }
 
-/* -- watches -------------------------------------------------------------------------------------------- */
+/* -- watches
+ * -------------------------------------------------------------------------------------------- */
 
 static struct watch watches[2];
 static int notified[2];
@@ -212,7 +217,8 @@ a_watch_on_nothing_is_refused(void **state)
     assert_int_equal(watch_open(&loop, &watches[0], fd, count_watch), -ERR_SYSTEM);
 }
 
-/* -- listeners ------------------------------------------------------------------------------------------ */
+/* -- listeners
+ * ------------------------------------------------------------------------------------------ */
 
 static struct listener listener;
 static uint16_t port;
@@ -385,8 +391,11 @@ bad_places_to_listen_are_named(void **state)
 {
     (void)state;
     char problem[128];
-    static const char *const bad[] = {"", "example.com", "[]", "127.0.0", "300.1.1.1", "::1]", "a\nb",
-                                      "1234567890123456789012345678901234567890123456789012345678901234567890"};
+    static const char *const bad[] = {
+        "",          "example.com",
+        "[]",        "127.0.0",
+        "300.1.1.1", "::1]",
+        "a\nb",      "1234567890123456789012345678901234567890123456789012345678901234567890"};
     for (size_t i = 0; i < countof(bad); i++) {
         port = 0;
         assert_int_equal(listener_socket(slice_from(bad[i]), &port, 16, problem), -ERR_CONFIG);
@@ -421,11 +430,12 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(deadlines_fire_in_time_and_never_early, setup, teardown),
         cmocka_unit_test_setup_teardown(a_tick_sleeps_no_longer_than_told, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_task_that_never_rests_does_not_stop_the_tick, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_task_that_never_rests_does_not_stop_the_tick, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_held_task_waits_for_the_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(a_watch_gives_one_edge_for_each_arrival, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_closed_watch_is_silent_even_if_the_kernel_has_spoken, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_closed_watch_is_silent_even_if_the_kernel_has_spoken,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_watch_on_nothing_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(accepts_come_in_bounded_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(a_paused_listener_leaves_its_backlog_to_the_kernel, setup,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_relay.c - 100,000 simulated lives of a small relay under every fault: not a byte wrong, nobody stuck.
+ * test_relay.c - 100,000 simulated lives of a small relay under every fault: not a byte wrong,
+ * nobody stuck.
  *
  *     client peer <-> conn | relay | conn <-> echoing upstream peer
  *
- * Either the client says goodbye when its echo is complete, or the upstream closes after echoing all while the
- * client goes on sending, so that the relay's last bytes must survive its own close. A failure prints its seed.
+ * Either the client says goodbye when its echo is complete, or the upstream closes after echoing
+ * all while the client goes on sending, so that the relay's last bytes must survive its own close.
+ * A failure prints its seed.
  */
 #include "reactor/sim.h"
 #include "tests/unit/reactor/fake.h"
@@ -66,7 +68,8 @@ struct world {
     char text[BYTES_MAX];
 };
 
-/* -- the program ---------------------------------------------------------------------------------------- */
+/* -- the program
+ * ---------------------------------------------------------------------------------------- */
 
 static void
 relay_end(struct relay *relay, bool cut)
@@ -165,13 +168,16 @@ accepted(struct listener *listener, int fd, const char *peer)
     deadline_init(&relay->retry, relay_retry);
     deadline_init(&relay->stuck, relay_stuck);
     loop_arm(&world->loop, &relay->stuck, STUCK_MS);
-    assert_int_equal(conn_adopt(&world->loop, fd, NULL, peer, notify, relay, &relay->client.conn), 0);
-    assert_int_equal(conn_open(&world->loop, &world->target, notify, relay, &relay->upstream.conn), 0);
+    assert_int_equal(conn_adopt(&world->loop, fd, NULL, peer, notify, relay, &relay->client.conn),
+                     0);
+    assert_int_equal(conn_open(&world->loop, &world->target, notify, relay, &relay->upstream.conn),
+                     0);
     relay->client.conn->out_high = relay->upstream.conn->out_high = world->high;
     relay->client.conn->out_low = relay->upstream.conn->out_low = world->high / 2;
 }
 
-/* -- the peers ------------------------------------------------------------------------------------------ */
+/* -- the peers
+ * ------------------------------------------------------------------------------------------ */
 
 static void
 client_send(struct sim_peer *peer)
@@ -250,12 +256,15 @@ upstream_end(struct sim_peer *peer)
     sim_peer_close(peer);
 }
 
-static const struct sim_script client_script = {
-    .opened = client_send, .bytes = client_bytes, .ended = client_ended, .reset = client_reset,
-    .timer = client_send};
+static const struct sim_script client_script = {.opened = client_send,
+                                                .bytes = client_bytes,
+                                                .ended = client_ended,
+                                                .reset = client_reset,
+                                                .timer = client_send};
 static const struct sim_script upstream_script = {.bytes = upstream_bytes, .ended = upstream_end};
 
-/* -- one life ------------------------------------------------------------------------------------------- */
+/* -- one life
+ * ------------------------------------------------------------------------------------------- */
 
 static unsigned short
 maybe(uint64_t *seed, unsigned short most)
@@ -268,11 +277,15 @@ maybe(uint64_t *seed, unsigned short most)
 static struct sim_faults
 draw_faults(uint64_t seed)
 {
-    struct sim_faults faults = {
-        .short_read = maybe(&seed, 600), .short_write = maybe(&seed, 600), .again = maybe(&seed, 400),
-        .reset = maybe(&seed, 20), .connect_refused = maybe(&seed, 200),
-        .connect_slow = maybe(&seed, 500), .accept_fail = maybe(&seed, 300),
-        .late_event = maybe(&seed, 300), .memory = maybe(&seed, 100)};
+    struct sim_faults faults = {.short_read = maybe(&seed, 600),
+                                .short_write = maybe(&seed, 600),
+                                .again = maybe(&seed, 400),
+                                .reset = maybe(&seed, 20),
+                                .connect_refused = maybe(&seed, 200),
+                                .connect_slow = maybe(&seed, 500),
+                                .accept_fail = maybe(&seed, 300),
+                                .late_event = maybe(&seed, 300),
+                                .memory = maybe(&seed, 100)};
     faults.window = maybe(&seed, 2) ? 0 : 1 + (size_t)maybe(&seed, 500) * 13;
     return faults;
 }
@@ -305,12 +318,13 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults)
     limits.linger_bytes = 1000000;
     limits.flush_ms = 60000; /* the client may stop reading for a while */
     assert_int_equal(loop_init(&world->loop, &sim_ops, sim, &limits), 0);
-    assert_int_equal(listener_open(&world->loop, &world->listener, sim_listen_fd(sim, 1), accepted,
-                                   world), 0);
+    assert_int_equal(
+        listener_open(&world->loop, &world->listener, sim_listen_fd(sim, 1), accepted, world), 0);
     world->target = (struct conn_target){.host = SLICE_LIT("upstream")};
     world->high = sim_random(sim) % 20000;
     world->bytes = 1 + sim_random(sim) % (sim_random(sim) % 2 ? 100 : BYTES_MAX);
-    size_t most = narrowest(world, faults) * 50; /* byte after byte takes long and shows nothing more */
+    size_t most =
+        narrowest(world, faults) * 50; /* byte after byte takes long and shows nothing more */
     if (world->bytes > most)
         world->bytes = most;
     world->ending = sim_random(sim) % 2 ? CLIENT_PARTS : UPSTREAM_PARTS;
@@ -359,9 +373,10 @@ live(uint64_t seed, const struct sim_faults *faults)
     bool may_break = faults->reset || faults->connect_refused || faults->accept_fail;
     if (world.stuck || (!whole && !may_break) || (world.client_reset && !may_break) ||
         (!whole && !world.excused && !world.client_reset)) {
-        fail_msg("PENSTOCK_SEED=%llu: stuck %d, %zu of %zu bytes, client reset %d, ending %d, lost %d",
-                 (unsigned long long)seed, world.stuck, got, world.bytes, world.client_reset,
-                 (int)world.ending, world.excused);
+        fail_msg(
+            "PENSTOCK_SEED=%llu: stuck %d, %zu of %zu bytes, client reset %d, ending %d, lost %d",
+            (unsigned long long)seed, world.stuck, got, world.bytes, world.client_reset,
+            (int)world.ending, world.excused);
     }
     total.whole += whole;
     total.broken += !whole;
@@ -377,7 +392,8 @@ a_relay_lives_through_every_fault(void **state)
     total = (struct outcome){0};
     fake_names_reset();
     fake_name_add("upstream", "192.0.2.7", 2);
-    for (uint64_t seed = one ? strtoull(one, NULL, 10) : 1, n = 0; n < (one ? 1 : RUNS); n++, seed++) {
+    for (uint64_t seed = one ? strtoull(one, NULL, 10) : 1, n = 0; n < (one ? 1 : RUNS);
+         n++, seed++) {
         struct sim_faults faults = draw_faults(seed);
         live(seed, &faults);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_sim.c - the simulator keeps the kernel's rules, and conns keep theirs in hours of virtual time.
+ * test_sim.c - the simulator keeps the kernel's rules, and conns keep theirs in hours of virtual
+ * time.
  */
 #include "reactor/sim.h"
 #include "tests/unit/reactor/fake.h"
@@ -44,7 +45,8 @@ peer_timer(struct sim_peer *of)
         sim_peer_timer(of, 1000);
 }
 
-static const struct sim_script script = {.ended = peer_ended, .reset = peer_reset, .timer = peer_timer};
+static const struct sim_script script = {
+    .ended = peer_ended, .reset = peer_reset, .timer = peer_timer};
 
 static void
 accepted(struct listener *of, int fd, const char *name)
@@ -391,14 +393,15 @@ quiet_sees_a_conn_that_nobody_will_wake(void **state)
     loop.conns--;
 }
 
-/* -- a perfect world is quick, a rough one is exact ------------------------------------------------------- */
+/* -- a perfect world is quick, a rough one is exact
+ * ------------------------------------------------------- */
 
 static void
 faults_come_when_asked_for(void **state)
 {
     (void)state;
-    static const struct sim_faults rough = {.short_read = 500, .short_write = 500, .again = 300,
-                                            .late_event = 200, .window = 3000};
+    static const struct sim_faults rough = {
+        .short_read = 500, .short_write = 500, .again = 300, .late_event = 200, .window = 3000};
     sim_set_faults(sim, &rough);
     struct sink got;
     sink_init(&got, sizeof(big));
@@ -437,9 +440,11 @@ memory_comes_back(void **state)
     assert_int_equal(loop.pool.chunks_max, chunks_max);
 }
 
-/* -- chances: the same story under many seeds ------------------------------------------------------------- */
+/* -- chances: the same story under many seeds
+ * ------------------------------------------------------------- */
 
-/* A send that meets a reset before any event has told of it: what the kernel still holds is taken first. */
+/* A send that meets a reset before any event has told of it: what the kernel still holds is taken
+ * first. */
 static void
 a_failed_send_still_reads_what_came_before(void **state)
 {
@@ -506,7 +511,8 @@ nobody_is_forgotten_in_a_backlog(void **state)
             sim_connect(sim, 2, &crowd_script, NULL);
         run(10 * SECOND_US);
         assert_true(taken > 0 || life > 0);
-        assert_int_equal(refused, 10); /* dropped by us or by the fault, but nobody waits for ever */
+        assert_int_equal(refused,
+                         10); /* dropped by us or by the fault, but nobody waits for ever */
     }
     sim_set_faults(sim, NULL);
     listener_close(&second);
@@ -518,23 +524,28 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ten_minutes_pass_in_no_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_timer_re_armed_is_replaced, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_window_fills_when_the_peer_stops_reading, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_window_fills_when_the_peer_stops_reading, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_short_send_is_believed, setup, teardown),
         cmocka_unit_test_setup_teardown(room_comes_at_the_mark_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_half_close_ends_after_the_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_to_be_sent_goes_with_the_connection, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_failed_send_still_reads_what_came_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_to_be_sent_goes_with_the_connection, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_failed_send_still_reads_what_came_before, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(nobody_is_forgotten_in_a_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reset_is_lost_even_if_nobody_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_peer_answers_with_a_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(a_half_closed_peer_takes_it, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_sends_all_then_fin_then_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(lingering_lasts_linger_ms, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_stuck_flush_is_given_up_a_slow_one_is_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stuck_flush_is_given_up_a_slow_one_is_not, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_cut_over_unread_bytes_is_a_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reset_ends_a_lingering_conn, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_of_nobody_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_descriptor_of_the_kernels_is_watched_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_descriptor_of_the_kernels_is_watched_too, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(quiet_sees_a_conn_that_nobody_will_wake, setup, teardown),
         cmocka_unit_test_setup_teardown(faults_come_when_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_comes_back, setup, teardown),

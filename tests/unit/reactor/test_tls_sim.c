@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tls_sim.c - TLS conns at both ends of a simulated network: every fault between them, not a byte wrong.
+ * test_tls_sim.c - TLS conns at both ends of a simulated network: every fault between them, not a
+ * byte wrong.
  *
- *     client conn <-> near peer = far peer <-> listener, server conn        both conns live in one loop
+ *     client conn <-> near peer = far peer <-> listener, server conn        both conns live in one
+ * loop
  *
- * The peers pass on what they get: bytes, FIN and reset. The server echoes; one of the two says goodbye first.
- * A failure prints its seed; entropy is the system's, so a seed repeats the faults but not the ciphertext.
+ * The peers pass on what they get: bytes, FIN and reset. The server echoes; one of the two says
+ * goodbye first. A failure prints its seed; entropy is the system's, so a seed repeats the faults
+ * but not the ciphertext.
  */
 #include "reactor/sim.h"
 #include "tests/unit/reactor/fake.h"
@@ -48,7 +51,8 @@ static struct {
     uint64_t whole, broken, resumed;
 } total;
 
-/* -- the network: two peers that pass on -------------------------------------------------------------------- */
+/* -- the network: two peers that pass on
+ * -------------------------------------------------------------------- */
 
 static void
 pass_bytes(struct sim_peer *peer)
@@ -73,7 +77,8 @@ pass_reset(struct sim_peer *peer)
         sim_peer_reset(other);
 }
 
-static const struct sim_script far_script = {.bytes = pass_bytes, .ended = pass_end, .reset = pass_reset};
+static const struct sim_script far_script = {
+    .bytes = pass_bytes, .ended = pass_end, .reset = pass_reset};
 
 static void
 near_opened(struct sim_peer *near)
@@ -85,7 +90,8 @@ near_opened(struct sim_peer *near)
 static const struct sim_script near_script = {
     .opened = near_opened, .bytes = pass_bytes, .ended = pass_end, .reset = pass_reset};
 
-/* -- the program -------------------------------------------------------------------------------------------- */
+/* -- the program
+ * -------------------------------------------------------------------------------------------- */
 
 static void
 notify(void *owner, struct conn *conn, unsigned notices)
@@ -194,7 +200,9 @@ accepted(struct listener *listener, int fd, const char *peer)
     world.server.conn->out_low = 10000;
 }
 
-/* -- one life ------------------------------------------------------------------------------------------------ */
+/* -- one life
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static unsigned short
 maybe(struct sim *sim, unsigned short most)
@@ -207,10 +215,13 @@ world_open(uint64_t seed)
 {
     struct loop_limits limits;
     struct sim *sim = world.sim = sim_new(seed, NULL);
-    struct sim_faults faults = {
-        .short_read = maybe(sim, 600), .short_write = maybe(sim, 600), .again = maybe(sim, 400),
-        .reset = seed % 3 ? 0 : maybe(sim, 20), .late_event = maybe(sim, 300), .memory = maybe(sim, 60),
-        .window = sim_random(sim) % 2 ? 0 : 100 + sim_random(sim) % 5000};
+    struct sim_faults faults = {.short_read = maybe(sim, 600),
+                                .short_write = maybe(sim, 600),
+                                .again = maybe(sim, 400),
+                                .reset = seed % 3 ? 0 : maybe(sim, 20),
+                                .late_event = maybe(sim, 300),
+                                .memory = maybe(sim, 60),
+                                .window = sim_random(sim) % 2 ? 0 : 100 + sim_random(sim) % 5000};
     sim_set_faults(sim, &faults);
     loop_limits_default(&limits);
     limits.in_bytes_max = 1 + sim_random(sim) % (sim_random(sim) % 2 ? 500 : 30000);
@@ -220,9 +231,12 @@ world_open(uint64_t seed)
     limits.flush_ms = 60000;
     limits.linger_ms = 20000;
     assert_int_equal(loop_init(&world.loop, &sim_ops, sim, &limits), 0);
-    assert_int_equal(listener_open(&world.loop, &world.listener, sim_listen_fd(sim, 1), accepted, NULL), 0);
+    assert_int_equal(
+        listener_open(&world.loop, &world.listener, sim_listen_fd(sim, 1), accepted, NULL), 0);
     sim_accept_on(sim, 2, &near_script, NULL, false);
-    world.target = (struct conn_target){.host = SLICE_LIT("example.test"), .tls = true, .trust = trust,
+    world.target = (struct conn_target){.host = SLICE_LIT("example.test"),
+                                        .tls = true,
+                                        .trust = trust,
                                         .cache_key = SLICE_LIT("example.test")};
 }
 
@@ -240,16 +254,19 @@ turn(uint64_t seed, bool may_break)
         world.text[i] = (char)sim_random(sim);
     end_init(&world.client, client_run);
     end_init(&world.server, server_run);
-    assert_int_equal(conn_open(&world.loop, &world.target, notify, &world.client, &world.client.conn), 0);
+    assert_int_equal(
+        conn_open(&world.loop, &world.target, notify, &world.client, &world.client.conn), 0);
     world.client.conn->out_high = 19999;
     world.client.conn->out_low = 10000;
     sim_run(sim, &world.loop, sim_now_us(sim) + UINT64_C(600) * 1000000, NULL, NULL);
     bool stuck = world.client.conn || world.server.conn || world.loop.conns > 0;
-    if (stuck || (!world.whole && !may_break) || (world.whole && world.server_parts && !may_break &&
-                                                  (world.client.lost || !world.client.ended)))
-        fail_msg("seed %llu: stuck %d, %zu conns, %zu of %zu bytes, server parts %d, lost %d and %d",
-                 (unsigned long long)seed, stuck, world.loop.conns, world.client.got, world.bytes,
-                 world.server_parts, world.client.lost, world.server.lost);
+    if (stuck || (!world.whole && !may_break) ||
+        (world.whole && world.server_parts && !may_break &&
+         (world.client.lost || !world.client.ended)))
+        fail_msg(
+            "seed %llu: stuck %d, %zu conns, %zu of %zu bytes, server parts %d, lost %d and %d",
+            (unsigned long long)seed, stuck, world.loop.conns, world.client.got, world.bytes,
+            world.server_parts, world.client.lost, world.server.lost);
     total.whole += world.whole;
     total.broken += !world.whole;
 }
@@ -276,7 +293,8 @@ tls_lives_through_every_fault(void **state)
     const char *one = getenv("PENSTOCK_SEED");
     fake_names_reset();
     fake_name_add("example.test", "192.0.2.7", 2);
-    for (uint64_t seed = one ? strtoull(one, NULL, 10) : 1, n = 0; n < (one ? 1 : LIVES); n++, seed++)
+    for (uint64_t seed = one ? strtoull(one, NULL, 10) : 1, n = 0; n < (one ? 1 : LIVES);
+         n++, seed++)
         live(seed);
     print_message("%llu whole, %llu broken by resets, %llu handshakes resumed\n",
                   (unsigned long long)total.whole, (unsigned long long)total.broken,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_wheel.c - the timing wheel: exhaustively around every cascade, and at random against a naive model.
+ * test_wheel.c - the timing wheel: exhaustively around every cascade, and at random against a naive
+ * model.
  */
 #include "reactor/wheel.h"
 
@@ -62,7 +63,8 @@ expire(uint64_t now_ms)
     return wheel_expire(&wheel, now_ms);
 }
 
-/* sound - every bit agrees with its slot, every deadline is where it says, and nothing is counted twice. */
+/* sound - every bit agrees with its slot, every deadline is where it says, and nothing is counted
+ * twice. */
 static void
 sound(void)
 {
@@ -82,7 +84,8 @@ sound(void)
     assert_int_equal(armed, wheel.armed);
 }
 
-/* wake_until_fired - do as the loop does: sleep to wheel_next, expire; returns when the deadline fired. */
+/* wake_until_fired - do as the loop does: sleep to wheel_next, expire; returns when the deadline
+ * fired. */
 static uint64_t
 wake_until_fired(struct item *item)
 {
@@ -102,8 +105,9 @@ static void
 fires_exactly_at_every_cascade_border(void **state)
 {
     (void)state;
-    static const uint64_t starts[] = {0, 1, 62, 63, 64, 4095, 4096, 262143, 262144, 16777215,
-                                      16777216, 16777217, 123456789, (UINT64_C(1) << 40) - 1};
+    static const uint64_t starts[] = {
+        0,      1,      62,       63,       64,       4095,      4096,
+        262143, 262144, 16777215, 16777216, 16777217, 123456789, (UINT64_C(1) << 40) - 1};
     for (size_t s = 0; s < countof(starts); s++) {
         for (int bits = 0; bits <= 24; bits++) {
             for (int off = -2; off <= 2; off++) {
@@ -156,7 +160,8 @@ the_past_fires_at_the_next_expire(void **state)
     arm(&item, 3);
     assert_true(wheel_next(&wheel) <= 1000);
     assert_int_equal(expire(1000), 1);
-    item.again = 3; /* re-armed for the past while firing: once an expire, or a tick would never end */
+    item.again =
+        3; /* re-armed for the past while firing: once an expire, or a tick would never end */
     arm(&item, 0);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(expire(1000), 1);
