@@ -181,11 +181,27 @@ feed(struct tls *tls)
     return 1;
 }
 
+/* Lay the engine out, unless this tick has begun enough handshakes: 1, 2 (in the next tick), -ERR. */
+static int
+begin(struct tls *tls)
+{
+    if (tls->failed)
+        return fail(tls, 0);
+    if (!tls_start_turn(tls))
+        return 2;
+    int error = tls->target ? tls_client_start(tls) : tls_server_start(tls);
+    if (error)
+        return give_up(tls, error);
+    tls_busy(tls);
+    return 1;
+}
+
 /* Move what can move inwards until nothing does: 1 something did, 0 nothing, -ERR. */
 static int
 pump(struct tls *tls)
 {
     int progress = 0;
+    assert(tls->engine);
     for (;;) {
         int looked = look(tls);
         if (looked)
@@ -205,7 +221,7 @@ tls_space(struct conn *conn, struct iovec *iov, int max, size_t limit)
 {
     struct tls *tls = conn->wire_state;
     size_t n;
-    if (tls->failed || tls->cipher.len > 0 || limit == 0 ||
+    if (tls->failed || !tls->engine || tls->cipher.len > 0 || limit == 0 ||
         !br_ssl_engine_recvrec_buf(tls->engine, &n))
         return 0;
     return buf_space(&tls->cipher, iov, max, limit);
@@ -227,6 +243,8 @@ static int
 tls_step(struct conn *conn)
 {
     struct tls *tls = conn->wire_state;
+    if (!tls->engine)
+        return begin(tls);
     int moved = pump(tls);
     if (moved >= 0 && tls->peer_closed && conn->out.len > 0) {
         /* TLS 1.2 closes both ways: what is still to be sent has no way to go. */
@@ -281,6 +299,8 @@ tls_bytes(struct conn *conn, struct iovec *iov, int max)
         iov[0] = (struct iovec){tls->alert + sizeof(tls->alert) - tls->alert_left, tls->alert_left};
         return tls->alert_left > 0;
     }
+    if (!tls->engine)
+        return 0;
     if (tls->done && !tls->closing && !tls->peer_closed)
         seal(tls);
     unsigned char *record = br_ssl_engine_sendrec_buf(tls->engine, &n);
@@ -354,14 +374,8 @@ static int
 tls_start(struct conn *conn)
 {
     struct tls *tls = conn->wire_state;
-    int error = tls->target ? tls_client_start(tls) : tls_server_start(tls);
-    if (error) {
-        tls->failed = true;
-        loop_count(&conn->loop->stats.handshake_failures, 1);
-        return error;
-    }
-    tls_busy(tls);
-    return 0;
+    assert(!tls->engine);
+    return 0; /* step begins it, when it is its turn */
 }
 
 static void

@@ -88,7 +88,7 @@ struct tls {
     const struct conn_target *target; /* clients; NULL for servers */
     struct server_key *key;           /* servers: a reference */
     void *slot;                       /* engine and record buffers, page-aligned */
-    void *engine;                     /* br_ssl_engine_context, in the slot */
+    void *engine;                     /* br_ssl_engine_context, in the slot; NULL until the handshake begins */
     struct tls_verify *verify;        /* clients, from the peer's certificates to the end of the handshake */
     struct buf cipher;                /* received, not yet taken by the engine */
     struct tls_border border;
@@ -146,6 +146,8 @@ struct tls_worker {
     struct list busy;    /* wires whose record buffers may hold pages, the longest unused first */
     struct deadline turn, idle;
     uint64_t steps_tick; /* the tick of the last costly step */
+    uint64_t starts_tick; /* the tick that starts belongs to */
+    int starts;          /* handshakes begun in it */
     struct tls_slots client_slots, server_slots;
     const char *protocols[1];
     void *client_template; /* br_ssl_client_context, never reset */
@@ -163,6 +165,8 @@ struct tls_worker {
 struct tls_worker *tls_worker(struct loop *loop);
 void *tls_slot_take(struct tls_slots *slots) must_check;
 void tls_slot_give(struct tls_slots *slots, void *slot);
+/* tls_start_turn - may this wire begin its handshake in this tick? If not, it asks again in the next. */
+bool tls_start_turn(struct tls *tls);
 /* tls_turn - may this wire take one costly step now? If not, it is in line and its conn will be touched. */
 bool tls_turn(struct tls *tls);
 /* tls_verifier_free - may this wire take a verifier: at most handshakes_max hold one. If not, it is in line as well. */

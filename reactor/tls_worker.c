@@ -18,6 +18,7 @@
 #define PAGE_BYTES 4096u
 #define SLOTS_FREE_MAX 64
 #define QUIET_MS 1000
+#define STARTS_MAX 16  /* per tick; each costs up to 0.1 ms */
 #define QUIET_BATCH 64 /* give-backs per tick: each is a system call */
 
 static void turn_due(struct deadline *deadline);
@@ -213,6 +214,17 @@ tls_verifier_free(struct tls *tls)
         list_push_back(&worker->waiting, &tls->turn_link);
     call_next(worker);
     return false;
+}
+
+bool
+tls_start_turn(struct tls *tls)
+{
+    struct tls_worker *worker = tls->worker;
+    uint64_t tick = worker->loop->stats.ticks;
+    if (worker->starts_tick != tick)
+        worker->starts = 0;
+    worker->starts_tick = tick;
+    return worker->starts++ < STARTS_MAX;
 }
 
 bool

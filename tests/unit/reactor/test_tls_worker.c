@@ -86,6 +86,17 @@ storms_take_one_step_a_tick(void **state)
     near_loop.limits.handshakes_max = 6;
     for (int i = 0; i < STORM; i++)
         open_pair(&pairs[i], chain);
+    for (int begun = 0, tick = 0; begun < STORM; tick++) { /* hellos cost something as well */
+        int before = begun;
+        begun = 0;
+        bare_loop_tick(&near_loop, 0);
+        for (int i = 0; i < STORM; i++) {
+            end_move(&pairs[i].client, &pairs[i].server, NULL);
+            begun += pairs[i].client.line.len > 0;
+        }
+        assert_true(begun - before <= 16);
+        assert_true(tick < 4);
+    }
     for (; up_last < STORM && ticks < 2000; ticks++) {
         int stepped = 0, up = 0;
         bare_loop_tick(&near_loop, 0);
