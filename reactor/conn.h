@@ -7,6 +7,7 @@
  *
  * Owners never call read or write and never see TLS. Notices say "look": the levels (up, ended, lost, in.len,
  * out.len) say what is so. Readers use up `in` first and look at the level when it runs dry.
+ * ended and lost may both be set (a peer that closed, then met our bytes with a reset): look at ended first.
  */
 #ifndef PENSTOCK_CONN_H
 #define PENSTOCK_CONN_H
@@ -47,7 +48,7 @@ struct conn {
     uint32_t magic;
     int fd; /* -1 before a dial has succeeded */
     struct loop *loop;
-    conn_notify *notify; /* called in wait, expire or move: record and post only, never act */
+    conn_notify *notify; /* called in any phase of the tick: record and post only, never act */
     void *owner;
     const struct wire_ops *wire;
     void *wire_state;
