@@ -326,6 +326,23 @@ log_attempt(const struct stream *stream, bool again)
     log_end(&line);
 }
 
+/* Nobody waits for a try that will not be made: what comes next is chosen first. */
+static enum stream_event
+try_again(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    const struct deployment *failed = stream->deployment;
+    struct canon_error error = stream->error;
+    enum stream_event verdict = choose_deployment(stream);
+    if (verdict != EVENT_NONE)
+        return verdict;
+    if (stream->deployment != failed) /* which did not ask for patience */
+        error.retry_after_ms = UINT64_MAX;
+    stream->wait_until_ms = worker->loop.now_ms + route_backoff_ms(stream->generation->config, stream->attempts, &error,
+                                                                   worker_random(worker));
+    return EVENT_NEXT;
+}
+
 enum stream_event
 act_judge(struct stream *stream)
 {
@@ -368,12 +385,7 @@ act_judge(struct stream *stream)
         return EVENT_NEXT;
     }
     stream->again_fresh = false;
-    if (!again)
-        return give_up(stream);
-    uint64_t wait_ms = route_backoff_ms(generation->config, stream->attempts, &stream->error, worker_random(worker));
-    stream->wait_until_ms = worker->loop.now_ms + wait_ms;
-    stream->chosen = false;
-    return EVENT_NEXT;
+    return again ? try_again(stream) : give_up(stream);
 }
 
 void
