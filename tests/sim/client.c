@@ -36,6 +36,7 @@ static void
 on_bytes(struct sim_peer *peer)
 {
     struct client *client = sim_peer_user(peer);
+    client->heard_ms = world_ms(client->world);
     if (client->leave_after && sim_peer_in(peer)->len >= client->leave_after) {
         client->leave_after = 0;
         if (client->leave_by_reset)

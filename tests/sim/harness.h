@@ -148,6 +148,7 @@ struct client {
     bool left;             /* by our own doing */
     bool half_closed, close_when_sent, half_close_when_sent;
     bool pausing;
+    uint64_t heard_ms;     /* when bytes last came */
     uint64_t leave_after;  /* bytes received; 0: stay */
     bool leave_by_reset;
     void (*heard)(struct client *); /* bytes came */
