@@ -66,9 +66,6 @@ resolve_target(struct generation *generation, struct deployment *deployment, uin
     char pin[65] = ""; /* whoever asks for a pin must not be given a connection that was opened without it */
     for (size_t i = 0; i < from->spki_pin.len && i < 32; i++)
         snprintf(pin + 2 * i, 3, "%02x", (unsigned char)from->spki_pin.ptr[i]);
-    char pin[65] = "";
-    for (size_t i = 0; i < from->spki_pin.len && i < 32; i++)
-        snprintf(pin + 2 * i, 3, "%02x", (unsigned char)from->spki_pin.ptr[i]);
     struct slice key = arena_printf(&generation->config->arena, "%.*s:%u/%d/%.*s/%.*s/%s", SLICE_ARG(from->host),
                                     (unsigned)deployment->target.port, from->tls, SLICE_ARG(from->tls_server_name),
                                     SLICE_ARG(from->ca_file), pin);
