@@ -285,6 +285,36 @@ describe('documents: what the running gateway does', () => {
         }
     });
 
+    it('each log level adds what docs/operations.md says, and words of users only the last', async () => {
+        const listed = rows(section(of('docs/operations.md'), 'Logs')).map((row) => /^`(\w+)`$/.exec(row[0])?.[1]).filter(Boolean);
+        assert.deepEqual(listed, ['error', 'warn', 'info', 'debug1', 'debug2', 'debug3']);
+        const expected = { warn: [], info: ['msg=request'], debug1: ['msg=transition'], debug2: ['msg="upstream event"'], debug3: ['msg="client request"', 'secret-word'] };
+        for (const [at, level] of Object.keys(expected).entries()) {
+            const gateway = await Penstock.start(config(), { args: ['--log-level', level === 'warn' ? 'info' : level] });
+            if (level === 'warn') {
+                gateway.write_config({ ...config(), penstock: { log: { level } } });
+                gateway.signal('SIGHUP');
+                await sleep(500);
+                gateway.log = gateway.log.replace(/msg=reloaded.*/, '');
+            }
+            await exchange(gateway.port, 'POST', chat, { body: { model: 'c/text', stream: true, messages: [{ role: 'user', content: 'secret-word' }] }, headers: { authorization } });
+            await sleep(200);
+            for (const [other, words] of Object.values(expected).entries()) for (const word of words) assert.equal(gateway.log.includes(word), other <= at, `${word} at ${level}`);
+            assert.doesNotMatch(gateway.log, /sk-doc|sk-chat-upstream/);
+            await gateway.stop();
+        }
+    });
+
+    it('an upstream that repeats its key is not quoted', async () => {
+        provider.queue({ status: 401, body: { error: { message: 'no such key: sk-chat-upstream', type: 'invalid_request_error', code: 'invalid_api_key' } } }, { times: 2 });
+        for (const target of [chat, messages]) {
+            const { status, text } = await ask(target, 'c/text');
+            assert.equal(status, 401);
+            assert.match(text, /no such key: \*+/);
+        }
+        provider.reset();
+    });
+
     it('a FIN is asked about as docs/streams.md says', async () => {
         assert.match(of('docs/streams.md'), /before the commit point, and for whole replies, the interim answer `102 Processing`/);
         for (const stream of [true, false]) {
