@@ -2,11 +2,13 @@
  *
  * dns.c - c-ares behind lookup and cancel, with a cache.
  *
- *     dns_lookup -> name (cached?) -> one question for each family -> c-ares -> callback records -> task tells the lookups
+ *     dns_lookup -> name (cached?) -> one question for each family -> c-ares -> callback records ->
+ * task tells the lookups
  *
- * A name's two questions go out at once. The answer is given when both are settled, or 50 ms after the first good one, so that a
- * server that drops one kind of question delays nobody. Fresh answers are served from the cache, stale ones too while a new
- * one is fetched: a resolver that is down for a while harms no name that was in use. One question a name at a time.
+ * A name's two questions go out at once. The answer is given when both are settled, or 50 ms after
+ * the first good one, so that a server that drops one kind of question delays nobody. Fresh answers
+ * are served from the cache, stale ones too while a new one is fetched: a resolver that is down for
+ * a while harms no name that was in use. One question a name at a time.
  */
 #include "reactor/dns.h"
 
@@ -21,24 +23,25 @@
 
 #define NAMES_MAX 256
 #define STALE_MS (10u * 60 * 1000)
-#define REFUSED_MS 5000 /* how long a failure is believed, and how soon a failed refresh is tried again */
-#define GRACE_MS 50     /* RFC 8305, 3: for the other family's answer */
+#define REFUSED_MS                                                                                 \
+    5000 /* how long a failure is believed, and how soon a failed refresh is tried again */
+#define GRACE_MS 50 /* RFC 8305, 3: for the other family's answer */
 #define TIMEOUT_MS 2000
 #define TRIES 3
-#define PASSES_MAX 256  /* calls into c-ares for each run of the task */
+#define PASSES_MAX 256 /* calls into c-ares for each run of the task */
 
 enum { ASK_SIX = 1, ASK_FOUR = 2 };
 
 struct dns_name {
-    struct list link;       /* resolver->names, the last used first */
-    struct list told_link;  /* resolver->told */
-    struct list lookups;    /* waiting for the answer */
+    struct list link;      /* resolver->names, the last used first */
+    struct list told_link; /* resolver->told */
+    struct list lookups;   /* waiting for the answer */
     struct resolver *resolver;
     struct deadline grace;
-    unsigned asking;        /* families whose question is under way */
-    bool settled;           /* this round's answer was given */
-    bool good;              /* this round brought addresses */
-    bool pinned;            /* its lookups are being told */
+    unsigned asking; /* families whose question is under way */
+    bool settled;    /* this round's answer was given */
+    bool good;       /* this round brought addresses */
+    bool pinned;     /* its lookups are being told */
     uint64_t fresh_until_ms, stale_until_ms, refused_until_ms, retry_ms;
     struct dns_family six, four;
     char text[256];
@@ -69,9 +72,10 @@ struct resolver {
     struct loop *loop;
     struct dns_options options;
     ares_channel channel; /* NULL until needed */
-    bool stale_channel;   /* a question has failed: look at resolv.conf again when nothing is under way */
+    bool stale_channel;   /* a question has failed: look at resolv.conf again when nothing is under
+                             way */
     bool timed_out, closing;
-    int questions;        /* under way */
+    int questions; /* under way */
     struct list names, told, sockets, gone;
     int name_count;
     struct task task;
@@ -131,7 +135,8 @@ socket_ready(struct watch *watch, unsigned ready)
 static struct dns_socket *
 find_socket(struct resolver *resolver, int fd)
 {
-    for (struct list *link = resolver->sockets.next; link != &resolver->sockets; link = link->next) {
+    for (struct list *link = resolver->sockets.next; link != &resolver->sockets;
+         link = link->next) {
         struct dns_socket *socket = list_entry(link, struct dns_socket, link);
         if (socket->watch.fd == fd)
             return socket;
@@ -179,7 +184,8 @@ close_channel(struct resolver *resolver)
     resolver->stale_channel = false;
 }
 
-/* ares_library_init is left out: outside of Windows it does nothing, and it is not made for several threads. */
+/* ares_library_init is left out: outside of Windows it does nothing, and it is not made for several
+ * threads. */
 static bool
 open_channel(struct resolver *resolver)
 {
@@ -205,7 +211,8 @@ open_channel(struct resolver *resolver)
         resolver->channel = NULL;
         return false;
     }
-    if (own->servers && ares_set_servers_ports_csv(resolver->channel, own->servers) != ARES_SUCCESS) {
+    if (own->servers &&
+        ares_set_servers_ports_csv(resolver->channel, own->servers) != ARES_SUCCESS) {
         close_channel(resolver);
         return false;
     }
@@ -267,7 +274,8 @@ take_addresses(struct dns_family *family, int kind, const struct ares_addrinfo *
             continue;
         uint8_t *bytes = family->bytes[family->count++];
         if (kind == AF_INET6)
-            memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)node->ai_addr)->sin6_addr, 16);
+            memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)node->ai_addr)->sin6_addr,
+                   16);
         else
             memcpy(bytes, &((const struct sockaddr_in *)(const void *)node->ai_addr)->sin_addr, 4);
     }
@@ -324,8 +332,8 @@ ask_family(struct dns_name *name, unsigned family)
     ares_getaddrinfo(name->resolver->channel, name->text, NULL, &hints, answered, question);
 }
 
-/* Begin a round of questions; one left over from the last round counts for this one. It may be settled at once:
- * /etc/hosts is asked first. */
+/* Begin a round of questions; one left over from the last round counts for this one. It may be
+ * settled at once: /etc/hosts is asked first. */
 static void
 ask(struct dns_name *name)
 {
@@ -404,7 +412,8 @@ make_name(struct resolver *resolver, struct slice host)
     return name;
 }
 
-/* From the cache, if it can answer: 1 with *answer, -ERR_DNS known not to resolve, 0 a question must be asked. */
+/* From the cache, if it can answer: 1 with *answer, -ERR_DNS known not to resolve, 0 a question
+ * must be asked. */
 static int
 from_cache(struct dns_name *name, uint16_t port, struct dns_answer *answer)
 {
@@ -423,7 +432,8 @@ from_cache(struct dns_name *name, uint16_t port, struct dns_answer *answer)
 
 int
 dns_lookup(struct loop *loop, struct slice host, uint16_t port, struct dns_answer *answer,
-           void (*done)(void *owner, const struct dns_answer *answer), void *owner, struct lookup **out)
+           void (*done)(void *owner, const struct dns_answer *answer), void *owner,
+           struct lookup **out)
 {
     *out = NULL;
     if (dns_literal(host, port, answer))
@@ -500,7 +510,8 @@ tell(struct resolver *resolver, struct dns_name *name)
 static struct dns_socket *
 ready_socket(struct resolver *resolver)
 {
-    for (struct list *link = resolver->sockets.next; link != &resolver->sockets; link = link->next) {
+    for (struct list *link = resolver->sockets.next; link != &resolver->sockets;
+         link = link->next) {
         struct dns_socket *socket = list_entry(link, struct dns_socket, link);
         if (socket->watch.ready & socket->wants)
             return socket;
@@ -516,8 +527,8 @@ serve_socket(struct resolver *resolver, struct dns_socket *socket)
     socket->watch.ready &= ~ready;
     ares_process_fd(resolver->channel, ready & WATCH_READ ? fd : ARES_SOCKET_BAD,
                     ready & WATCH_WRITE ? fd : ARES_SOCKET_BAD);
-    /* It reads a TCP answer in two calls, and no second edge comes for bytes that are there. A socket that it has
-     * closed is on the list of those gone and is not looked at again. */
+    /* It reads a TCP answer in two calls, and no second edge comes for bytes that are there. A
+     * socket that it has closed is on the list of those gone and is not looked at again. */
     if (find_socket(resolver, fd) == socket && ioctl(fd, FIONREAD, &left) == 0 && left > 0)
         socket->watch.ready |= WATCH_READ;
 }

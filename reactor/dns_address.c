@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * dns_address.c - addresses of names: literals, localhost, and the order in which an answer lists them.
+ * dns_address.c - addresses of names: literals, localhost, and the order in which an answer lists
+ * them.
  */
 #include "reactor/dns_address.h"
 
@@ -29,8 +30,8 @@ add_four(struct dns_answer *answer, const uint8_t bytes[4], uint16_t port)
 }
 
 void
-dns_answer_fill(struct dns_answer *answer, const struct dns_family *six, const struct dns_family *four,
-                uint16_t port)
+dns_answer_fill(struct dns_answer *answer, const struct dns_family *six,
+                const struct dns_family *four, uint16_t port)
 {
     _Static_assert(2 * DNS_FAMILY_MAX <= DNS_ADDRESSES_MAX, "both families fit an answer");
     answer->count = 0;

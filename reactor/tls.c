@@ -2,11 +2,13 @@
  *
  * tls.c - the TLS wire: ciphertext around a BearSSL engine, which does neither I/O nor waiting.
  *
- *     kernel -> cipher -> recvrec [engine] recvapp -> in          out -> sendapp [engine] sendrec -> kernel
+ *     kernel -> cipher -> recvrec [engine] recvapp -> in          out -> sendapp [engine] sendrec
+ * -> kernel
  *
- * Received bytes land in chunks of the loop's pool that belong to the conn: they may be offered to a completion backend as well
- * as to readiness ones, they stay while the engine cannot take them, and a quiet conn holds none. Memory is offered only when
- * nothing undelivered is left, so a FIN is never seen in front of the bytes before it.
+ * Received bytes land in chunks of the loop's pool that belong to the conn: they may be offered to
+ * a completion backend as well as to readiness ones, they stay while the engine cannot take them,
+ * and a quiet conn holds none. Memory is offered only when nothing undelivered is left, so a FIN is
+ * never seen in front of the bytes before it.
  */
 #include "reactor/tls.h"
 
@@ -36,12 +38,19 @@ handshake_done(struct tls *tls)
     conn_raise(tls->conn, CONN_UP);
 }
 
-/* The engine sends no alert when it refuses a certificate; the server's operator should still learn of it. Client
- * and server are in clear text at that point. */
+/* The engine sends no alert when it refuses a certificate; the server's operator should still learn
+ * of it. Client and server are in clear text at that point. */
 static void
 prepare_alert(struct tls *tls, int code)
 {
-    enum { ALERT = 21, FATAL = 2, BAD_CERTIFICATE = 42, EXPIRED = 45, UNACCEPTABLE = 46, UNKNOWN_CA = 48 };
+    enum {
+        ALERT = 21,
+        FATAL = 2,
+        BAD_CERTIFICATE = 42,
+        EXPIRED = 45,
+        UNACCEPTABLE = 46,
+        UNKNOWN_CA = 48
+    };
     uint8_t description = BAD_CERTIFICATE;
     if (code == BR_ERR_X509_EXPIRED)
         description = EXPIRED;
@@ -181,7 +190,8 @@ feed(struct tls *tls)
     return 1;
 }
 
-/* Lay the engine out, unless this tick has begun enough handshakes: 1, 2 (in the next tick), -ERR. */
+/* Lay the engine out, unless this tick has begun enough handshakes: 1, 2 (in the next tick), -ERR.
+ */
 static int
 begin(struct tls *tls)
 {
@@ -264,7 +274,8 @@ tls_ended(struct conn *conn)
     if (tls->failed || !tls->done)
         return fail(tls, TLS_ERROR_HUNG_UP);
     unsigned state = br_ssl_engine_current_state(tls->engine);
-    /* An engine that takes no more records has seen close_notify, even if its answer is not sent yet. */
+    /* An engine that takes no more records has seen close_notify, even if its answer is not sent
+     * yet. */
     return tls->peer_closed || !(state & BR_SSL_RECVREC) ? 0 : -ERR_TLS_TRUNCATED;
 }
 

@@ -2,18 +2,20 @@
  *
  * tls_border.c - where handshake messages end in what a peer sends.
  *
- * BearSSL takes clear-text records in pieces of any size and works as soon as a message is whole. Peers often put their
- * whole flight into one record; fed in one go it would cost up to 5 ms at once. So it is fed message by message, and the
- * worker decides when the next costly one may go in. Nothing is judged here: bad bytes are the engine's to refuse.
+ * BearSSL takes clear-text records in pieces of any size and works as soon as a message is whole.
+ * Peers often put their whole flight into one record; fed in one go it would cost up to 5 ms at
+ * once. So it is fed message by message, and the worker decides when the next costly one may go in.
+ * Nothing is judged here: bad bytes are the engine's to refuse.
  *
- *     record header (5) | handshake header (4) | contents ... | handshake header | ...      one or more records
+ *     record header (5) | handshake header (4) | contents ... | handshake header | ...      one or
+ * more records
  */
 #include "reactor/tls.h"
 
 enum { RECORD_CHANGE_CIPHER = 20, RECORD_HANDSHAKE = 22, MESSAGE_CERTIFICATE = 11 };
 
-/* ClientHello (a server signs), Certificate, ServerKeyExchange, ServerHelloDone (a client sends its share),
- * ClientKeyExchange. */
+/* ClientHello (a server signs), Certificate, ServerKeyExchange, ServerHelloDone (a client sends its
+ * share), ClientKeyExchange. */
 static bool
 costly_type(uint8_t type)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * tls_client.c - the client's engine: a strict profile, laid out from a template, and the sessions that may be resumed.
+ * tls_client.c - the client's engine: a strict profile, laid out from a template, and the sessions
+ * that may be resumed.
  *
- * The profile: TLS 1.2, ECDHE with AEAD only, no SHA-1, RSA from 2048 bits, http/1.1, no renegotiation. Both record buffers
- * are of full size: a client with a smaller one announces max_fragment_length, which some front ends answer with surprises,
- * and pages that are not touched cost nothing.
+ * The profile: TLS 1.2, ECDHE with AEAD only, no SHA-1, RSA from 2048 bits, http/1.1, no
+ * renegotiation. Both record buffers are of full size: a client with a smaller one announces
+ * max_fragment_length, which some front ends answer with surprises, and pages that are not touched
+ * cost nothing.
  */
 #include "reactor/tls.h"
 
@@ -21,7 +23,8 @@
 #define SESSION_TTL_MS (60u * 60 * 1000)
 #define ENGINE_BYTES ((sizeof(br_ssl_client_context) + 63) / 64 * 64)
 
-_Static_assert(ENGINE_BYTES <= 4096, "the first page holds the engine, the others may be given back");
+_Static_assert(ENGINE_BYTES <= 4096,
+               "the first page holds the engine, the others may be given back");
 
 struct session {
     uint8_t key[TLS_KEY_BYTES];
@@ -40,7 +43,8 @@ find_session(struct tls_worker *worker, const uint8_t key[TLS_KEY_BYTES])
 {
     for (size_t i = 0; i < SESSIONS; i++) {
         struct session *session = &worker->sessions->entries[i];
-        if (session->until_ms > worker->loop->now_ms && memcmp(session->key, key, TLS_KEY_BYTES) == 0)
+        if (session->until_ms > worker->loop->now_ms &&
+            memcmp(session->key, key, TLS_KEY_BYTES) == 0)
             return session;
     }
     return NULL;
@@ -90,7 +94,8 @@ tls_client_failed(struct tls *tls)
         explicit_bzero(session, sizeof(*session));
 }
 
-/* What a session or a verified chain belongs to: the caller's key, and all that decides about trust. */
+/* What a session or a verified chain belongs to: the caller's key, and all that decides about
+ * trust. */
 static void
 make_cache_key(struct tls *tls, const char *name)
 {
@@ -122,7 +127,8 @@ tls_client_init(struct tls_worker *worker)
     worker->client_template = template;
     if (!worker->sessions || !template)
         return false;
-    br_x509_minimal_context unused; /* init_full wants one; every handshake brings its own verifier */
+    br_x509_minimal_context
+        unused; /* init_full wants one; every handshake brings its own verifier */
     br_ssl_client_init_full(template, &unused, NULL, 0);
     br_ssl_engine_set_x509(&template->eng, NULL);
     tls_suites_apply(&template->eng, worker->protocols);
@@ -171,7 +177,8 @@ tls_client_start(struct tls *tls)
     if (session)
         br_ssl_engine_set_session_parameters(&client->eng, &session->parameters);
     tls->resumed = session != NULL;
-    /* An address is verified but never sent as a server name (RFC 6066, 3); the name is never NULL. */
+    /* An address is verified but never sent as a server name (RFC 6066, 3); the name is never NULL.
+     */
     bool named = tls_host_address(slice_from(name), address) == 0;
     if (!br_ssl_client_reset(client, named ? name : "", session != NULL)) {
         tls->conn->tls_error = br_ssl_engine_last_error(&client->eng);

@@ -2,7 +2,8 @@
  *
  * tls_der.c - just enough DER to look into an X.509 certificate.
  *
- * A certificate is read front to back with no recursion: its nesting is fixed, so every level is a call by name.
+ * A certificate is read front to back with no recursion: its nesting is fixed, so every level is a
+ * call by name.
  */
 #include "reactor/tls_der.h"
 
@@ -16,12 +17,12 @@ enum {
     TAG_GENERALIZED_TIME = 0x18,
     TAG_SEQUENCE = 0x30,
     TAG_SET = 0x31,
-    TAG_VERSION = 0xa0,         /* [0] EXPLICIT in TBSCertificate */
-    TAG_ISSUER_UNIQUE = 0x81,   /* [1] IMPLICIT BIT STRING */
-    TAG_SUBJECT_UNIQUE = 0x82,  /* [2] IMPLICIT BIT STRING */
-    TAG_EXTENSIONS = 0xa3,      /* [3] EXPLICIT */
-    TAG_NAME_DNS = 0x82,        /* GeneralName [2] */
-    TAG_NAME_ADDRESS = 0x87,    /* GeneralName [7] */
+    TAG_VERSION = 0xa0,        /* [0] EXPLICIT in TBSCertificate */
+    TAG_ISSUER_UNIQUE = 0x81,  /* [1] IMPLICIT BIT STRING */
+    TAG_SUBJECT_UNIQUE = 0x82, /* [2] IMPLICIT BIT STRING */
+    TAG_EXTENSIONS = 0xa3,     /* [3] EXPLICIT */
+    TAG_NAME_DNS = 0x82,       /* GeneralName [2] */
+    TAG_NAME_ADDRESS = 0x87,   /* GeneralName [7] */
 };
 
 #define EXTENSIONS_MAX 64
@@ -82,8 +83,8 @@ two_digits(struct slice text, size_t at, int *out)
     return true;
 }
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar: years are counted from March, so that the leap day
- * is the last of its year. */
+/* Days since 1970-01-01 of a date of the Gregorian calendar: years are counted from March, so that
+ * the leap day is the last of its year. */
 static int64_t
 days_of(int year, int month, int day)
 {
@@ -204,8 +205,7 @@ read_tbs(struct slice in, struct tls_cert *cert)
     if (!der_take(&in, TAG_SEQUENCE, &item))
         return false;
     cert->issuer = item.whole;
-    if (!der_take(&in, TAG_SEQUENCE, &validity) ||
-        !read_time(&validity.body, &cert->not_before) ||
+    if (!der_take(&in, TAG_SEQUENCE, &validity) || !read_time(&validity.body, &cert->not_before) ||
         !read_time(&validity.body, &cert->not_after) || validity.body.len > 0)
         return false;
     if (!der_take(&in, TAG_SEQUENCE, &item))
@@ -218,8 +218,7 @@ read_tbs(struct slice in, struct tls_cert *cert)
         return false;
     if (in.len > 0 && byte_at(in, 0) == TAG_SUBJECT_UNIQUE && !der_next(&in, &item))
         return false;
-    if (in.len > 0 &&
-        (!der_take(&in, TAG_EXTENSIONS, &item) || !read_extensions(item.body, cert)))
+    if (in.len > 0 && (!der_take(&in, TAG_EXTENSIONS, &item) || !read_extensions(item.body, cert)))
         return false;
     return in.len == 0;
 }
@@ -280,11 +279,14 @@ struct oid_name {
     size_t len;
     const char *name;
 };
-#define OID(octets, name) {octets, sizeof(octets) - 1, name}
+#define OID(octets, name)                                                                          \
+    {                                                                                              \
+        octets, sizeof(octets) - 1, name                                                           \
+    }
 
 static const struct oid_name attribute_names[] = {
-    OID("\x55\x04\x03", "CN"), OID("\x55\x04\x06", "C"),  OID("\x55\x04\x07", "L"),
-    OID("\x55\x04\x08", "ST"), OID("\x55\x04\x0a", "O"),  OID("\x55\x04\x0b", "OU"),
+    OID("\x55\x04\x03", "CN"), OID("\x55\x04\x06", "C"), OID("\x55\x04\x07", "L"),
+    OID("\x55\x04\x08", "ST"), OID("\x55\x04\x0a", "O"), OID("\x55\x04\x0b", "OU"),
 };
 
 static const struct oid_name curve_names[] = {

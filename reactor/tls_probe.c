@@ -2,8 +2,8 @@
  *
  * tls_probe.c - connect to a host as penstock would, and tell a person everything that was seen.
  *
- * It goes the real way (names, the address race, the wire), twice: the second time shows whether sessions are resumed.
- * For the command line: it blocks its caller and makes a loop of its own.
+ * It goes the real way (names, the address race, the wire), twice: the second time shows whether
+ * sessions are resumed. For the command line: it blocks its caller and makes a loop of its own.
  */
 #include "reactor/trust.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * tls_server.c - the server's engine: TLS 1.2 with EC and RSA keys, our suites in our order, sessions kept per worker.
+ * tls_server.c - the server's engine: TLS 1.2 with EC and RSA keys, our suites in our order,
+ * sessions kept per worker.
  *
- * Its output buffer holds 4 KiB: an event of a stream is smaller, and ten thousand clients are many.
+ * Its output buffer holds 4 KiB: an event of a stream is smaller, and ten thousand clients are
+ * many.
  */
 #include "reactor/tls.h"
 
@@ -17,7 +19,8 @@
 #define SESSION_BYTES (64 * 1024) /* about 650 sessions */
 #define OUTPUT_BYTES (4096 + 85)
 
-/* BearSSL's own policy with a note on top: it is asked for its choice unless a session is resumed. */
+/* BearSSL's own policy with a note on top: it is asked for its choice unless a session is resumed.
+ */
 struct policy {
     const br_ssl_server_policy_class *vtable; /* first: the engine casts */
     const br_ssl_server_policy_class **inner;
@@ -35,7 +38,8 @@ struct server_cache {
 };
 
 #define ENGINE_BYTES ((sizeof(struct server_engine) + 63) / 64 * 64)
-_Static_assert(ENGINE_BYTES <= 8192, "the first two pages hold the engine, the others may be given back");
+_Static_assert(ENGINE_BYTES <= 8192,
+               "the first two pages hold the engine, the others may be given back");
 
 static int
 policy_choose(const br_ssl_server_policy_class **ctx, const br_ssl_server_context *server,

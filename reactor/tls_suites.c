@@ -2,8 +2,8 @@
  *
  * tls_suites.c - what both ends of TLS have in common.
  *
- * BearSSL's AES is fast only with AES-NI and PCLMUL: AES-128-GCM 1540 MB/s at 256 bytes, against 59 MB/s without,
- * where ChaCha20 reaches 458. So the machine decides which suites stand first.
+ * BearSSL's AES is fast only with AES-NI and PCLMUL: AES-128-GCM 1540 MB/s at 256 bytes, against 59
+ * MB/s without, where ChaCha20 reaches 458. So the machine decides which suites stand first.
  */
 #include "reactor/tls_suites.h"
 
@@ -12,15 +12,21 @@
 #include <sys/random.h>
 
 static const uint16_t with_aes[] = {
-    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,       BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,       BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 };
 
 static const uint16_t without_aes[] = {
-    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,       BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,       BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 };
 
 void
@@ -34,7 +40,8 @@ tls_suites_apply(void *engine, const char **protocols)
     /* Neither is offered nor accepted for signatures in the handshake. */
     br_ssl_engine_set_hash(eng, br_md5_ID, NULL);
     br_ssl_engine_set_hash(eng, br_sha1_ID, NULL);
-    br_ssl_engine_set_chacha20(eng, &br_chacha20_ct_run); /* faster than the sse2 code as distributions build it */
+    br_ssl_engine_set_chacha20(
+        eng, &br_chacha20_ct_run); /* faster than the sse2 code as distributions build it */
     br_ssl_engine_set_protocol_names(eng, protocols, 1);
 }
 

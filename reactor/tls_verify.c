@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * tls_verify.c - judging a server's certificate chain: BearSSL's validator inside, our own checks and a cache around it.
+ * tls_verify.c - judging a server's certificate chain: BearSSL's validator inside, our own checks
+ * and a cache around it.
  *
- * The chain is collected first, at most 32 KiB. If the same bytes were found good for the same target within the last
- * quarter of an hour, only the leaf's key is taken from the cache: a P-384 chain costs 3.6 ms to verify. The server still
- * proves that it holds the key. Whatever BearSSL leaves out is checked here: extendedKeyUsage, name constraints,
- * IP addresses, the missing subjectAltName, the pin. docs/tls.md lists what is refused and why.
+ * The chain is collected first, at most 32 KiB. If the same bytes were found good for the same
+ * target within the last quarter of an hour, only the leaf's key is taken from the cache: a P-384
+ * chain costs 3.6 ms to verify. The server still proves that it holds the key. Whatever BearSSL
+ * leaves out is checked here: extendedKeyUsage, name constraints, IP addresses, the missing
+ * subjectAltName, the pin. docs/tls.md lists what is refused and why.
  */
 #include "reactor/tls.h"
 
@@ -25,7 +27,7 @@
 #define CHAIN_ENTRIES 64
 #define CHAIN_TTL_MS (15u * 60 * 1000)
 #define VERIFIERS_FREE_MAX 4
-#define RSA_BYTES_MIN 256 /* 2048 bits */
+#define RSA_BYTES_MIN 256      /* 2048 bits */
 #define UNIX_EPOCH_DAYS 719528 /* from 1 January of the year 0, as BearSSL counts */
 
 struct kept_key {
@@ -185,8 +187,8 @@ prepare(struct tls_verify *verify)
                              (uint32_t)(now % 86400));
 }
 
-/* Signatures, dates, key sizes and the name, by BearSSL. path: how many certificates lead to the anchor; what
- * a server sends behind them plays no part. */
+/* Signatures, dates, key sizes and the name, by BearSSL. path: how many certificates lead to the
+ * anchor; what a server sends behind them plays no part. */
 static int
 run_minimal(struct tls_verify *verify, int *path)
 {
@@ -294,7 +296,8 @@ static void
 start_chain(const br_x509_class **ctx, const char *server_name)
 {
     struct tls_verify *verify = (void *)ctx;
-    (void)server_name; /* ours is verify->name; the engine's is what it sent, and is empty for an address */
+    (void)server_name; /* ours is verify->name; the engine's is what it sent, and is empty for an
+                          address */
     verify->error = verify->count = 0;
     verify->len = 0;
     verify->ran = true;
@@ -378,8 +381,8 @@ static const br_x509_class verify_class = {
     .get_pkey = get_pkey,
 };
 
-/* An engine never stands without a verifier: before one was taken and after it was given back, this class refuses
- * whatever certificates a peer sends out of order. */
+/* An engine never stands without a verifier: before one was taken and after it was given back, this
+ * class refuses whatever certificates a peer sends out of order. */
 static void
 refuse_start(const br_x509_class **ctx, const char *server_name)
 {
@@ -451,7 +454,8 @@ tls_verify_take(struct tls *tls)
         worker->verifiers = verify->next;
         worker->verifiers_free--;
     } else {
-        verify = malloc(sizeof(*verify)); /* the chain's 32 KiB are touched as far as they are needed */
+        verify =
+            malloc(sizeof(*verify)); /* the chain's 32 KiB are touched as far as they are needed */
         if (!verify)
             return -ERR_MEMORY;
     }

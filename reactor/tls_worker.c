@@ -2,9 +2,10 @@
  *
  * tls_worker.c - what the TLS wires of one loop share: turns at costly steps, memory for engines.
  *
- * Turns: public-key work blocks the loop for up to some milliseconds, so one step of it is taken in a tick, by the wire that
- * has asked first. Between two steps the loop serves everybody else: a storm of handshakes delays a live stream by one step.
- * Memory: an engine's record buffers hold nothing while it is quiet; a wire that was quiet for a second gives their pages back.
+ * Turns: public-key work blocks the loop for up to some milliseconds, so one step of it is taken in
+ * a tick, by the wire that has asked first. Between two steps the loop serves everybody else: a
+ * storm of handshakes delays a live stream by one step. Memory: an engine's record buffers hold
+ * nothing while it is quiet; a wire that was quiet for a second gives their pages back.
  */
 #include "reactor/tls.h"
 
@@ -99,7 +100,8 @@ tls_slot_take(struct tls_slots *slots)
         slots->free_count--;
         return slot;
     }
-    slot = mmap(NULL, slots->slot_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    slot =
+        mmap(NULL, slots->slot_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return slot == MAP_FAILED ? NULL : slot;
 }
 

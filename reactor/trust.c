@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * trust.c - trust anchors and server keys: read from PEM on the main thread, checked, then read-only and shared.
+ * trust.c - trust anchors and server keys: read from PEM on the main thread, checked, then
+ * read-only and shared.
  *
  * Only files of the operator come here; what a peer sends never does.
  */
@@ -103,7 +104,8 @@ pem_fini(struct pem_reader *reader)
     explicit_bzero(reader, sizeof(*reader));
 }
 
-/* pem_next - 1 an object (label and der are set), 0 the end, -ERR_CONFIG an object that is damaged. */
+/* pem_next - 1 an object (label and der are set), 0 the end, -ERR_CONFIG an object that is damaged.
+ */
 static int
 pem_next(struct pem_reader *reader)
 {
@@ -271,8 +273,8 @@ static struct slice
 system_bundle(void)
 {
     static const char *const places[] = {
-        "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Alpine, Arch, Gentoo */
-        "/etc/pki/tls/certs/ca-bundle.crt",                  /* Fedora, RHEL */
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Ubuntu, Alpine, Arch, Gentoo */
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* CentOS */
         "/etc/ssl/ca-bundle.pem",                            /* openSUSE */
         "/etc/ssl/cert.pem",                                 /* Alpine, BSD habits */
@@ -365,8 +367,8 @@ struct server_key {
         br_ec_private_key ec;
     } key;
     int type;
-    /* The decoder holds the key's numbers. Version 0.6 can write up to 24 bytes behind its end on a malformed
-     * RSA key, so it never stands without a guard. */
+    /* The decoder holds the key's numbers. Version 0.6 can write up to 24 bytes behind its end on a
+     * malformed RSA key, so it never stands without a guard. */
     struct {
         br_skey_decoder_context context;
         uint8_t guard[64];
@@ -431,7 +433,8 @@ load_key(struct server_key *key, struct slice text, struct sink *problem)
     while (!error && !key->key_read && (more = pem_next(&reader)) != 0) {
         encrypted = encrypted || strncmp(reader.label, "ENCRYPTED ", 10) == 0;
         if (more < 0) {
-            sink_text(problem, "damaged PEM, or an encrypted key (only unencrypted keys can be read)");
+            sink_text(problem,
+                      "damaged PEM, or an encrypted key (only unencrypted keys can be read)");
             error = -ERR_CONFIG;
         } else if (strcmp(reader.label, "PRIVATE KEY") == 0 ||
                    strcmp(reader.label, "RSA PRIVATE KEY") == 0 ||
@@ -441,14 +444,16 @@ load_key(struct server_key *key, struct slice text, struct sink *problem)
     }
     pem_fini(&reader);
     if (!error && !key->key_read) {
-        sink_text(problem, encrypted ? "the private key is encrypted; only unencrypted keys can be read"
-                                     : "no private key in the file");
+        sink_text(problem, encrypted
+                               ? "the private key is encrypted; only unencrypted keys can be read"
+                               : "no private key in the file");
         error = -ERR_CONFIG;
     }
     return error;
 }
 
-/* Sign with the private key, check with the leaf's public key: the one proof that works for every key type. */
+/* Sign with the private key, check with the leaf's public key: the one proof that works for every
+ * key type. */
 static bool
 key_matches(const struct server_key *key, const br_x509_pkey *leaf)
 {
@@ -469,8 +474,8 @@ key_matches(const struct server_key *key, const br_x509_pkey *leaf)
     if (leaf->key.ec.curve != key->key.ec.curve)
         return false;
     const br_ec_impl *ec = br_ec_get_default();
-    size_t len = br_ecdsa_sign_asn1_get_default()(ec, &br_sha256_vtable, hash, &key->key.ec,
-                                                  signature);
+    size_t len =
+        br_ecdsa_sign_asn1_get_default()(ec, &br_sha256_vtable, hash, &key->key.ec, signature);
     return len > 0 && br_ecdsa_vrfy_asn1_get_default()(ec, hash, sizeof(hash), &leaf->key.ec,
                                                        signature, len) == 1;
 }
@@ -519,7 +524,8 @@ check_chain(const struct server_key *key, struct sink *problem)
             break;
         der = slice_of(key->chain[i + 1].data, key->chain[i + 1].data_len);
         if (tls_cert_read(der, &above) && !slice_eq(cert.issuer, above.subject)) {
-            sink_printf(problem, "certificate %zu is not issued by the next one in the file", i + 1);
+            sink_printf(problem, "certificate %zu is not issued by the next one in the file",
+                        i + 1);
             return -ERR_CONFIG;
         }
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_der.c - any bytes as a certificate: every slice that comes out lies inside, texts are printable; and the same bytes as
- * what a TLS peer sends, cut by the border finder in two ways that must agree.
+ * fuzz_der.c - any bytes as a certificate: every slice that comes out lies inside, texts are
+ * printable; and the same bytes as what a TLS peer sends, cut by the border finder in two ways that
+ * must agree.
  */
 #include "reactor/tls.h"
 #include "reactor/tls_der.h"
@@ -23,9 +24,9 @@ check_certificate(struct slice der)
     struct sink text;
     if (!tls_cert_read(der, &cert))
         return;
-    const struct slice parts[] = {cert.whole, cert.tbs, cert.serial, cert.issuer, cert.subject, cert.signature,
-                                  cert.spki, cert.key_algorithm, cert.key_curve, cert.key, cert.alt_names,
-                                  cert.purposes};
+    const struct slice parts[] = {
+        cert.whole, cert.tbs,           cert.serial,    cert.issuer, cert.subject,   cert.signature,
+        cert.spki,  cert.key_algorithm, cert.key_curve, cert.key,    cert.alt_names, cert.purposes};
     for (size_t i = 0; i < countof(parts); i++)
         check_inside(der, parts[i]);
     sink_init(&text, 1u << 20);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# certs.sh DIRECTORY - make the certificates that the TLS tests need: two authorities and leaves of every kind, good and bad.
-# Needs the openssl tool. NAME.pem is a chain without its root, NAME.key its key; ca.pem and ca-rsa.pem are the roots.
+# certs.sh DIRECTORY - make the certificates that the TLS tests need, good and bad.
+# Needs the openssl tool. NAME.pem is a chain without its root, NAME.key its key; ca*.pem are roots.
 set -eu
 cd "$1"
 
@@ -28,8 +28,8 @@ leaf() {
     shift 3
     printf '%b\n' "$extensions" >"$name.ext"
     openssl req -new -key "$name.key" -subj "/O=Test/CN=${subject:-$name}" -out "$name.csr"
-    openssl x509 -req -in "$name.csr" -CA "$issuer.pem" -CAkey "$issuer.key" -CAcreateserial -days 825 \
-        -extfile "$name.ext" -out "$name.pem" "$@" 2>/dev/null
+    openssl x509 -req -in "$name.csr" -CA "$issuer.pem" -CAkey "$issuer.key" -CAcreateserial \
+        -days 825 -extfile "$name.ext" -out "$name.pem" "$@" 2>/dev/null
 }
 
 names="subjectAltName=DNS:localhost,DNS:example.test,DNS:*.wild.test,IP:127.0.0.1,IP:::1"
@@ -125,8 +125,8 @@ dated() {
     ec_key "$name"
     openssl req -new -key "$name.key" -subj "/O=Test/CN=$name" -out "$name.csr"
     : >database
-    openssl ca -batch -config ca.cnf -in "$name.csr" -cert ca.pem -keyfile ca.key -startdate "$2" -enddate "$3" \
-        -notext -out "$name.pem" 2>/dev/null
+    openssl ca -batch -config ca.cnf -in "$name.csr" -cert ca.pem -keyfile ca.key \
+        -startdate "$2" -enddate "$3" -notext -out "$name.pem" 2>/dev/null
 }
 cat >ca.cnf <<'CNF'
 [ca]

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_dns.c - names against a small DNS server of the test's own on loopback: answers, silence, lies, and the cache over time.
+ * test_dns.c - names against a small DNS server of the test's own on loopback: answers, silence,
+ * lies, and the cache over time.
  */
 #include "reactor/backend.h"
 #include "reactor/dns.h"
@@ -34,7 +35,7 @@ static struct {
     uint16_t port;
     const struct entry *entries;
     size_t count;
-    int questions[2];     /* A, AAAA */
+    int questions[2]; /* A, AAAA */
     bool silent;
 } server;
 
@@ -160,11 +161,14 @@ serve(void)
     struct sockaddr_in from;
     socklen_t from_len = sizeof(from);
     ssize_t n;
-    while ((n = recvfrom(server.udp, buffer, sizeof(buffer), 0, (struct sockaddr *)&from, &from_len)) > 0) {
+    while ((n = recvfrom(server.udp, buffer, sizeof(buffer), 0, (struct sockaddr *)&from,
+                         &from_len)) > 0) {
         struct sink out;
         sink_init(&out, 4096);
         if (answer_question(slice_of(buffer, (size_t)n), false, &out))
-            assert_int_equal(sendto(server.udp, out.ptr, out.len, 0, (struct sockaddr *)&from, from_len), out.len);
+            assert_int_equal(
+                sendto(server.udp, out.ptr, out.len, 0, (struct sockaddr *)&from, from_len),
+                out.len);
         sink_fini(&out);
     }
     serve_stream();
@@ -299,8 +303,9 @@ address_text(const struct dns_address *address, char text[64])
     bool is_six = address->address.ss_family == AF_INET6;
     assert_int_equal(address->len, is_six ? sizeof(*six) : sizeof(*four));
     assert_int_equal(ntohs(is_six ? six->sin6_port : four->sin_port), 4000);
-    assert_non_null(inet_ntop(address->address.ss_family, is_six ? (const void *)&six->sin6_addr
-                                                                 : (const void *)&four->sin_addr, text, 64));
+    assert_non_null(inet_ntop(
+        address->address.ss_family,
+        is_six ? (const void *)&six->sin6_addr : (const void *)&four->sin_addr, text, 64));
 }
 
 static void
@@ -363,12 +368,14 @@ literals_need_no_server(void **state)
     assert_null(loop.resolver);
     struct wait wait;
     struct lookup *lookup;
-    const struct slice bad[] = {SLICE_LIT(""), SLICE_LIT("a b"), SLICE_LIT("a\0b"), SLICE_LIT("[::1"), SLICE_LIT("1:2")};
+    const struct slice bad[] = {SLICE_LIT(""), SLICE_LIT("a b"), SLICE_LIT("a\0b"),
+                                SLICE_LIT("[::1"), SLICE_LIT("1:2")};
     for (size_t i = 0; i < countof(bad); i++)
         assert_int_equal(dns_lookup(&loop, bad[i], 1, &wait.answer, got, &wait, &lookup), -ERR_DNS);
     char text[300];
     memset(text, 'a', sizeof(text));
-    assert_int_equal(dns_lookup(&loop, slice_of(text, 254), 1, &wait.answer, got, &wait, &lookup), -ERR_DNS);
+    assert_int_equal(dns_lookup(&loop, slice_of(text, 254), 1, &wait.answer, got, &wait, &lookup),
+                     -ERR_DNS);
     assert_null(loop.resolver);
 }
 
@@ -500,7 +507,8 @@ forgotten_names_are_asked_anew(void **state)
     dns_forget(&loop, SLICE_LIT("four.test"));
     look_up("four.test", "10.0.0.44");
     /* Also while half of the last round is still under way. */
-    static const struct entry deaf[] = {{.name = "deaf.test", .four = {"10.0.0.55"}, .drop_six = true}};
+    static const struct entry deaf[] = {
+        {.name = "deaf.test", .four = {"10.0.0.55"}, .drop_six = true}};
     know(plain, countof(plain));
     look_up("deaf.test", "10.0.0.5");
     know(deaf, 1);
@@ -523,7 +531,8 @@ no_server_is_told_quickly(void **state)
 {
     (void)state;
     uint64_t before_us = epoll_ops.clock(&loop);
-    /* A file that is not there: c-ares asks 127.0.0.1, where the test's machine has no server either. */
+    /* A file that is not there: c-ares asks 127.0.0.1, where the test's machine has no server
+     * either. */
     configure("/nonexistent/resolv.conf");
     look_up("both.test", "");
     assert_true(epoll_ops.clock(&loop) - before_us < 2000 * 1000);
@@ -539,7 +548,8 @@ a_dead_server_is_told_quickly(void **state)
     close(server.udp);
     server.udp = bound(SOCK_DGRAM, 0); /* elsewhere */
     look_up("both.test", "");
-    assert_true(epoll_ops.clock(&loop) - before_us < 250 * 1000); /* refused at once: no timeout is waited for */
+    assert_true(epoll_ops.clock(&loop) - before_us <
+                250 * 1000); /* refused at once: no timeout is waited for */
 }
 
 static void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tls.c - the TLS wire, client against server in memory: handshakes, data, endings, damage, back-pressure, turns, memory.
+ * test_tls.c - the TLS wire, client against server in memory: handshakes, data, endings, damage,
+ * back-pressure, turns, memory.
  */
 #include "tests/unit/reactor/tls_pair.h"
 
@@ -15,7 +16,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-static struct trust *trust;          /* all three authorities */
+static struct trust *trust; /* all three authorities */
 static struct server_key *ec, *rsa;
 static struct loop near_loop, far_loop; /* the client's and the server's */
 
@@ -98,7 +99,8 @@ check_facts(const struct server_key *key, unsigned suite)
     assert_int_equal(facts.version, 0x0303);
     assert_int_equal(facts.suite, suite);
     assert_false(facts.resumed);
-    assert_int_equal(facts.curve, BR_EC_curve25519); /* the server chooses, and prefers the faster one */
+    assert_int_equal(facts.curve,
+                     BR_EC_curve25519); /* the server chooses, and prefers the faster one */
     assert_string_equal(facts.protocol, "http/1.1");
     assert_true(tls_facts(&pair.server.conn, &facts));
     assert_false(facts.resumed);
@@ -127,11 +129,12 @@ handshakes_with_both_kinds_of_keys(void **state)
 static struct slice
 hello_extension(struct slice hello, unsigned wanted)
 {
-    const uint8_t *at = (const uint8_t *)hello.ptr + 43; /* record 5, message 4, version 2, random 32 */
+    const uint8_t *at =
+        (const uint8_t *)hello.ptr + 43; /* record 5, message 4, version 2, random 32 */
     const uint8_t *end = (const uint8_t *)hello.ptr + hello.len;
-    at += 1 + at[0];                 /* session id */
-    at += 2 + (at[0] << 8 | at[1]);  /* suites */
-    at += 1 + at[0];                 /* compressions */
+    at += 1 + at[0];                /* session id */
+    at += 2 + (at[0] << 8 | at[1]); /* suites */
+    at += 1 + at[0];                /* compressions */
     for (at += 2; at + 4 <= end; at += 4 + (at[2] << 8 | at[3])) {
         if ((unsigned)(at[0] << 8 | at[1]) == wanted)
             return slice_of(at + 4, (size_t)(at[2] << 8 | at[3]));
@@ -150,10 +153,12 @@ hello_offers_only_what_we_want(void **state)
     assert_true(hello.len > 90);
     assert_memory_equal(hello.ptr + 9, "\x03\x03", 2); /* TLS 1.2 */
     size_t suites = 9 + 2 + 32 + 1 + (uint8_t)hello.ptr[43];
-    assert_int_equal(hello.ptr[suites] << 8 | hello.ptr[suites + 1], 6 * 2); /* ours, and no others */
+    assert_int_equal(hello.ptr[suites] << 8 | hello.ptr[suites + 1],
+                     6 * 2); /* ours, and no others */
     enum { SERVER_NAME = 0, FRAGMENT_LENGTH = 1, SIGNATURES = 13, ALPN = 16 };
     assert_false(slice_present(hello_extension(hello, FRAGMENT_LENGTH)));
-    assert_true(slice_eq(hello_extension(hello, SERVER_NAME), SLICE_LIT("\0\x0c\0\0\x09localhost")));
+    assert_true(
+        slice_eq(hello_extension(hello, SERVER_NAME), SLICE_LIT("\0\x0c\0\0\x09localhost")));
     assert_true(slice_eq(hello_extension(hello, ALPN), SLICE_LIT("\0\x09\x08http/1.1")));
     struct slice signatures = hello_extension(hello, SIGNATURES);
     assert_true(signatures.len > 8);
@@ -169,7 +174,8 @@ sessions_are_resumed(void **state)
     struct tls_pair pair;
     struct tls_facts facts;
     for (int i = 0; i < 3; i++) {
-        open_pair(&pair, i < 2 ? ec : rsa); /* the session is the worker's, whatever its key is now */
+        open_pair(&pair,
+                  i < 2 ? ec : rsa); /* the session is the worker's, whatever its key is now */
         end_put(&pair.client, SLICE_LIT("ping"));
         pair_run(&pair);
         assert_up(&pair);
@@ -182,7 +188,8 @@ sessions_are_resumed(void **state)
     }
     assert_int_equal(near_loop.stats.handshakes_resumed, 2);
     assert_int_equal(far_loop.stats.handshakes_resumed, 2);
-    /* An hour after the handshake that made it the certificates are looked at again, however busy it was. */
+    /* An hour after the handshake that made it the certificates are looked at again, however busy
+     * it was. */
     for (int minutes = 50; minutes <= 61; minutes += 11) {
         bare_loop_tick(&near_loop, (minutes == 50 ? 50 : 11) * 60 * 1000);
         open_pair(&pair, ec);
@@ -512,8 +519,9 @@ cut_at(size_t cut, size_t handshake, size_t notify)
         assert_false(pair.client.conn.lost);
         assert_true(pair.client.conn.ended);
     }
-    struct slice expected = cut >= second ? SLICE_LIT("firstsecond")
-                            : cut >= first ? SLICE_LIT("first") : SLICE_LIT("");
+    struct slice expected = cut >= second  ? SLICE_LIT("firstsecond")
+                            : cut >= first ? SLICE_LIT("first")
+                                           : SLICE_LIT("");
     assert_got(&pair.client, expected);
     pair_close(&pair);
 }
@@ -585,7 +593,8 @@ damaged_handshakes_fail(void **state)
                 pair.server.line.ptr[at] ^= 0x20;
             end_move(&pair.client, &pair.server, NULL);
         }
-        /* A changed length may leave it waiting for more; a changed record version is no part of what is signed. */
+        /* A changed length may leave it waiting for more; a changed record version is no part of
+         * what is signed. */
         pair.server.fin = true;
         pair_run(&pair);
         if (pair.client.conn.up)
@@ -608,7 +617,10 @@ noise_breaks_nothing(void **state)
             noise[i] = (char)pair_random(&pair);
         pair.piece_max = 500;
         if (seed % 3) /* something that looks like a record of handshake */
-            memcpy(noise, seed % 3 == 1 ? "\x16\x03\x03\x01\x00\x0b\x00\x00\x30" : "\x16\x03\x03\x04\x00\x02\x00\x00\x46", 9);
+            memcpy(noise,
+                   seed % 3 == 1 ? "\x16\x03\x03\x01\x00\x0b\x00\x00\x30"
+                                 : "\x16\x03\x03\x04\x00\x02\x00\x00\x46",
+                   9);
         sink_put(&pair.client.line, slice_of(noise, sizeof(noise)));
         sink_put(&pair.server.line, slice_of(noise, sizeof(noise)));
         pair.client.fin = pair.server.fin = true;

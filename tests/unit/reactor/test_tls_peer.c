@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tls_peer.c - TLS over real sockets with software of others: openssl's server and client tools, and the probe.
+ * test_tls_peer.c - TLS over real sockets with software of others: openssl's server and client
+ * tools, and the probe.
  */
 #include "reactor/listen.h"
 #include "tests/unit/reactor/tls_pair.h"
@@ -102,8 +103,17 @@ serve(struct tool *tool, const char *name, const char *option, const char *value
     size_t len = 0, count = 11;
     snprintf(chain, sizeof(chain), "%s.pem", name);
     snprintf(key, sizeof(key), "%s.key", name);
-    char *arguments[16] = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cert", strdup(certs_path(chain)),
-                           "-key", strdup(certs_path(key)), "-naccept", "9"};
+    char *arguments[16] = {"openssl",
+                           "s_server",
+                           "-accept",
+                           "127.0.0.1:0",
+                           "-www",
+                           "-cert",
+                           strdup(certs_path(chain)),
+                           "-key",
+                           strdup(certs_path(key)),
+                           "-naccept",
+                           "9"};
     if (strcmp(name, "chain") == 0) { /* -cert takes the leaf alone */
         arguments[count++] = "-cert_chain";
         arguments[count++] = strdup(certs_path("middle.pem"));
@@ -187,8 +197,11 @@ check_server(const char *name, const char *option, const char *value, int expect
     struct tool tool;
     struct dialog dialog;
     uint16_t port = serve(&tool, name, option, value);
-    struct conn_target target = {.host = SLICE_LIT("127.0.0.1"), .port = port, .tls = true,
-                                 .server_name = SLICE_LIT("localhost"), .trust = trust,
+    struct conn_target target = {.host = SLICE_LIT("127.0.0.1"),
+                                 .port = port,
+                                 .tls = true,
+                                 .server_name = SLICE_LIT("localhost"),
+                                 .trust = trust,
                                  .cache_key = slice_from(name)};
     uint64_t resumed = loop.stats.handshakes_resumed;
     for (int i = 0; i < 2; i++) {
@@ -201,7 +214,8 @@ check_server(const char *name, const char *option, const char *value, int expect
         } else {
             assert_int_equal(dialog.error, 0); /* the page ends with a close_notify */
             if (!memmem(sink_slice(&dialog.got).ptr, dialog.got.len, "</HTML>", 7))
-                fail_msg("%s %s: no page, but %zu bytes", name, option ? option : "", dialog.got.len);
+                fail_msg("%s %s: no page, but %zu bytes", name, option ? option : "",
+                         dialog.got.len);
         }
         sink_fini(&dialog.got);
     }
@@ -229,7 +243,8 @@ servers_that_cannot_be_used_say_why(void **state)
 {
     (void)state;
     check_server("ec", "-tls1_3", NULL, BR_ERR_RECV_FATAL_ALERT + 70);
-    check_server("rsa", "-cipher", "AES128-SHA", BR_ERR_RECV_FATAL_ALERT + 40); /* no forward secrecy */
+    check_server("rsa", "-cipher", "AES128-SHA",
+                 BR_ERR_RECV_FATAL_ALERT + 40); /* no forward secrecy */
     check_server("ed25519", "-tls1_2", NULL, BR_ERR_RECV_FATAL_ALERT + 40);
     check_server("weak", "-cipher", "ALL:@SECLEVEL=0", BR_ERR_X509_WEAK_PUBLIC_KEY);
     check_server("sha1", "-cipher", "ALL:@SECLEVEL=0", BR_ERR_X509_UNSUPPORTED);
@@ -246,7 +261,8 @@ closed_ports_and_dead_ends_are_not_tls_errors(void **state)
     int fd = listener_socket(SLICE_LIT("127.0.0.1"), &port, 1, problem);
     assert_true(fd >= 0);
     close(fd);
-    struct conn_target target = {.host = SLICE_LIT("127.0.0.1"), .port = port, .tls = true, .trust = trust};
+    struct conn_target target = {
+        .host = SLICE_LIT("127.0.0.1"), .port = port, .tls = true, .trust = trust};
     ask(&dialog, &target);
     assert_int_equal(dialog.error, -ERR_CONNECT);
     assert_int_equal(dialog.tls_error, 0);
@@ -274,7 +290,8 @@ served_notify(void *owner, struct conn *conn, unsigned notices)
 static void
 accepted(struct listener *listener, int fd, const char *peer)
 {
-    assert_int_equal(conn_adopt(listener->loop, fd, serving, peer, served_notify, &served, &served.conn), 0);
+    assert_int_equal(
+        conn_adopt(listener->loop, fd, serving, peer, served_notify, &served, &served.conn), 0);
 }
 
 static void
@@ -291,9 +308,21 @@ check_client(const char *key, const char *option, const char *value, bool works)
     assert_true(fd >= 0);
     assert_int_equal(listener_open(&loop, &listener, fd, accepted, NULL), 0);
     snprintf(connect, sizeof(connect), "127.0.0.1:%u", port);
-    char *arguments[] = {"openssl", "s_client", "-connect", connect, "-CAfile", strdup(certs_path("bundle.pem")),
-                         "-verify_return_error", "-verify_hostname", "example.test", "-servername", "example.test",
-                         "-quiet", option ? strdup(option) : NULL, value ? strdup(value) : NULL, NULL};
+    char *arguments[] = {"openssl",
+                         "s_client",
+                         "-connect",
+                         connect,
+                         "-CAfile",
+                         strdup(certs_path("bundle.pem")),
+                         "-verify_return_error",
+                         "-verify_hostname",
+                         "example.test",
+                         "-servername",
+                         "example.test",
+                         "-quiet",
+                         option ? strdup(option) : NULL,
+                         value ? strdup(value) : NULL,
+                         NULL};
     tool_start(&tool, arguments);
     free(arguments[5]);
     free(arguments[12]);
@@ -351,24 +380,37 @@ the_probe_describes_a_server(void **state)
     struct sink report;
     sink_init(&report, 1u << 20);
     uint16_t port = serve(&tool, "chain", NULL, NULL);
-    assert_int_equal(tls_probe(SLICE_LIT("127.0.0.1"), port, SLICE_LIT("example.test"), trust, 5000, &report), 0);
+    assert_int_equal(
+        tls_probe(SLICE_LIT("127.0.0.1"), port, SLICE_LIT("example.test"), trust, 5000, &report),
+        0);
     static const char *const expected[] = {
-        "result:      ok", "TLS 1.2", "ECDHE_ECDSA_WITH_", "by session id", "subject:   O=Test, CN=chain",
-        "issuer:    O=Test, CN=ca", "dns:*.wild.test", "ip:127.0.0.1", "EC P-256", "ECDSA with SHA-256",
-        "certificate: 2", "pin:         sha256/",
+        "result:      ok",
+        "TLS 1.2",
+        "ECDHE_ECDSA_WITH_",
+        "by session id",
+        "subject:   O=Test, CN=chain",
+        "issuer:    O=Test, CN=ca",
+        "dns:*.wild.test",
+        "ip:127.0.0.1",
+        "EC P-256",
+        "ECDSA with SHA-256",
+        "certificate: 2",
+        "pin:         sha256/",
     };
     for (size_t i = 0; i < countof(expected); i++) {
         if (!says(&report, expected[i]))
             fail_msg("\"%s\" is missing in:\n%.*s", expected[i], SLICE_ARG(sink_slice(&report)));
     }
     sink_reset(&report, 0);
-    assert_int_equal(tls_probe(SLICE_LIT("127.0.0.1"), port, SLICE_LIT("wrong.test"), trust, 5000, &report),
-                     -ERR_TLS_CERT);
+    assert_int_equal(
+        tls_probe(SLICE_LIT("127.0.0.1"), port, SLICE_LIT("wrong.test"), trust, 5000, &report),
+        -ERR_TLS_CERT);
     assert_true(says(&report, "56 certificate_name_mismatch"));
     assert_true(says(&report, "CN=chain")); /* what was refused is shown */
     tool_stop(&tool);
     sink_reset(&report, 0);
-    assert_int_equal(tls_probe(SLICE_LIT("127.0.0.1"), port, SLICE_NONE, trust, 5000, &report), -ERR_CONNECT);
+    assert_int_equal(tls_probe(SLICE_LIT("127.0.0.1"), port, SLICE_NONE, trust, 5000, &report),
+                     -ERR_CONNECT);
     assert_true(says(&report, "failed"));
     sink_fini(&report);
 }
@@ -379,7 +421,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(servers_of_others_are_understood, loop_begin, loop_end),
         cmocka_unit_test_setup_teardown(servers_that_cannot_be_used_say_why, loop_begin, loop_end),
-        cmocka_unit_test_setup_teardown(closed_ports_and_dead_ends_are_not_tls_errors, loop_begin, loop_end),
+        cmocka_unit_test_setup_teardown(closed_ports_and_dead_ends_are_not_tls_errors, loop_begin,
+                                        loop_end),
         cmocka_unit_test_setup_teardown(clients_of_others_are_served, loop_begin, loop_end),
         cmocka_unit_test(the_probe_describes_a_server),
     };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tls_verify.c - which certificates a client accepts, for which names, at which dates; and what it tells the server.
+ * test_tls_verify.c - which certificates a client accepts, for which names, at which dates; and
+ * what it tells the server.
  */
 #include "tests/unit/reactor/tls_pair.h"
 
@@ -32,8 +33,8 @@ static void
 run_attempt(struct tls_pair *pair, const struct attempt *attempt, const struct trust *trust,
             const struct server_key *key)
 {
-    *pair = (struct tls_pair){.target = {.trust = trust, .host = SLICE_LIT("localhost"),
-                                         .cache_key = SLICE_LIT("test")}};
+    *pair = (struct tls_pair){
+        .target = {.trust = trust, .host = SLICE_LIT("localhost"), .cache_key = SLICE_LIT("test")}};
     if (attempt->host)
         pair->target.host = slice_from(attempt->host);
     if (attempt->server_name)
@@ -91,7 +92,10 @@ names_are_matched(void **state)
         {.key = "ec", .host = "wild.test", .expected = BR_ERR_X509_BAD_SERVER_NAME, .alert = 42},
         {.key = "ec", .host = "a.b.wild.test", .expected = BR_ERR_X509_BAD_SERVER_NAME},
         {.key = "ec", .host = "10.1.2.3", .server_name = "example.test"},
-        {.key = "ec", .host = "localhost", .server_name = "wrong.test", .expected = BR_ERR_X509_BAD_SERVER_NAME},
+        {.key = "ec",
+         .host = "localhost",
+         .server_name = "wrong.test",
+         .expected = BR_ERR_X509_BAD_SERVER_NAME},
         {.key = "name-other", .host = "other.test"},
         {.key = "name-other", .expected = BR_ERR_X509_BAD_SERVER_NAME},
         {.key = "ec", .host = "127.0.0.1"},
@@ -123,7 +127,9 @@ chains_are_judged(void **state)
         {.key = "purpose-critical", .expected = BR_ERR_X509_CRITICAL_EXTENSION},
         {.key = "under-mail", .expected = TLS_ERROR_PURPOSE},
         {.key = "constrained-lax", .host = "example.test", .expected = TLS_ERROR_NAME_CONSTRAINTS},
-        {.key = "constrained-strict", .host = "example.test", .expected = BR_ERR_X509_CRITICAL_EXTENSION},
+        {.key = "constrained-strict",
+         .host = "example.test",
+         .expected = BR_ERR_X509_CRITICAL_EXTENSION},
     };
     for (size_t i = 0; i < countof(attempts); i++)
         check_attempt(&attempts[i]);
@@ -135,7 +141,10 @@ dates_are_checked(void **state)
     (void)state;
     static const struct attempt attempts[] = {
         {.key = "ec", .shift_s = 800 * (int64_t)DAY_S},
-        {.key = "ec", .shift_s = 830 * (int64_t)DAY_S, .expected = BR_ERR_X509_EXPIRED, .alert = 45},
+        {.key = "ec",
+         .shift_s = 830 * (int64_t)DAY_S,
+         .expected = BR_ERR_X509_EXPIRED,
+         .alert = 45},
         {.key = "ec", .shift_s = -2 * (int64_t)DAY_S, .expected = BR_ERR_X509_EXPIRED},
         {.key = "chain", .shift_s = 830 * (int64_t)DAY_S, .expected = BR_ERR_X509_EXPIRED},
     };
@@ -189,7 +198,8 @@ the_cache_asks_again_for_other_trust(void **state)
         bare_loop_fini(&far_loop);
         trust_drop(trusts[i]);
     }
-    assert_int_equal(near_loop.stats.chain_cache_hits, 1); /* the same bundle loaded again is the same */
+    assert_int_equal(near_loop.stats.chain_cache_hits,
+                     1); /* the same bundle loaded again is the same */
     bare_loop_fini(&near_loop);
     server_key_drop(key);
 }
@@ -229,8 +239,8 @@ hosts_that_are_none_are_refused(void **state)
 {
     (void)state;
     static const char long_name[300] = {[0 ... 298] = 'a'};
-    const struct slice hosts[] = {SLICE_LIT(""), SLICE_LIT("."), SLICE_LIT("a b"), SLICE_LIT("a\0b"),
-                                  SLICE_LIT("a\xc3\xa4"), slice_from(long_name)};
+    const struct slice hosts[] = {SLICE_LIT(""),     SLICE_LIT("."),         SLICE_LIT("a b"),
+                                  SLICE_LIT("a\0b"), SLICE_LIT("a\xc3\xa4"), slice_from(long_name)};
     struct trust *trust = certs_trust("bundle");
     struct server_key *key = certs_key("ec");
     bare_loop_init(&near_loop);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tls_worker.c - what many TLS wires of one loop share: turns at costly steps, verifiers, memory; where messages end;
- * and what a peer that does not play by the rules is allowed: renegotiation, endless chains.
+ * test_tls_worker.c - what many TLS wires of one loop share: turns at costly steps, verifiers,
+ * memory; where messages end; and what a peer that does not play by the rules is allowed:
+ * renegotiation, endless chains.
  */
 #include "tests/unit/reactor/tls_pair.h"
 
@@ -119,7 +120,8 @@ storms_take_one_step_a_tick(void **state)
         up_last = up;
     }
     assert_int_equal(up_last, STORM);
-    assert_true(ticks <= 8 * STORM); /* and none is wasted: both sides take four costly steps for each */
+    assert_true(ticks <=
+                8 * STORM); /* and none is wasted: both sides take four costly steps for each */
     assert_int_equal(near_loop.handshakes, 0);
     for (int i = 0; i < STORM; i++)
         pair_close(&pairs[i]);
@@ -146,7 +148,8 @@ the_line_closes_up(void **state)
         if (i % 4 == 0) {
             pair_close(&pairs[i]);
         } else if (!pairs[i].client.conn.lost) {
-            conn_fail(&pairs[i].client.conn, -ERR_RESET); /* lost, but its owner has not closed it yet */
+            conn_fail(&pairs[i].client.conn,
+                      -ERR_RESET); /* lost, but its owner has not closed it yet */
         }
     }
     for (int tick = 0; tick < 1000; tick++) {
@@ -278,7 +281,8 @@ begun_records_are_kept(void **state)
     pattern_fill(&bytes, 4000);
     end_put(&pair.server, sink_slice(&bytes));
     end_move(&pair.server, &pair.client, NULL);
-    static const size_t cuts[] = {3, 2, 2000, 1500}; /* within the header, behind it, within the contents */
+    static const size_t cuts[] = {3, 2, 2000,
+                                  1500}; /* within the header, behind it, within the contents */
     for (size_t i = 0; i < countof(cuts); i++) {
         size_t full = pair.server.line.len;
         pair.server.line.len = pair.client.line_taken + cuts[i];
@@ -397,7 +401,8 @@ refuse_renegotiation(struct bare_peer *peer, struct tls_end *end)
     bare_run(peer, end);
     assert_false(end->conn.lost);
     assert_int_equal(end->line.ptr[before], ALERT);
-    assert_int_equal(br_ssl_engine_last_error(peer->engine), BR_ERR_RECV_FATAL_ALERT + NO_RENEGOTIATION);
+    assert_int_equal(br_ssl_engine_last_error(peer->engine),
+                     BR_ERR_RECV_FATAL_ALERT + NO_RENEGOTIATION);
     end_put(end, SLICE_LIT("still here"));
     before = end->line.len;
     bare_run(peer, end);
@@ -464,7 +469,8 @@ chains_have_a_limit(void **state)
 
 /* -- where messages end -- */
 
-/* A server's flight: one record with ServerHello, Certificate and the like, one with half a message each. */
+/* A server's flight: one record with ServerHello, Certificate and the like, one with half a message
+ * each. */
 static size_t
 flight(char *out)
 {
@@ -492,7 +498,10 @@ flight(char *out)
         written += 5 + n;
         at += n;
     }
-    memcpy(out + written, "\x14\x03\x03\x00\x01\x01" "\x16\x03\x03\x00\x28", 11);
+    memcpy(out + written,
+           "\x14\x03\x03\x00\x01\x01"
+           "\x16\x03\x03\x00\x28",
+           11);
     memset(out + written + 11, 0x0b, 40); /* encrypted: it must not be read as a message */
     return written + 51;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_trust.c - loading bundles and server keys, taking certificates apart, and the words for errors.
+ * test_trust.c - loading bundles and server keys, taking certificates apart, and the words for
+ * errors.
  */
 #include "reactor/tls_der.h"
 #include "tests/unit/reactor/tls_pair.h"
@@ -78,10 +79,12 @@ bundles_are_read(void **state)
     trust_drop(trust);
     assert_int_equal(trust_anchors(trust), 3); /* one reference is left */
     assert_int_equal(trust_load(file_path("ca.pem"), &again, &problem), 0);
-    assert_memory_not_equal(trust_view(trust).fingerprint, trust_view(again).fingerprint, TLS_KEY_BYTES);
+    assert_memory_not_equal(trust_view(trust).fingerprint, trust_view(again).fingerprint,
+                            TLS_KEY_BYTES);
     trust_drop(again);
     assert_int_equal(trust_load(file_path("bundle.pem"), &again, &problem), 0);
-    assert_memory_equal(trust_view(trust).fingerprint, trust_view(again).fingerprint, TLS_KEY_BYTES);
+    assert_memory_equal(trust_view(trust).fingerprint, trust_view(again).fingerprint,
+                        TLS_KEY_BYTES);
     trust_drop(again);
     trust_drop(trust);
     trust_drop(NULL);
@@ -94,13 +97,19 @@ what_cannot_be_used_is_skipped_and_counted(void **state)
     (void)state;
     struct trust *trust;
     static const char *const parts[] = {
-        "# a comment\n", "ca.pem", "ed25519.pem", "ca.key", "-----BEGIN CERTIFICATE-----\n!!!\n", "ca-rsa.pem",
+        "# a comment\n",
+        "ca.pem",
+        "ed25519.pem",
+        "ca.key",
+        "-----BEGIN CERTIFICATE-----\n!!!\n",
+        "ca-rsa.pem",
         "-----BEGIN CERTIFICATE-----\nMIIB\n",
     };
     write_file("mixed.pem", parts, countof(parts));
     assert_int_equal(trust_load(file_path("mixed.pem"), &trust, &problem), 0);
     assert_int_equal(trust_anchors(trust), 2);
-    assert_int_equal(trust_skipped(trust), 3); /* Ed25519, two that are damaged; a key is no certificate */
+    assert_int_equal(trust_skipped(trust),
+                     3); /* Ed25519, two that are damaged; a key is no certificate */
     trust_drop(trust);
 }
 
@@ -195,7 +204,8 @@ keys_that_do_not_fit_are_refused(void **state)
     (void)state;
     static const char *const both[] = {"chain.pem", "chain.key"};
     static const char *const eleven[] = {"whole.pem", "whole.pem", "whole.pem", "whole.pem"};
-    static const char *const broken[] = {"-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n"};
+    static const char *const broken[] = {
+        "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n"};
     write_file("both.pem", both, countof(both));
     write_file("eleven.pem", eleven, countof(eleven));
     write_file("broken.key", broken, countof(broken));
@@ -232,7 +242,8 @@ read_der(const char *name, char *buffer, size_t size)
 }
 
 static void
-check_text(void (*put)(const struct tls_cert *, struct sink *), const struct tls_cert *cert, const char *expected)
+check_text(void (*put)(const struct tls_cert *, struct sink *), const struct tls_cert *cert,
+           const char *expected)
 {
     struct sink text;
     sink_init(&text, 4096);
@@ -257,7 +268,9 @@ certificates_are_taken_apart(void **state)
     struct slice der = read_der("ec.der", buffer, sizeof(buffer));
     assert_true(tls_cert_read(der, &cert));
     check_text(put_subject, &cert, "O=Test, CN=ec");
-    check_text(tls_cert_alt_names_text, &cert, "dns:localhost, dns:example.test, dns:*.wild.test, ip:127.0.0.1, ip:0:0:0:0:0:0:0:1");
+    check_text(
+        tls_cert_alt_names_text, &cert,
+        "dns:localhost, dns:example.test, dns:*.wild.test, ip:127.0.0.1, ip:0:0:0:0:0:0:0:1");
     check_text(tls_cert_key_text, &cert, "EC P-256");
     check_text(tls_cert_signature_text, &cert, "ECDSA with SHA-256");
     assert_int_equal(cert.not_after - cert.not_before, 825 * 24 * 60 * 60);
@@ -265,7 +278,8 @@ certificates_are_taken_apart(void **state)
     assert_false(cert.name_constraints);
     assert_true(tls_cert_has_address(&cert, SLICE_LIT("\x7f\x00\x00\x01")));
     assert_false(tls_cert_has_address(&cert, SLICE_LIT("\x7f\x00\x00\x02")));
-    assert_false(tls_cert_has_address(&cert, SLICE_LIT("localhost"))); /* not an address, though a name */
+    assert_false(
+        tls_cert_has_address(&cert, SLICE_LIT("localhost"))); /* not an address, though a name */
     der = read_der("rsa.der", buffer, sizeof(buffer));
     assert_true(tls_cert_read(der, &cert));
     check_text(tls_cert_key_text, &cert, "RSA 2048");
@@ -277,13 +291,15 @@ certificates_are_taken_apart(void **state)
     assert_true(tls_cert_read(der, &cert));
     assert_true(cert.name_constraints);
     assert_false(slice_present(cert.alt_names));
-    der = read_der("dates.der", buffer, sizeof(buffer)); /* 1951-02-03 04:05:06 to 2050-12-31 23:59:59 */
+    der = read_der("dates.der", buffer,
+                   sizeof(buffer)); /* 1951-02-03 04:05:06 to 2050-12-31 23:59:59 */
     assert_true(tls_cert_read(der, &cert));
     assert_int_equal(cert.not_before, -596750094);
     assert_int_equal(cert.not_after, 2556143999);
 }
 
-/* Every cut, every flipped bit: an answer, never a read outside (the sanitizers watch a copy of exact size). */
+/* Every cut, every flipped bit: an answer, never a read outside (the sanitizers watch a copy of
+ * exact size). */
 static void
 damaged_certificates_are_survived(void **state)
 {
@@ -330,16 +346,30 @@ only_der_is_der(void **state)
         size_t body;
     } cases[] = {
         {SLICE_LIT("\x04\x00"), true, 0},
-        {SLICE_LIT("\x04\x02" "ab"), true, 2},
-        {SLICE_LIT("\x04\x02" "abc"), true, 2},
-        {SLICE_LIT("\x04\x03" "ab"), false, 0},
+        {SLICE_LIT("\x04\x02"
+                   "ab"),
+         true, 2},
+        {SLICE_LIT("\x04\x02"
+                   "abc"),
+         true, 2},
+        {SLICE_LIT("\x04\x03"
+                   "ab"),
+         false, 0},
         {SLICE_LIT("\x04"), false, 0},
         {SLICE_LIT(""), false, 0},
-        {SLICE_LIT("\x30\x80\x00\x00"), false, 0},         /* indefinite */
-        {SLICE_LIT("\x04\x81\x02" "ab"), false, 0},        /* longer than need be */
-        {SLICE_LIT("\x04\x82\x00\x02" "ab"), false, 0},
-        {SLICE_LIT("\x04\x85\x00\x00\x00\x00\x02" "ab"), false, 0},
-        {SLICE_LIT("\x04\x84\xff\xff\xff\xff" "ab"), false, 0},
+        {SLICE_LIT("\x30\x80\x00\x00"), false, 0}, /* indefinite */
+        {SLICE_LIT("\x04\x81\x02"
+                   "ab"),
+         false, 0}, /* longer than need be */
+        {SLICE_LIT("\x04\x82\x00\x02"
+                   "ab"),
+         false, 0},
+        {SLICE_LIT("\x04\x85\x00\x00\x00\x00\x02"
+                   "ab"),
+         false, 0},
+        {SLICE_LIT("\x04\x84\xff\xff\xff\xff"
+                   "ab"),
+         false, 0},
         {SLICE_LIT("\x04\x82\x01"), false, 0},
         {SLICE_LIT("\x1f\x81\x01\x00"), false, 0}, /* a tag of two bytes */
     };
@@ -378,8 +408,9 @@ every_error_has_a_name_and_a_text(void **state)
         if (code >= 1001)
             assert_int_equal(named, code <= TLS_ERROR_HOST);
         int error = tls_error_class(code);
-        assert_int_equal(error, (code >= 32 && code <= 62) || (code >= 1001 && code <= 1008) ? -ERR_TLS_CERT
-                                                                                            : -ERR_TLS);
+        assert_int_equal(error, (code >= 32 && code <= 62) || (code >= 1001 && code <= 1008)
+                                    ? -ERR_TLS_CERT
+                                    : -ERR_TLS);
     }
 }
 
@@ -388,12 +419,15 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bundles_are_read, problem_init, problem_fini),
-        cmocka_unit_test_setup_teardown(what_cannot_be_used_is_skipped_and_counted, problem_init, problem_fini),
-        cmocka_unit_test_setup_teardown(a_last_line_without_its_end_counts, problem_init, problem_fini),
+        cmocka_unit_test_setup_teardown(what_cannot_be_used_is_skipped_and_counted, problem_init,
+                                        problem_fini),
+        cmocka_unit_test_setup_teardown(a_last_line_without_its_end_counts, problem_init,
+                                        problem_fini),
         cmocka_unit_test_setup_teardown(unusable_bundles_are_refused, problem_init, problem_fini),
         cmocka_unit_test_setup_teardown(the_systems_bundle_is_found, problem_init, problem_fini),
         cmocka_unit_test_setup_teardown(keys_of_every_form_are_read, problem_init, problem_fini),
-        cmocka_unit_test_setup_teardown(keys_that_do_not_fit_are_refused, problem_init, problem_fini),
+        cmocka_unit_test_setup_teardown(keys_that_do_not_fit_are_refused, problem_init,
+                                        problem_fini),
         cmocka_unit_test(certificates_are_taken_apart),
         cmocka_unit_test(damaged_certificates_are_survived),
         cmocka_unit_test(only_der_is_der),

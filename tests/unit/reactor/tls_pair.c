@@ -25,7 +25,9 @@ certs_make(void)
     char command[512];
     const char *parent = getenv("TMPDIR");
     if (system("command -v openssl >/dev/null 2>&1") != 0) {
-        fprintf(stderr, "SKIP: the openssl tool is not installed; it makes the certificates of these tests\n");
+        fprintf(
+            stderr,
+            "SKIP: the openssl tool is not installed; it makes the certificates of these tests\n");
         return false;
     }
     snprintf(certs_directory, sizeof(certs_directory), "%s/penstock-certs-XXXXXX",
@@ -81,7 +83,8 @@ certs_key(const char *name)
     snprintf(chain, sizeof(chain), "%s.pem", name);
     snprintf(file, sizeof(file), "%s.key", name);
     sink_init(&problem, 1000);
-    int error = server_key_load(slice_from(certs_path(chain)), slice_from(certs_path(file)), &key, &problem);
+    int error = server_key_load(slice_from(certs_path(chain)), slice_from(certs_path(file)), &key,
+                                &problem);
     if (error)
         fail_msg("%s: %.*s", name, SLICE_ARG(sink_slice(&problem)));
     sink_fini(&problem);
@@ -221,7 +224,8 @@ end_receive(struct tls_end *end, struct tls_end *other, struct tls_pair *pair)
 {
     struct iovec iov[20];
     int progress = 0;
-    while (!end->fin_seen && (!end->conn.up || end->conn.in.len < end->conn.loop->limits.in_bytes_max)) {
+    while (!end->fin_seen &&
+           (!end->conn.up || end->conn.in.len < end->conn.loop->limits.in_bytes_max)) {
         size_t left = other->line.len - end->line_taken, done = 0;
         if (left == 0 && !other->fin)
             break;
@@ -300,7 +304,8 @@ end_move(struct tls_end *end, struct tls_end *other, struct tls_pair *pair)
 }
 
 void
-pair_open(struct tls_pair *pair, struct loop *client, struct loop *server, const struct server_key *key)
+pair_open(struct tls_pair *pair, struct loop *client, struct loop *server,
+          const struct server_key *key)
 {
     if (!slice_present(pair->target.host))
         pair->target.host = SLICE_LIT("localhost");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tls_pair.h - a client wire and a server wire joined in memory, driven by hand as a backend would, byte by byte if asked;
- * and the certificates they need, made once by the openssl tool.
+ * tls_pair.h - a client wire and a server wire joined in memory, driven by hand as a backend would,
+ * byte by byte if asked; and the certificates they need, made once by the openssl tool.
  */
 #ifndef PENSTOCK_TEST_REACTOR_TLS_PAIR_H
 #define PENSTOCK_TEST_REACTOR_TLS_PAIR_H
@@ -12,12 +12,13 @@
 #include "reactor/trust.h"
 #include "reactor/wire.h"
 
-/* certs_make - run certs.sh into a directory of its own. false: the openssl tool is missing. certs_path and the loaders
- * below name files in it without caring for the directory. certs_remove cleans up. */
+/* certs_make - run certs.sh into a directory of its own. false: the openssl tool is missing.
+ * certs_path and the loaders below name files in it without caring for the directory. certs_remove
+ * cleans up. */
 bool certs_make(void);
 void certs_remove(void);
 const char *certs_path(const char *file);
-struct trust *certs_trust(const char *name);   /* NAME.pem */
+struct trust *certs_trust(const char *name);    /* NAME.pem */
 struct server_key *certs_key(const char *name); /* NAME.pem and NAME.key */
 
 /* A loop without a backend: clock and ticks belong to the test. */
@@ -31,8 +32,8 @@ struct tls_end {
     size_t line_total; /* all that ever was */
     struct sink got;   /* plaintext taken from conn.in */
     unsigned notices;
-    size_t line_taken; /* of the other end's line */
-    bool fin;          /* the other end sees FIN behind the line's bytes */
+    size_t line_taken;                      /* of the other end's line */
+    bool fin;                               /* the other end sees FIN behind the line's bytes */
     bool started, hold, fin_seen, finished; /* hold: conn.in is not taken */
 };
 
@@ -43,8 +44,10 @@ struct tls_pair {
     size_t piece_max; /* with a seed: pieces of 1 to this many bytes */
 };
 
-/* pair_open - both ends attached; nothing has moved yet. target.tls, port and host default to localhost:443. */
-void pair_open(struct tls_pair *pair, struct loop *client, struct loop *server, const struct server_key *key);
+/* pair_open - both ends attached; nothing has moved yet. target.tls, port and host default to
+ * localhost:443. */
+void pair_open(struct tls_pair *pair, struct loop *client, struct loop *server,
+               const struct server_key *key);
 void pair_close(struct tls_pair *pair);
 /* pair_tick - one tick of both loops, each end moved once. */
 void pair_tick(struct tls_pair *pair);
