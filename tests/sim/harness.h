@@ -111,6 +111,7 @@ void wait_ms(struct visit *visit, uint64_t ms);
 void say_end(struct visit *visit, enum step_kind kind);
 
 /* What a well-meaning provider says. */
+/* An error event without a word before it is the first event of all. */
 enum tale_end { TALE_WELL, TALE_CUT_CALL, TALE_ERROR_EVENT };
 struct tale {
     enum dialect_spoken dialect;

@@ -249,7 +249,8 @@ tale_text(const struct tale *tale, struct sink *out)
 static void
 chat_stream(const struct tale *tale, struct sink *out)
 {
-    sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n");
+    if (tale->words > 0 || tale->end != TALE_ERROR_EVENT)
+        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n");
     for (int i = 0; i < tale->words; i++) {
         sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"content\":\"");
         put_word(tale, i, out);
@@ -280,6 +281,10 @@ put_event(struct sink *out, const char *type, const char *rest)
 static void
 claude_stream(const struct tale *tale, struct sink *out)
 {
+    if (tale->words == 0 && tale->end == TALE_ERROR_EVENT) {
+        put_event(out, "error", ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
+        return;
+    }
     put_event(out, "message_start", ",\"message\":{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-claude\",\"content\":[],"
                                     "\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}");
     put_event(out, "content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
