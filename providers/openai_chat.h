@@ -178,6 +178,10 @@ struct chat_writer {
     bool usage_known, usage_written, ended;
 };
 
+/* chat_finish_shown - the word for a choice as it was written: tool_calls only if there were any.
+ */
+const char *chat_finish_shown(const struct chat_write_choice *choice, enum canon_finish finish);
+
 /* openai_chat_reply_write.c */
 int chat_writer_init(void *writer, const struct dialect_writer_options *options,
                      struct arena *arena);

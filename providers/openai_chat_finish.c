@@ -70,3 +70,11 @@ chat_finish_word(enum canon_finish finish)
     }
     return "stop";
 }
+
+const char *
+chat_finish_shown(const struct chat_write_choice *choice, enum canon_finish finish)
+{
+    /* Calls of the upstream's own tools are none to a Chat client. */
+    bool is_empty = finish == FINISH_CALLS && choice->call_count == 0;
+    return chat_finish_word(is_empty ? FINISH_STOP : finish);
+}

@@ -259,7 +259,7 @@ chat_write_whole(void *writer, struct sink *out)
         json_member_u64(&json, "index", at->index);
         put_message(self, &json, at);
         json_member_null(&json, "logprobs");
-        json_member_text(&json, "finish_reason", chat_finish_word(at->finish));
+        json_member_text(&json, "finish_reason", chat_finish_shown(at, at->finish));
         json_end(&json);
     }
     json_end(&json);

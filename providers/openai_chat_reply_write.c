@@ -323,7 +323,7 @@ write_finish(struct chat_writer *writer, struct chat_write_choice *choice,
         return error;
     choice->finished = true;
     begin_chunk(writer, choice->index, frames);
-    return end_chunk(writer, chat_finish_word(event->finish), frames);
+    return end_chunk(writer, chat_finish_shown(choice, event->finish), frames);
 }
 
 static int
