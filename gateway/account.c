@@ -108,8 +108,10 @@ stream_account(struct stream *stream)
     if (at->first_token)
         hist_record(&metrics->first_token, &metrics_latency, span(at->body, at->first_token));
     hist_record(&metrics->total, &metrics_latency, span(at->begin, now));
-    /* The gateway's own share: from the request being complete to its being sent, plus from the last byte to the end. */
-    if (at->sent)
-        hist_record(&metrics->overhead, &metrics_overhead, span(at->body, at->dialed ? at->dialed : at->sent));
+    if (at->sent) {
+        uint64_t clock = stream_clock(stream);
+        hist_record(&metrics->overhead, &metrics_overhead, stream->worked_us + clock - stream->run_began_us);
+        stream->run_began_us = clock; /* the rest of this run belongs to the next exchange */
+    }
     stream->stamps.begin = 0;
 }

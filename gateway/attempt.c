@@ -68,7 +68,7 @@ begin_attempt(struct stream *stream)
     stream_end_reader(stream);
     stream->out_sent = 0;
     stream->upstream_status = 0;
-    stream->whole_ready = false;
+    stream->interims = 0;
     sink_reset(&stream->collected, 65536);
     http_reader_reset(&stream->reply_reader);
     if (stream->again_fresh)
@@ -145,8 +145,10 @@ act_dial(struct stream *stream)
         if (verdict != EVENT_NONE)
             return verdict;
     }
-    if (!stream->queued)
+    if (!stream->queued) {
         begin_attempt(stream);
+        stream->stamps.queued = stream->stamps.dialing = 0;
+    }
     stream->queued = false;
     int got = upstream_lease(&worker->upstreams, stream, stream->deployment, stream->again_fresh, &stream->lease);
     if (got == -ERR_QUEUE)
@@ -156,8 +158,14 @@ act_dial(struct stream *stream)
     stream_arm_step(stream, stream_timeouts(stream)->connect_ms);
     if (got == 2) {
         stream->queued = true;
+        if (!stream->stamps.queued)
+            stream->stamps.queued = worker->loop.now_us;
         return EVENT_NONE;
     }
+    if (stream->stamps.queued)
+        hist_record(&worker->metrics->queue_wait, &metrics_latency, worker->loop.now_us - stream->stamps.queued);
+    if (got == 0)
+        stream->stamps.dialing = worker->loop.now_us;
     stream->lease->conn->out_high = SEND_HIGH_BYTES;
     stream->lease->conn->out_low = SEND_HIGH_BYTES / 2;
     return got == 1 ? EVENT_UPSTREAM_UP : EVENT_NONE;
@@ -236,6 +244,8 @@ act_send_request(struct stream *stream)
     struct worker *worker = stream->worker;
     assert(stream->lease != NULL);
     stream->stamps.dialed = worker->loop.now_us;
+    if (stream->stamps.dialing)
+        hist_record(&worker->metrics->connect, &metrics_latency, stream->stamps.dialed - stream->stamps.dialing);
     struct sink *head = &worker->head;
     write_head(stream, head);
     detail_bytes(stream, "upstream request", sink_slice(&stream->out_body));

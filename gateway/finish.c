@@ -303,20 +303,20 @@ act_rest(struct stream *stream)
     memset(&stream->route, 0, sizeof stream->route);
     stream->deployment = NULL;
     stream->attempts = 0;
-    stream->chosen = stream->again_fresh = stream->queued = stream->failed = stream->committed = stream->ended = false;
-    stream->asked = stream->whole_ready = stream->streaming = stream->reply_sse = stream->same_dialect = false;
+    stream->chosen = stream->again_fresh = stream->queued = stream->failed = stream->committed = false;
+    stream->asked = stream->streaming = stream->reply_sse = stream->same_dialect = false;
     stream->head_request = stream->include_usage = false;
     stream->wait_until_ms = stream->out_sent = stream->collected_sent = 0;
     stream->reply_head = NULL;
     stream->dialect_reader = stream->dialect_writer = NULL;
     stream->upstream_dialect = NULL;
     stream->origin = stream->model = stream->upstream_model = SLICE_NONE;
-    stream->upstream_request_id = stream->pass_fields = SLICE_NONE;
+    stream->pass_fields = SLICE_NONE;
     stream->status = stream->upstream_status = 0;
     stream->report.count = 0;
     stream->client_in = stream->client_out = stream->upstream_in = stream->upstream_out = 0;
     stream->events_in = stream->events_out = stream->stalls = stream->stall_us = 0;
-    stream->stall_longest_us = stream->keepalives = stream->sse_serial = stream->overhead_us = 0;
+    stream->stall_longest_us = stream->keepalives = stream->sse_serial = stream->worked_us = 0;
     stream->notices &= 1u << EVENT_CLIENT_GONE;
     stream_arm_step(stream, idle_ms);
     if (worker->draining)

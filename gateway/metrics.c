@@ -304,7 +304,7 @@ static const struct figure_row figures[] = {
     FIGURE(loop.stats.accept_failures, "penstock_accept_failures_total", "counter", "Accepts that failed"),
     FIGURE(loop.stats.dials, "penstock_dials_total", "counter", "Upstream connections begun"),
     FIGURE(loop.stats.dial_failures, "penstock_dial_failures_total", "counter", "Upstream connections that failed before they were up"),
-    FIGURE(loop.stats.conns_open, "penstock_connections_open", "gauge", "Connections owned by the loops"),
+    FIGURE(loop.conns, "penstock_connections_open", "gauge", "Connections owned by the loops"),
     FIGURE(loop.stats.handshakes, "penstock_tls_handshakes_total", "counter", "TLS handshakes completed"),
     FIGURE(loop.stats.handshakes_resumed, "penstock_tls_handshakes_resumed_total", "counter", "TLS handshakes that resumed a session"),
     FIGURE(loop.stats.handshake_failures, "penstock_tls_handshake_failures_total", "counter", "TLS handshakes that failed"),

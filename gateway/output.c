@@ -252,7 +252,6 @@ act_ask(struct stream *stream)
     if (!stream->client->ended || stream->asked)
         return EVENT_NONE;
     stream->asked = true;
-    stream->client_ended = true;
     if (stream->committed)
         return send_ping(stream);
     if (stream->http10) /* which knows no interim replies */

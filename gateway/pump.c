@@ -103,8 +103,10 @@ stream_write_out(struct stream *stream, struct canon_events *events, const struc
     int error = stream_writer(stream);
     if (error < 0)
         return error;
-    if (!stream->streaming)
-        return stream->dialect->write_events(stream->dialect_writer, events, frames);
+    if (!stream->streaming) {
+        error = stream->dialect->write_events(stream->dialect_writer, events, frames);
+        return error == -ERR_LIMIT ? -ERR_UPSTREAM_TOO_LARGE : error; /* the limit of what is collected */
+    }
     if (stream->same_dialect && raw)
         error = stream->dialect->pass_event(stream->dialect_writer, raw->data, events, frames);
     else

@@ -10,6 +10,9 @@
 
 #include <stdlib.h>
 
+#define INTERIM_REPLIES_MAX 64 /* before the real one; each is small, but a server could go on for ever */
+#define RETRY_AFTER_MAX_MS (24u * 3600 * 1000) /* what is longer is told as a day */
+
 static bool
 passes(struct slice name)
 {
@@ -58,12 +61,11 @@ static uint64_t
 retry_after_ms(const struct http_head *head)
 {
     uint64_t value;
-    if (text_u64(text_trim(http_field(head, "retry-after-ms")), &value))
-        return value;
     struct slice seconds = text_trim(http_field(head, "retry-after"));
-    if (seconds.len > 0 && text_duration_ms(seconds, &value))
-        return value;
-    return UINT64_MAX;
+    if (!text_u64(text_trim(http_field(head, "retry-after-ms")), &value) &&
+        (seconds.len == 0 || !text_duration_ms(seconds, &value)))
+        return UINT64_MAX;
+    return value < RETRY_AFTER_MAX_MS ? value : RETRY_AFTER_MAX_MS;
 }
 
 static enum stream_event
@@ -134,6 +136,8 @@ act_read_reply(struct stream *stream)
         if (got < 0)
             return stream_fail(stream, got);
         if (head->status < 200) {
+            if (++stream->interims > INTERIM_REPLIES_MAX)
+                return stream_fail(stream, -ERR_UPSTREAM_PROTOCOL);
             http_reader_reset(&stream->reply_reader);
             continue;
         }

@@ -32,7 +32,7 @@ struct generation;
 struct gather;
 
 struct stamps { /* microseconds of the loop's clock; 0: has not happened */
-    uint64_t begin, head, body, dialed, sent, first_byte, committed, first_token, last_token, last_event, done;
+    uint64_t begin, head, body, queued, dialing, dialed, sent, first_byte, committed, first_token, last_token, last_event, done;
 };
 
 struct stream {
@@ -65,7 +65,7 @@ struct stream {
     char request_id[64];
     char id[33]; /* of the reply, random */
     bool head_request, keep_alive, http10, streaming, include_usage;
-    bool client_ended, asked; /* END was seen; the question was put */
+    bool asked; /* END was seen and the question was put */
     bool close_after; /* input can not be trusted any more */
     struct slice origin;       /* of CORS, in the reply arena */
     struct slice model;        /* the name asked for */
@@ -75,6 +75,7 @@ struct stream {
     struct upstream *lease;
     const struct deployment *deployment;
     uint32_t attempts;
+    uint32_t interims;         /* replies of status 1xx in this attempt */
     bool chosen;               /* deployment is the one to try, not the one that failed */
     bool again_fresh;          /* the last failure was a stale kept connection: try the same deployment anew */
     bool lease_answered;       /* bytes of a reply came on this lease */
@@ -93,7 +94,7 @@ struct stream {
     struct http_body reply_body;
     struct sse_decoder sse;
     bool sse_live;             /* the decoder holds memory */
-    bool reply_keep_alive, reply_sse, same_dialect, committed, ended, whole_ready;
+    bool reply_keep_alive, reply_sse, same_dialect, committed;
     const struct dialect *upstream_dialect;
     void *dialect_reader, *dialect_writer;
     struct canon_guard guard;
@@ -101,7 +102,7 @@ struct stream {
     struct canon_usage usage;
     struct sink collected;     /* error body, whole body, or the finished answer */
     size_t collected_sent;
-    struct slice upstream_request_id, pass_fields; /* response fields that pass through, ready to send */
+    struct slice pass_fields; /* response fields that pass through, ready to send */
     struct slice upstream_model;
     int upstream_status;
     struct canon_error error;  /* what failed last */
@@ -109,13 +110,13 @@ struct stream {
     int status;                /* sent to the client; 0 nothing yet */
     enum stream_end end;
     uint64_t acked;            /* at the last drain check */
-    uint64_t acked_ms;
     uint64_t output_ms;        /* something was last written to the client */
 
     /* figures */
     struct stamps stamps;
     uint64_t client_in, client_out, upstream_in, upstream_out, events_in, events_out;
-    uint64_t stalls, stall_us, stall_longest_us, stall_began_us, keepalives, sse_serial, overhead_us;
+    uint64_t stalls, stall_us, stall_longest_us, stall_began_us, keepalives, sse_serial;
+    uint64_t run_began_us, worked_us; /* our own share of the exchange: what its steps took */
 };
 
 const char *stream_state_name(enum stream_state state);
@@ -128,6 +129,8 @@ struct stream *stream_new(struct worker *worker, int fd, const char *peer);
 void stream_post(struct stream *stream, enum stream_event notice);
 /* stream_arm_step - the deadline of the state that was entered. A notice of the one before is stale from now on. */
 void stream_arm_step(struct stream *stream, uint64_t after_ms);
+/* stream_clock - microseconds now, not at the beginning of the tick: for measuring our own work only. */
+uint64_t stream_clock(const struct stream *stream);
 /* stream_next - the table: where does this event lead from this state? STATE_COUNT when there is no row. For tests and docs. */
 enum stream_state stream_next(enum stream_state state, enum stream_event event, const char **action);
 

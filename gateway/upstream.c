@@ -54,6 +54,7 @@ wake_next(struct upstream_host *host)
     struct upstream_waiter *waiter = list_entry(node, struct upstream_waiter, link);
     host->waiting--;
     waiter->called = true;
+    host->called++;
     stream_post(waiter->stream, EVENT_TURN);
 }
 
@@ -196,10 +197,12 @@ upstream_lease(struct upstream_pool *pool, struct stream *stream, const struct d
     if (!host)
         return -ERR_MEMORY;
     assert(!stream->waiter.called || stream->waiter.host == host);
+    if (stream->waiter.called)
+        host->called--;
     stream->waiter.called = false;
     uint64_t cap = deployment->config->max_connections ? deployment->config->max_connections
                                                        : config->limits.upstream_connections;
-    if (host->active >= cap) {
+    if (host->active + host->called >= cap) {
         if (host->waiting >= config->limits.upstream_queue)
             return -ERR_QUEUE;
         assert(!list_linked(&stream->waiter.link));
@@ -236,6 +239,7 @@ upstream_leave_queue(struct upstream_pool *pool, struct stream *stream)
         waiter->host->waiting--;
     } else if (waiter->called) {
         waiter->called = false;
+        waiter->host->called--;
         wake_next(waiter->host);
     }
 }

@@ -23,6 +23,7 @@ struct upstream_host {
     struct list queue; /* waiters */
     uint32_t active;   /* leased or dialing */
     uint32_t waiting, idle_count;
+    uint32_t called;   /* places kept for those whose turn it is */
 };
 
 struct upstream_waiter {

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define CHAT_MODEL "{model_name: own, litellm_params: {model: openai/up, api_base: 'http://127.0.0.1:9001/v1', api_key: sk-upstream-secret"
 #define SPARE_MODEL "{model_name: own, litellm_params: {model: openai/other, api_base: 'http://127.0.0.1:9003/v1', api_key: sk-upstream-secret"
@@ -266,6 +267,77 @@ test_connections_of_a_pin_are_its_own(void **state)
     generation_drop(generation);
 }
 
+/* ---------------------------------------------------------------- the queue of an upstream */
+
+struct order {
+    char markers[64][16];
+    int count;
+};
+
+static void
+plan_note_and_wait(struct visit *visit)
+{
+    struct order *order = visit->provider->user;
+    assert(order->count < 64);
+    snprintf(order->markers[order->count++], sizeof order->markers[0], "%.15s", visit->marker);
+    wait_ms(visit, 100);
+    plan_tale(visit, (struct tale){.words = 5}, SIZE_MAX / 2, 0);
+}
+
+static void
+test_the_queue_is_served_in_order(void **state)
+{
+    struct world world;
+    struct client *clients[40];
+    struct order order = {.count = 0};
+    char markers[40][16];
+    (void)state;
+    world_open(&world, 3, NULL, "model_list:\n  - " CHAT_MODEL ", max_parallel_requests: 1}}\n");
+    struct provider *provider = world_provider(&world, WORLD_CHAT_PORT);
+    provider->user = &order;
+    provider_serve(provider, plan_note_and_wait);
+    for (int i = 0; i < 40; i++) { /* whoever comes in the very tick in which a place becomes free stands behind the others */
+        snprintf(markers[i], sizeof markers[i], "mark-%d", i);
+        clients[i] = ask(&world, (struct asking){.model = "own", .marker = markers[i]});
+        world_run(&world, i < 8 ? 1 : 25);
+    }
+    for (int i = 0; i < 40; i++) {
+        client_await(clients[i], 1, 60000);
+        client_expect(clients[i], 0, 200, TOLD_WELL, NULL);
+    }
+    assert_int_equal(order.count, 40);
+    for (int i = 0; i < 40; i++)
+        assert_string_equal(order.markers[i], markers[i]);
+    assert_int_equal(hist_total(&world.worker->metrics->queue_wait, &metrics_latency), 39);
+    assert_in_range(hist_total(&world.worker->metrics->connect, &metrics_latency), 1, 2);
+    world_close(&world);
+}
+
+static void
+plan_interims(struct visit *visit)
+{
+    int count = atoi(visit->marker + 5);
+    for (int i = 0; i < count; i++)
+        say_text(visit, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    plan_tale(visit, (struct tale){.words = 5}, SIZE_MAX / 2, 0);
+}
+
+static void
+test_interim_replies_are_counted(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL, "router_settings: {num_retries: 0}\n");
+    provider_serve(world_provider(&world, WORLD_CHAT_PORT), plan_interims);
+    struct client *few = ask(&world, (struct asking){.model = "chat", .marker = "mark-60"});
+    struct client *many = ask(&world, (struct asking){.model = "chat", .marker = "mark-100"});
+    client_await(few, 1, 10000);
+    client_expect(few, 0, 200, TOLD_WELL, NULL);
+    client_await(many, 1, 10000);
+    client_expect(many, 0, 502, TOLD_ERROR, "upstream_protocol");
+    world_close(&world);
+}
+
 int
 main(void)
 {
@@ -278,6 +350,8 @@ main(void)
         cmocka_unit_test(test_tries_of_a_model),
         cmocka_unit_test(test_callers_mistakes_cool_nothing),
         cmocka_unit_test(test_connections_of_a_pin_are_its_own),
+        cmocka_unit_test(test_the_queue_is_served_in_order),
+        cmocka_unit_test(test_interim_replies_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
