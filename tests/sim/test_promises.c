@@ -275,41 +275,55 @@ struct order {
 };
 
 static void
-plan_note_and_wait(struct visit *visit)
+plan_by_marker(struct visit *visit)
 {
     struct order *order = visit->provider->user;
     assert(order->count < 64);
     snprintf(order->markers[order->count++], sizeof order->markers[0], "%.15s", visit->marker);
-    wait_ms(visit, 100);
-    plan_tale(visit, (struct tale){.words = 5}, SIZE_MAX / 2, 0);
+    if (order->count == 1)
+        plan_status(visit, 503, "Retry-After: 25\r\n", "{}");
+    else if (strcmp(visit->marker, "mark-holds") != 0)
+        plan_tale(visit, (struct tale){.words = 5}, SIZE_MAX / 2, 0);
 }
 
 static void
 test_the_queue_is_served_in_order(void **state)
 {
+    static const char *const expected[] = {"mark-again", "mark-holds", "mark-queues", "mark-again"};
     struct world world;
-    struct client *clients[40];
     struct order order = {.count = 0};
-    char markers[40][16];
     (void)state;
-    world_open(&world, 3, NULL, "model_list:\n  - " CHAT_MODEL ", max_parallel_requests: 1}}\n");
+    world_open(&world, 3, NULL,
+               "model_list:\n  - " CHAT_MODEL ", max_parallel_requests: 1}}\n"
+               "router_settings: {num_retries: 1, allowed_fails: 100}\n"
+               "penstock: {timeouts: {request: 60s, connect: 5m}, retry: {max: 5m}}\n");
     struct provider *provider = world_provider(&world, WORLD_CHAT_PORT);
     provider->user = &order;
-    provider_serve(provider, plan_note_and_wait);
-    for (int i = 0; i < 40; i++) { /* whoever comes in the very tick in which a place becomes free stands behind the others */
-        snprintf(markers[i], sizeof markers[i], "mark-%d", i);
-        clients[i] = ask(&world, (struct asking){.model = "own", .marker = markers[i]});
-        world_run(&world, i < 8 ? 1 : 25);
-    }
-    for (int i = 0; i < 40; i++) {
-        client_await(clients[i], 1, 60000);
-        client_expect(clients[i], 0, 200, TOLD_WELL, NULL);
-    }
-    assert_int_equal(order.count, 40);
-    for (int i = 0; i < 40; i++)
-        assert_string_equal(order.markers[i], markers[i]);
-    assert_int_equal(hist_total(&world.worker->metrics->queue_wait, &metrics_latency), 39);
-    assert_in_range(hist_total(&world.worker->metrics->connect, &metrics_latency), 1, 2);
+    provider_serve(provider, plan_by_marker);
+    struct client *again = ask(&world, (struct asking){.model = "own", .marker = "mark-again"});
+    world_run(&world, 1000);
+    struct stream *waits = world_stream(&world, 0);
+    struct client *holds = ask(&world, (struct asking){.model = "own", .marker = "mark-holds"});
+    world_run(&world, 1000);
+    struct client *queues = ask(&world, (struct asking){.model = "own", .marker = "mark-queues"});
+    world_run(&world, 1000);
+    /* Whoever asks in the very tick in which the place becomes free stands behind the one who waits for it. */
+    uint64_t due_ms = world_stream(&world, 1)->total.at_ms;
+    assert_true(waits->wait_until_ms > 0);
+    waits->wait_until_ms = due_ms;
+    wheel_arm(&world.worker->loop.wheel, &waits->step, due_ms);
+    wheel_arm(&world.worker->loop.wheel, &waits->total, due_ms + 30000);
+    client_await(holds, 1, 100000);
+    client_expect(holds, 0, 504, TOLD_ERROR, "request_timeout");
+    client_await(queues, 1, 10000);
+    client_expect(queues, 0, 200, TOLD_WELL, NULL);
+    client_await(again, 1, 10000);
+    client_expect(again, 0, 200, TOLD_WELL, NULL);
+    assert_int_equal(order.count, (int)countof(expected));
+    for (int i = 0; i < order.count; i++)
+        assert_string_equal(order.markers[i], expected[i]);
+    assert_int_equal(hist_total(&world.worker->metrics->queue_wait, &metrics_latency), 2);
+    assert_in_range(hist_total(&world.worker->metrics->connect, &metrics_latency), 1, 3);
     world_close(&world);
 }
 
