@@ -156,8 +156,9 @@ static const struct config_row override_rows[] = {
      .example = "100",
      .help = "Connections to this upstream per worker; default: penstock.limits.upstream_connections."},
     {"reasoning", CONFIG_CHOICE, MODEL(deployment.reasoning),
-     .choices = "reasoning_content|reasoning|think|drop", .flags = ROW_ALWAYS,
-     .help = "How OpenAI clients get reasoning: in one of two fields, as `<think>` text, or not at all."},
+     .choices = "as_sent|reasoning_content|reasoning|think|drop", .flags = ROW_ALWAYS,
+     .help = "How OpenAI clients get reasoning: in one of two fields, as `<think>` text, or not at all. "
+             "as_sent: untouched from an upstream of their dialect, else in reasoning_content."},
     {"think_tags", CONFIG_BOOL, MODEL(deployment.think_tags), .flags = ROW_ALWAYS,
      .help = "Turn `<think>...</think>` in the upstream's text into reasoning."},
     {"effort", CONFIG_CHOICE, MODEL(deployment.effort),

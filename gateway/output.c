@@ -37,7 +37,7 @@ stream_writer(struct stream *stream)
         .model = stream->model,
         .created_s = worker_unix_us(stream->worker) / 1000000,
         .reasoning = stream->deployment ? (enum dialect_reasoning)stream->deployment->config->reasoning
-                                        : SHOW_REASONING_CONTENT,
+                                        : SHOW_AS_SENT,
         .input_estimate = estimate_input(stream),
         .placeholder_signature = stream->deployment && stream->deployment->config->placeholder_signature,
         .request = stream->canon && stream->canon_read ? stream->canon : NULL,

@@ -223,8 +223,11 @@ take_error_reply(struct stream *stream)
 static bool
 shows_reasoning_otherwise(const struct stream *stream, const struct canon_events *events)
 {
-    if (stream->endpoint != ENDPOINT_CHAT || stream->deployment->config->reasoning == REASONING_CONTENT)
+    enum config_reasoning wanted = stream->deployment->config->reasoning;
+    if (stream->endpoint != ENDPOINT_CHAT || wanted == REASONING_AS_SENT)
         return false;
+    if (wanted == REASONING_CONTENT && text_find(sink_slice(&stream->collected), SLICE_LIT("\"reasoning\"")) < 0)
+        return false; /* it is called that already */
     for (int i = 0; i < events->count; i++) {
         if (events->at[i].kind == CANON_DELTA && events->at[i].type == BLOCK_THINKING)
             return true;

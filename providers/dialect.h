@@ -14,8 +14,9 @@
 
 enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_COUNT };
 
-/* How reasoning is shown to OpenAI Chat clients (R47). */
-enum dialect_reasoning { SHOW_REASONING_CONTENT, SHOW_REASONING, SHOW_THINK_TAGS, SHOW_NOTHING };
+/* How reasoning is shown to OpenAI Chat clients (R47). As sent: untouched in a reply of the same dialect, else
+ * reasoning_content. */
+enum dialect_reasoning { SHOW_AS_SENT, SHOW_REASONING_CONTENT, SHOW_REASONING, SHOW_THINK_TAGS, SHOW_NOTHING };
 /* How an upstream wants to be told about reasoning effort (R71). */
 enum dialect_effort { TELL_NOTHING, TELL_REASONING_EFFORT, TELL_ENABLE_THINKING, TELL_THINKING };
 

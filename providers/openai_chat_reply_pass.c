@@ -265,7 +265,7 @@ static bool
 hides_reasoning(const struct chat_writer *writer, const struct canon_events *events)
 {
     enum dialect_reasoning shown = writer->options.reasoning;
-    if (shown == SHOW_REASONING_CONTENT)
+    if (shown == SHOW_AS_SENT || shown == SHOW_REASONING_CONTENT)
         return false;
     for (int i = 0; i < events->count; i++) {
         const struct canon_event *event = &events->at[i];
@@ -424,7 +424,8 @@ chat_pass_event(void *writer, struct slice data, const struct canon_events *even
         return pass_done(self, data, events, frames);
     if (self->options.include_usage)
         mends &= ~(uint32_t)MEND_USAGE_NULL;
-    bool is_plain = self->options.reasoning == SHOW_REASONING_CONTENT && !events->rewrite &&
+    enum dialect_reasoning shown = self->options.reasoning;
+    bool is_plain = (shown == SHOW_AS_SENT || shown == SHOW_REASONING_CONTENT) && !events->rewrite &&
                     !has_kind(events, CANON_CLOSE);
     if (mends == MEND_USAGE_NULL && is_plain) {
         int done = pass_without_null_usage(data, frames);

@@ -9,8 +9,7 @@
 static bool
 shows_reasoning(const struct chat_writer *writer)
 {
-    return writer->options.reasoning == SHOW_REASONING_CONTENT ||
-           writer->options.reasoning == SHOW_REASONING;
+    return writer->options.reasoning != SHOW_THINK_TAGS && writer->options.reasoning != SHOW_NOTHING;
 }
 
 void

@@ -211,8 +211,7 @@ write_open(struct chat_writer *writer, struct chat_write_choice *choice,
         return write_text(writer, choice->index, "\"content\":\"", SLICE_LIT("<think>"), "\"",
                           frames);
     }
-    if (event->type == BLOCK_REDACTED &&
-        (shown == SHOW_REASONING_CONTENT || shown == SHOW_REASONING)) {
+    if (event->type == BLOCK_REDACTED && shown != SHOW_THINK_TAGS && shown != SHOW_NOTHING) {
         char opening[96];
         snprintf(
             opening, sizeof(opening),

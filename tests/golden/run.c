@@ -257,7 +257,7 @@ run_reply(struct test *test, struct drive *drive, struct slice upstream)
 static void
 run_case(struct test *test)
 {
-    static const char *const shows[] = {"reasoning_content", "reasoning", "think", "nothing"};
+    static const char *const shows[] = {"as_sent", "reasoning_content", "reasoning", "think", "nothing"};
     struct json config = test->config;
     struct drive drive = {
         .client = dialect_named(text_of(test, config, "client", "openai_chat")),

@@ -85,13 +85,13 @@ replay_file(const char *path)
     struct slice bytes = read_whole(path, &file);
     bool is_chat = text_find(bytes, SLICE_LIT("chat.completion.chunk")) >= 0;
     if (is_chat) {
-        replay(path, bytes, &openai_chat_dialect, true, false, SHOW_REASONING_CONTENT);
-        replay(path, bytes, &openai_chat_dialect, true, true, SHOW_REASONING_CONTENT);
+        replay(path, bytes, &openai_chat_dialect, true, false, SHOW_AS_SENT);
+        replay(path, bytes, &openai_chat_dialect, true, true, SHOW_AS_SENT);
         replay(path, bytes, &openai_chat_dialect, true, true, SHOW_THINK_TAGS);
         replay(path, bytes, &openai_chat_dialect, true, false, SHOW_NOTHING);
         replay(path, bytes, &openai_chat_dialect, false, false, SHOW_REASONING);
-        replay(path, bytes, &anthropic_dialect, true, true, SHOW_REASONING_CONTENT);
-        replay(path, bytes, &anthropic_dialect, false, true, SHOW_REASONING_CONTENT);
+        replay(path, bytes, &anthropic_dialect, true, true, SHOW_AS_SENT);
+        replay(path, bytes, &anthropic_dialect, false, true, SHOW_AS_SENT);
     }
     sink_fini(&file);
     return is_chat;
