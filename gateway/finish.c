@@ -290,8 +290,9 @@ act_rest(struct stream *stream)
     loop_cancel(loop, &stream->ping);
     loop_cancel(loop, &stream->commit);
     stream_release_request(stream);
+    struct http_limits limits = stream->reader.limits;
     http_reader_fini(&stream->reader);
-    http_reader_init(&stream->reader, &stream->reply_reader.limits);
+    http_reader_init(&stream->reader, &limits);
     http_reader_reset(&stream->reply_reader);
     sink_reset(&stream->collected, 0);
     arena_reset(&stream->reply);
@@ -305,7 +306,7 @@ act_rest(struct stream *stream)
     stream->attempts = 0;
     stream->chosen = stream->again_fresh = stream->queued = stream->failed = stream->committed = false;
     stream->asked = stream->streaming = stream->reply_sse = stream->same_dialect = false;
-    stream->head_request = stream->include_usage = false;
+    stream->head_request = stream->include_usage = stream->torn = false;
     stream->wait_until_ms = stream->out_sent = stream->collected_sent = 0;
     stream->reply_head = NULL;
     stream->dialect_reader = stream->dialect_writer = NULL;

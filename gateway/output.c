@@ -99,6 +99,7 @@ stream_flush_text(struct stream *stream)
     struct sink *text = &worker->text;
     if (text->error) {
         sink_reset(text, 131072);
+        stream->torn = true;
         return -ERR_MEMORY;
     }
     size_t len = text->len;
@@ -117,6 +118,7 @@ stream_flush_text(struct stream *stream)
     }
     int error = text->error ? -ERR_MEMORY : conn_put(stream->client, sink_slice(text));
     sink_reset(text, 131072);
+    stream->torn = stream->torn || error < 0;
     if (error < 0)
         return error;
     stream->client_out += len;

@@ -186,7 +186,7 @@ stream_conclude(struct stream *stream)
 {
     struct canon_events *events = &stream->worker->events;
     struct canon_error error = stream->error;
-    if (!stream->dialect_reader || !stream->reply_sse || !stream->guard.finished || stream->guard.failed)
+    if (stream->torn || !stream->dialect_reader || !stream->reply_sse || !stream->guard.finished || stream->guard.failed)
         return 0;
     if (read_end(stream) == 1) /* an event that was cut is lost: it can only be usage */
         return 1;

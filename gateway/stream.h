@@ -66,6 +66,7 @@ struct stream {
     char id[33]; /* of the reply, random */
     bool head_request, keep_alive, http10, streaming, include_usage;
     bool asked; /* END was seen and the question was put */
+    bool torn;        /* text for the client was lost for want of memory: no end of it can be a good one */
     bool close_after; /* input can not be trusted any more */
     struct slice origin;       /* of CORS, in the reply arena */
     struct slice model;        /* the name asked for */
@@ -125,6 +126,8 @@ const char *stream_end_name(enum stream_end end);
 
 /* stream_new - a stream for an accepted socket, in IDLE; owns the client conn. NULL when memory or limits say no (fd is closed). */
 struct stream *stream_new(struct worker *worker, int fd, const char *peer);
+/* stream_take_limits - what this configuration allows a request, its reply and their queue. */
+void stream_take_limits(struct stream *stream, const struct config *config);
 /* stream_post - set a notice and put the stream on the run list. */
 void stream_post(struct stream *stream, enum stream_event notice);
 /* stream_arm_step - the deadline of the state that was entered. A notice of the one before is stale from now on. */
