@@ -77,7 +77,8 @@ pool_low(const struct pool *pool)
 {
     /* At least one, so that a pool of fewer than eight chunks still warns before it is empty. */
     size_t reserve = pool->chunks_max / 8;
-    return pool->chunks_max - pool->chunks_used < (reserve > 0 ? reserve : 1);
+    return pool->chunks_used >= pool->chunks_max || /* more than the maximum after it was lowered */
+           pool->chunks_max - pool->chunks_used < (reserve > 0 ? reserve : 1);
 }
 
 void

@@ -47,6 +47,7 @@ act_begin_request(struct stream *stream)
         return stream->client->ended ? EVENT_LEAVE : EVENT_KEEP;
     assert(stream->generation == NULL);
     stream->generation = generation_hold(worker->generation);
+    stream_take_limits(stream, config);
     stream->exchanges++;
     stream->dialect = dialect_of(DIALECT_OPENAI_CHAT);
     stream->endpoint = ENDPOINT_NONE;

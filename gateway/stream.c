@@ -297,6 +297,21 @@ stream_upstream_notify(void *owner, struct conn *conn, unsigned notices)
         stream_post(stream, EVENT_UPSTREAM_ROOM);
 }
 
+/* A connection outlives configurations: each exchange has the limits of the one that it began with. */
+void
+stream_take_limits(struct stream *stream, const struct config *config)
+{
+    const struct config_limits *from = &config->limits;
+    struct http_limits limits = {from->line_bytes, from->head_bytes, from->fields};
+    stream->request.max = from->body_bytes * 8 + (16u << 20);
+    stream->body_bytes.max = from->body_bytes + 1;
+    stream->out_body.max = from->body_bytes * 2 + (1u << 20);
+    stream->collected.max = from->reply_bytes * 2 + 4096;
+    stream->reader.limits = stream->reply_reader.limits = limits;
+    stream->client->out_high = from->queue_bytes;
+    stream->client->out_low = from->queue_bytes / 2;
+}
+
 struct stream *
 stream_new(struct worker *worker, int fd, const char *peer)
 {
@@ -318,13 +333,12 @@ stream_new(struct worker *worker, int fd, const char *peer)
     deadline_init(&stream->step, step_due);
     deadline_init(&stream->ping, ping_due);
     deadline_init(&stream->commit, commit_due);
-    arena_init(&stream->request, config->limits.body_bytes * 8 + (16u << 20));
+    struct http_limits limits = {config->limits.line_bytes, config->limits.head_bytes, config->limits.fields};
+    arena_init(&stream->request, SIZE_MAX); /* their limits follow when there is a connection */
     arena_init(&stream->reply, 4u << 20);
-    sink_init(&stream->body_bytes, config->limits.body_bytes + 1);
-    sink_init(&stream->out_body, config->limits.body_bytes * 2 + (1u << 20));
-    sink_init(&stream->collected, config->limits.reply_bytes * 2 + 4096);
-    struct http_limits limits = {config->limits.line_bytes, config->limits.head_bytes,
-                                 config->limits.fields};
+    sink_init(&stream->body_bytes, SIZE_MAX);
+    sink_init(&stream->out_body, SIZE_MAX);
+    sink_init(&stream->collected, SIZE_MAX);
     http_reader_init(&stream->reader, &limits);
     http_reader_init(&stream->reply_reader, &limits);
     if (conn_adopt(&worker->loop, fd, worker->generation->server_key, peer, stream_client_notify,
@@ -334,8 +348,7 @@ stream_new(struct worker *worker, int fd, const char *peer)
         free(stream);
         return NULL;
     }
-    stream->client->out_high = config->limits.queue_bytes;
-    stream->client->out_low = config->limits.queue_bytes / 2;
+    stream_take_limits(stream, config);
     list_push_back(&worker->streams, &stream->link);
     worker->stream_count++;
     metrics_add(&worker->metrics->client_connections, 1);

@@ -287,6 +287,8 @@ worker_take_generation(struct worker *worker, struct generation *generation)
 {
     struct generation *old = worker->generation;
     worker->generation = generation;
+    set_limits(&worker->loop.limits, generation->config);
+    worker->loop.pool.chunks_max = worker->loop.limits.chunks_max;
     if (worker->listener.magic)
         worker->listener.server_key = generation->server_key;
     metrics_add(&worker->metrics->reloads, 1);

@@ -352,6 +352,43 @@ test_interim_replies_are_counted(void **state)
     world_close(&world);
 }
 
+/* ---------------------------------------------------------------- reload */
+
+static void
+test_a_reload_changes_limits(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL, "");
+    struct client *client = ask(&world, (struct asking){.model = "chat", .padding = 20000});
+    client_await(client, 1, 10000);
+    client_expect(client, 0, 200, TOLD_WELL, NULL);
+    worker_take_generation(world.worker, world_generation(
+        "penstock: {limits: {body: 8KiB, head: 2KiB, queue: 32KiB, memory: 8MiB, handshakes: 3}, timeouts: {linger: 7s, dns_ttl: 9s}}\n"));
+    client_ask(client, (struct asking){.model = "chat", .marker = "mark-1"});
+    client_await(client, 2, 10000);
+    client_expect(client, 1, 200, TOLD_WELL, NULL);
+    assert_int_equal(world_stream(&world, 0)->client->out_high, 32 << 10);
+    client_ask(client, (struct asking){.model = "chat", .marker = "mark-1", .padding = 20000});
+    client_await(client, 3, 10000);
+    client_expect(client, 2, 413, TOLD_ERROR, "request_too_large");
+    client = ask(&world, (struct asking){.model = "chat", .padding = 20000, .chunked = true});
+    client_await(client, 1, 10000);
+    client_expect(client, 0, 413, TOLD_ERROR, "request_too_large");
+    assert_int_equal(world.worker->loop.limits.linger_ms, 7000);
+    assert_int_equal(world.worker->loop.limits.dns_ttl_ms, 9000);
+    assert_int_equal(world.worker->loop.limits.handshakes_max, 3);
+    assert_int_equal(world.worker->loop.pool.chunks_max, (8 << 20) / 4096);
+    worker_take_generation(world.worker, world_generation("")); /* and back: more is allowed than when the connection came */
+    client = ask(&world, (struct asking){.model = "chat"});
+    client_await(client, 1, 10000);
+    worker_take_generation(world.worker, world_generation("penstock: {limits: {body: 60MiB}}\n"));
+    client_ask(client, (struct asking){.model = "chat", .marker = "mark-1", .padding = 53 << 20});
+    client_await(client, 2, 10000);
+    client_expect(client, 1, 200, TOLD_WELL, NULL);
+    world_close(&world);
+}
+
 int
 main(void)
 {
@@ -366,6 +403,7 @@ main(void)
         cmocka_unit_test(test_connections_of_a_pin_are_its_own),
         cmocka_unit_test(test_the_queue_is_served_in_order),
         cmocka_unit_test(test_interim_replies_are_counted),
+        cmocka_unit_test(test_a_reload_changes_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

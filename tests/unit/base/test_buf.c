@@ -25,6 +25,10 @@ pool_counts_and_keeps(void **state)
     assert_true(pool_low(&pool));
     assert_null(pool_take(&pool));
     assert_int_equal(pool.chunks_used, 16);
+    pool.chunks_max = 8; /* a new configuration allows less than is used */
+    assert_true(pool_low(&pool));
+    assert_null(pool_take(&pool));
+    pool.chunks_max = 16;
     for (int i = 0; i < 16; i++)
         pool_give(&pool, chunks[i]);
     assert_int_equal(pool.chunks_free, 4);
