@@ -16,6 +16,7 @@
 
 struct backend_ops {
     const char *name;
+    bool simulated; /* time and sockets are made up: no descriptor of the kernel can be watched */
     int (*open)(struct loop *loop, void *config);
     void (*close)(struct loop *loop);
     /* clock - microseconds, monotonic. */

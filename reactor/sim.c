@@ -511,6 +511,7 @@ sim_run(struct sim *sim, struct loop *loop, uint64_t until_us, bool (*stop)(void
 
 const struct backend_ops sim_ops = {
     .name = "sim",
+    .simulated = true,
     .open = sim_open,
     .close = sim_close,
     .clock = sim_clock,
