@@ -218,11 +218,25 @@ static const struct model_family model_hists[] = {
 };
 #undef FAMILY
 
+/* A group may have several upstreams of one provider: only with the upstream's name is a series there once. */
+static const char *
+model_labels(struct sink *text, int label, const char *token_type)
+{
+    sink_reset(text, 4096);
+    sink_printf(text, "gen_ai_request_model=\"%s\",gen_ai_provider_name=\"%s\",upstream=\"%s\"", labels[label].model,
+                labels[label].provider, labels[label].id);
+    if (token_type)
+        sink_printf(text, ",gen_ai_token_type=\"%s\"", token_type);
+    sink_byte(text, '\0');
+    return text->error ? "" : text->ptr;
+}
+
 static void
 expose_models(const struct metrics *sum, int count, struct sink *out)
 {
     const struct metrics_model *models[METRICS_LABELS_MAX];
-    char text[1024];
+    struct sink text;
+    sink_init(&text, 65536);
     for (int i = 0; i < count; i++)
         models[i] = atomic_load_explicit(&sum->models[i], memory_order_relaxed);
     announce(out, "penstock_requests_total", "counter", "Exchanges by dialect, model, upstream and status class");
@@ -248,9 +262,7 @@ expose_models(const struct metrics *sum, int count, struct sink *out)
     announce(out, "gen_ai_client_token_usage", "histogram", "Tokens used per request");
     for (int i = 1; i < count; i++) {
         for (int kind = 0; models[i] && kind < 2; kind++) {
-            snprintf(text, sizeof text, "gen_ai_request_model=\"%.300s\",gen_ai_provider_name=\"%.100s\",gen_ai_token_type=\"%s\"",
-                     labels[i].model, labels[i].provider, kind ? "output" : "input");
-            put_hist(out, "gen_ai_client_token_usage", text, kind ? &models[i]->output_tokens : &models[i]->input_tokens,
+            put_hist(out, "gen_ai_client_token_usage", model_labels(&text, i, kind ? "output" : "input"), kind ? &models[i]->output_tokens : &models[i]->input_tokens,
                      &metrics_tokens, 1);
         }
     }
@@ -259,11 +271,11 @@ expose_models(const struct metrics *sum, int count, struct sink *out)
         for (int i = 1; i < count; i++) {
             if (!models[i])
                 continue;
-            snprintf(text, sizeof text, "gen_ai_request_model=\"%.300s\",gen_ai_provider_name=\"%.100s\"", labels[i].model, labels[i].provider);
-            put_hist(out, model_hists[f].name, text, (const struct hist *)(const void *)((const char *)models[i] + model_hists[f].offset),
-                     &metrics_latency, 1e6);
+            put_hist(out, model_hists[f].name, model_labels(&text, i, NULL),
+                     (const struct hist *)(const void *)((const char *)models[i] + model_hists[f].offset), &metrics_latency, 1e6);
         }
     }
+    sink_fini(&text);
 }
 
 static uint64_t
@@ -319,6 +331,7 @@ static const struct figure_row figures[] = {
     FIGURE(upstreams.idle, "penstock_upstream_connections_idle", "gauge", "Upstream connections kept for reuse"),
     FIGURE(loop.pool.chunks_used, "penstock_buffer_chunks_used", "gauge", "Chunks of 4 KiB that hold bytes in transit"),
     FIGURE(loop.pool.chunks_total, "penstock_buffer_chunks", "gauge", "Chunks of 4 KiB allocated"),
+    FIGURE(request_bytes, "penstock_request_bytes", "gauge", "Bytes of request bodies held"),
     FIGURE(loop.wheel.armed, "penstock_timers_armed", "gauge", "Deadlines armed"),
     FIGURE(stream_count, "penstock_worker_streams", "gauge", "Client connections of each worker"),
 };
