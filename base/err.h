@@ -52,9 +52,7 @@ enum err_kind {
     X(UNSUPPORTED, CLIENT, 400, 0, INVALID, "unsupported_parameter",                               \
       "the request uses something the chosen upstream cannot express")                             \
     X(AUTH, CLIENT, 401, 0, AUTH, "invalid_api_key", "invalid or missing API key")                 \
-    X(FORBIDDEN, CLIENT, 403, 0, PERMISSION, "forbidden", "not allowed")                           \
     X(MODEL, CLIENT, 404, 0, NOT_FOUND, "model_not_found", "unknown model")                        \
-    X(CLIENT_GONE, CLIENT, 499, 0, CANCELLED, "client_closed", "client closed the connection")     \
     X(BACKPRESSURE, CLIENT, 504, 0, TIMEOUT, "backpressure_timeout",                               \
       "client stopped reading the stream")                                                         \
     /* ourselves */                                                                                \
@@ -98,8 +96,7 @@ enum err_kind {
     X(TOOL_CALL, UPSTREAM, 502, 1, UPSTREAM, "invalid_tool_call",                                  \
       "upstream sent a truncated or invalid tool call")                                            \
     /* the reactor's small talk: never shown to a client */                                        \
-    X(AGAIN, NOBODY, 500, 0, INTERNAL, "again", "would block")                                     \
-    X(CLOSED, NOBODY, 500, 0, INTERNAL, "closed", "closed")
+    X(AGAIN, NOBODY, 500, 0, INTERNAL, "again", "would block")
 
 #define ERR_ENUM(name, blame, status, retryable, kind, code, text) ERR_##name,
 enum err { ERR_TABLE(ERR_ENUM) ERR_COUNT };

@@ -209,7 +209,8 @@ act_refuse(struct stream *stream)
     char extra[128] = "";
     if (error->retry_after_ms != UINT64_MAX)
         snprintf(extra, sizeof extra, "Retry-After: %llu\r\n", (unsigned long long)((error->retry_after_ms + 999) / 1000));
-    else if (error->error == ERR_QUEUE || error->error == ERR_RATE || error->error == ERR_COOLDOWN)
+    else if (error->error == ERR_QUEUE || error->error == ERR_RATE || error->error == ERR_COOLDOWN ||
+             error->error == ERR_DRAINING)
         snprintf(extra, sizeof extra, "Retry-After: 1\r\n");
     struct slice passed = stream->pass_fields;
     stream->pass_fields = arena_printf(&stream->reply, "%.*s%s", SLICE_ARG(passed), extra);

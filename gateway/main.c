@@ -79,6 +79,37 @@ send_drain(struct gateway *gateway, bool now)
     }
 }
 
+static bool
+uses_demo(const struct config *config)
+{
+    for (uint32_t i = 0; i < config->deployment_count; i++) {
+        if (slice_is(config->deployments[i].provider, "demo"))
+            return true;
+    }
+    return config->demo;
+}
+
+/* What only a new process can do is named, so that nobody believes it done. */
+static void
+name_unchanged(const struct config *old, const struct config *fresh)
+{
+    const struct {
+        const char *name;
+        bool changed;
+    } keys[] = {
+        {"penstock.listen.host", !slice_eq(old->host, fresh->host)},
+        {"penstock.listen.port", old->port != fresh->port},
+        {"penstock.workers", old->workers != fresh->workers},
+        {"penstock.log.file", !slice_eq(old->log_file, fresh->log_file)},
+        {"penstock.log.rotate", old->log_rotate_bytes != fresh->log_rotate_bytes},
+        {"penstock.log.keep", old->log_keep != fresh->log_keep},
+    };
+    for (size_t i = 0; i < countof(keys); i++) {
+        if (keys[i].changed)
+            log_say(LOG_WARN, "takes a restart", "%s", keys[i].name);
+    }
+}
+
 /* A new configuration is read and checked aside; a wrong one leaves everything as it was (R193). */
 static void
 reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struct generation **current)
@@ -87,6 +118,11 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struc
     log_reopen();
     if (cli_load(&cli->flags, environ, false, &config) < 0) {
         log_say(LOG_ERROR, "reload refused", "the configuration has errors; the old one stays");
+        return;
+    }
+    if (demo_port == 0 && uses_demo(config)) {
+        log_say(LOG_ERROR, "reload refused", "the demo models take a restart; the old configuration stays");
+        config_drop(config);
         return;
     }
     struct sink problem;
@@ -98,6 +134,7 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struc
         return;
     }
     sink_fini(&problem);
+    name_unchanged((*current)->config, fresh->config);
     log_set_level(fresh->config->log_level);
     for (uint32_t i = 0; i < gateway->worker_count; i++) {
         struct generation_mail *message = calloc(1, sizeof *message);
@@ -167,16 +204,6 @@ open_listeners(struct gateway *gateway, struct slice host, uint16_t *port, int (
             return error;
     }
     return 0;
-}
-
-static bool
-uses_demo(const struct config *config)
-{
-    for (uint32_t i = 0; i < config->deployment_count; i++) {
-        if (slice_is(config->deployments[i].provider, "demo"))
-            return true;
-    }
-    return config->demo;
 }
 
 static int
@@ -266,6 +293,7 @@ serve(const struct cli *cli)
         error = worker_start(gateway.workers[i]);
     }
     if (error < 0) {
+        log_say(LOG_ERROR, "can not start", "%s", err_row(error)->text);
         log_stop();
         return 1;
     }
@@ -283,6 +311,11 @@ serve(const struct cli *cli)
     wait_for_signals(&gateway, cli, demo_port, &generation, &signals);
     for (uint32_t i = 0; i < gateway.worker_count; i++)
         worker_join(gateway.workers[i]);
+    for (bool any = true; any;) {
+        any = false;
+        for (uint32_t i = 0; i < gateway.worker_count; i++)
+            any = worker_read_mail(gateway.workers[i]) || any;
+    }
     for (uint32_t i = 0; i < gateway.worker_count; i++) {
         worker_fini(gateway.workers[i]);
         free(gateway.workers[i]);

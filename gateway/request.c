@@ -66,6 +66,17 @@ act_begin_request(struct stream *stream)
     return EVENT_CLIENT_BYTES;
 }
 
+/* The client has sent its FIN in the middle of a request. It may have gone; one that has not is told. */
+static enum stream_event
+cut_short(struct stream *stream, size_t taken)
+{
+    if (taken == 0)
+        return EVENT_CLIENT_GONE;
+    metrics_add(&stream->worker->metrics->disconnects[stream->state], 1);
+    stream->close_after = stream->left = true;
+    return stream_fail_text(stream, -ERR_SYNTAX, SLICE_LIT("the request ends before it is complete"), SLICE_NONE);
+}
+
 enum stream_event
 act_read_head(struct stream *stream)
 {
@@ -78,12 +89,13 @@ act_read_head(struct stream *stream)
         conn_touch(client);
         if (got < 0) {
             stream->close_after = true;
+            answer_guess(stream);
             return stream_fail(stream, got);
         }
         if (got == 1)
             return EVENT_HEAD_DONE;
     }
-    return client->ended ? EVENT_CLIENT_GONE : EVENT_NONE;
+    return client->ended ? cut_short(stream, stream->reader.head.len) : EVENT_NONE;
 }
 
 /* A client's own request id is kept when it is short and clean, so that its logs and ours agree. */
@@ -145,6 +157,12 @@ needs_key(const struct stream *stream)
     }
 }
 
+static bool
+is_generation(enum endpoint endpoint)
+{
+    return endpoint == ENDPOINT_CHAT || endpoint == ENDPOINT_MESSAGES || endpoint == ENDPOINT_COUNT_TOKENS;
+}
+
 enum stream_event
 act_begin_body(struct stream *stream)
 {
@@ -160,6 +178,7 @@ act_begin_body(struct stream *stream)
     int error = http_parse_request(&stream->reader, stream->head);
     if (error < 0) {
         stream->close_after = true;
+        answer_guess(stream);
         return stream_fail(stream, error);
     }
     stream->http10 = stream->head->minor == 0;
@@ -174,6 +193,8 @@ act_begin_body(struct stream *stream)
         metrics_add(&worker->metrics->auth_failures, 1);
         error = -ERR_AUTH;
     }
+    if (error == 0 && worker->draining && is_generation(stream->endpoint))
+        error = -ERR_DRAINING; /* health and metrics are answered to the end, work is not begun any more (R25) */
     if (error == 0 && stream->head->framing == HTTP_LENGTH &&
         stream->head->length > config->limits.body_bytes)
         error = -ERR_BODY_LIMIT;
@@ -189,6 +210,15 @@ act_begin_body(struct stream *stream)
     return EVENT_CLIENT_BYTES;
 }
 
+/* Many large bodies at once are what a worker's memory would be used up by. A single one always has room. */
+static bool
+no_room_left(const struct stream *stream)
+{
+    const struct config_limits *limits = &stream->generation->config->limits;
+    uint64_t most = limits->memory_bytes > limits->body_bytes ? limits->memory_bytes : limits->body_bytes;
+    return stream->worker->request_bytes > most;
+}
+
 enum stream_event
 act_read_body(struct stream *stream)
 {
@@ -198,11 +228,13 @@ act_read_body(struct stream *stream)
         struct slice run = buf_peek(&client->in), data;
         size_t before = run.len;
         int got;
+        size_t held = stream->body_bytes.len;
         while ((got = http_body_next(&stream->body, &run, &data)) == 1)
             sink_put(&stream->body_bytes, data);
+        worker->request_bytes += stream->body_bytes.len - held;
         buf_consume(&client->in, before - run.len);
         conn_touch(client);
-        if (got == 0 && stream->body_bytes.error)
+        if (got == 0 && (stream->body_bytes.error || no_room_left(stream)))
             got = -ERR_MEMORY;
         if (got < 0) {
             stream->close_after = true;
@@ -212,7 +244,7 @@ act_read_body(struct stream *stream)
     }
     if (!http_body_done(&stream->body)) {
         if (client->ended)
-            return EVENT_CLIENT_GONE;
+            return cut_short(stream, stream->reader.head.len);
         /* Any progress starts the wait anew: the whole request is still under the total deadline. */
         stream_arm_step(stream, stream->generation->config->body_ms);
         return EVENT_NONE;
@@ -262,8 +294,7 @@ enum stream_event
 act_choose(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    if (stream->endpoint != ENDPOINT_CHAT && stream->endpoint != ENDPOINT_MESSAGES &&
-        stream->endpoint != ENDPOINT_COUNT_TOKENS)
+    if (!is_generation(stream->endpoint))
         return answer_begin(stream);
     if (read_json(stream) == EVENT_FAILED)
         return EVENT_REJECT;
@@ -293,6 +324,7 @@ stream_release_request(struct stream *stream)
     stream->head = NULL;
     stream->reply_head = NULL;
     stream->out_sent = stream->out_sent == stream->out_body.len ? 0 : 1;
+    stream->worker->request_bytes -= stream->body_bytes.len;
     sink_reset(&stream->body_bytes, 0);
     sink_reset(&stream->out_body, 0);
     http_reader_reset(&stream->reader);

@@ -77,22 +77,29 @@ each_second(struct deadline *deadline)
 
 /* ---------------------------------------------------------------- mailbox */
 
-static void
-deliver(struct task *task)
+bool
+worker_read_mail(struct worker *worker)
 {
-    struct worker *worker = container_of(task, struct worker, mail_task);
     uint64_t count;
-    while (read(worker->mail_fd, &count, sizeof count) > 0)
+    while (worker->mail_fd >= 0 && read(worker->mail_fd, &count, sizeof count) > 0)
         ;
     pthread_mutex_lock(&worker->mail_lock);
     struct mail *mail = worker->mail_first;
     worker->mail_first = worker->mail_last = NULL;
     pthread_mutex_unlock(&worker->mail_lock);
+    bool any = mail != NULL;
     while (mail) {
         struct mail *next = mail->next;
         mail->deliver(worker, mail); /* may free it */
         mail = next;
     }
+    return any;
+}
+
+static void
+deliver(struct task *task)
+{
+    (void)worker_read_mail(container_of(task, struct worker, mail_task));
 }
 
 static void

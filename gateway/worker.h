@@ -49,6 +49,7 @@ struct worker {
     struct list streams;
     size_t stream_count;
     uint64_t next_serial;
+    size_t request_bytes;   /* of request bodies held by streams */
     struct upstream_pool upstreams;
     struct metrics *metrics;
     _Atomic uint64_t published[WORKER_FIGURES];
@@ -87,6 +88,9 @@ void worker_join(struct worker *worker);
 void worker_turn(struct worker *worker, uint64_t wait_max_ms);
 /* worker_send - deliver a message on another worker's thread. Any thread may call. */
 void worker_send(struct worker *worker, struct mail *mail);
+/* worker_read_mail - run what is in the mailbox; was there anything? Also by main, when the threads have ended: mail sent to
+ * one that was about to stop still has an owner. */
+bool worker_read_mail(struct worker *worker);
 /* worker_drain - begin to shut down: refuse new connections when the last stream ends; now: end streams at once. */
 void worker_drain(struct worker *worker, bool now);
 /* worker_take_generation - use this configuration for new exchanges; takes over the reference. */

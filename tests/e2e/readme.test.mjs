@@ -348,7 +348,8 @@ describe('documents: what the running gateway does', () => {
         const ready = await exchange(other.port, 'GET', '/health/ready');
         assert.deepEqual([ready.status, ready.text], [503, draining]);
         const late = await exchange(other.port, 'POST', chat, { body: { model: 'c/text', messages: [{ role: 'user', content: 'x' }] }, headers: { authorization } });
-        assert.deepEqual([late.status, late.headers.connection], [200, 'close']);
+        assert.deepEqual([late.status, late.headers.connection, late.headers['retry-after']], [503, 'close', '1']);
+        assert.match(late.text, /shutting_down/);
         await live;
         await other.wait_exit();
         await other.stop();
