@@ -49,10 +49,9 @@ is_anthropic(const struct http_head *head)
 
 /* A configured origin, or "*" for any: what Access-Control-Allow-Origin shall say (R138). */
 static void
-find_origin(struct stream *stream)
+find_origin(struct stream *stream, struct slice origin)
 {
     const struct config *config = stream->generation->config;
-    struct slice origin = http_field(stream->head, "origin");
     for (uint32_t i = 0; i < config->cors_count && origin.len > 0; i++) {
         if (slice_is(config->cors_origins[i], "*"))
             stream->origin = SLICE_LIT("*");
@@ -95,7 +94,7 @@ answer_find(struct stream *stream)
     struct slice path = head->path;
     while (path.len > 1 && path.ptr[path.len - 1] == '/')
         path.len--;
-    find_origin(stream);
+    find_origin(stream, http_field(head, "origin"));
     if (is_anthropic(head))
         stream->dialect = dialect_of(DIALECT_ANTHROPIC);
     if (head->method == HTTP_OPTIONS) {
@@ -121,6 +120,26 @@ answer_find(struct stream *stream)
         return 0;
     }
     return -ERR_NO_PATH;
+}
+
+/* The value of a field in the bytes of a head that may be no head at all; empty: none that could be sent back. */
+static struct slice
+glimpse(struct slice head, const char *name)
+{
+    ptrdiff_t at = text_find_caseless(head, slice_from(name));
+    struct slice rest = at < 0 ? SLICE_NONE : slice_skip(head, (size_t)at + strlen(name));
+    struct slice value = text_trim(text_split(&rest, '\r'));
+    return value.len > 0 && value.len <= 256 && http_value_clean(value) ? value : SLICE_LIT("");
+}
+
+void
+answer_guess(struct stream *stream)
+{
+    struct slice head = slice_take(sink_slice(&stream->reader.head), 65536), rest = head;
+    struct slice line = text_split(&rest, '\r');
+    if (text_find(line, SLICE_LIT("/messages")) >= 0 || text_find_caseless(head, SLICE_LIT("\nanthropic-version:")) >= 0)
+        stream->dialect = dialect_of(DIALECT_ANTHROPIC);
+    find_origin(stream, glimpse(head, "\norigin:"));
 }
 
 void
@@ -204,13 +223,15 @@ put_models(struct stream *stream)
     for (uint32_t i = 0; i < generation->count + config->alias_count; i++) {
         bool alias = i >= generation->count;
         struct slice id = alias ? config->aliases[i - generation->count].from : generation->deployments[i].config->model_name;
-        uint32_t at = alias ? 0 : i;
         if (memchr(id.ptr, '*', id.len) || (!alias && listed_before(generation, i)) || (one && (found || !slice_eq(id, wanted))))
+            continue;
+        const struct deployment *deployment = alias ? route_first(generation, id) : &generation->deployments[i];
+        if (!deployment) /* an alias of nothing */
             continue;
         found = true;
         first = first.ptr ? first : id;
         last = id;
-        put_model(&writer, stream, id, generation->deployments[at].config, anthropic);
+        put_model(&writer, stream, id, deployment->config, anthropic);
     }
     if (one)
         return found ? 0 : -ERR_MODEL;

@@ -12,6 +12,8 @@
  * returns 0; -ERR_NO_PATH, -ERR_METHOD (the dialect to answer in is set all the same)
  */
 int answer_find(struct stream *stream) must_check;
+/* answer_guess - dialect and CORS origin of a request whose head can not be read: what its bytes look like. */
+void answer_guess(struct stream *stream);
 /* answer_begin - a local endpoint's request is complete: ANSWER, or NEXT to wait in DIAL for the other workers. */
 enum stream_event answer_begin(struct stream *stream);
 /* answer_gathered - called in DIAL with a gather pending: ANSWER when all workers have answered, NONE before. */

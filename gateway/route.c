@@ -199,6 +199,18 @@ find_group(const struct generation *generation, struct slice name, struct slice 
     return found;
 }
 
+const struct deployment *
+route_first(const struct generation *generation, struct slice model)
+{
+    struct slice group, star;
+    bool found = find_group(generation, model, &group, &star);
+    for (uint32_t i = 0; found && i < generation->count; i++) {
+        if (slice_eq(generation->deployments[i].config->model_name, group))
+            return &generation->deployments[i];
+    }
+    return NULL;
+}
+
 static struct slice
 nearest(const struct generation *generation, struct slice name)
 {

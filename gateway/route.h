@@ -61,6 +61,8 @@ struct route {
 
 /* route_begin - find the model group. -ERR_MODEL when nothing serves the name. near: nearest known name, for the text. */
 int route_begin(struct route *route, const struct generation *generation, struct slice model, struct slice *near) must_check;
+/* route_first - the first deployment of the group that serves a name; NULL: none does. */
+const struct deployment *route_first(const struct generation *generation, struct slice model);
 /*
  * route_next - the next deployment to try.
  * failed   what ended the last try (NULL for the first); KIND_CONTEXT walks context_window_fallbacks

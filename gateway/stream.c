@@ -214,7 +214,7 @@ step(struct stream *stream, enum stream_event event)
         }
         enum stream_state to = (enum stream_state)(row->to - 1);
         trace(stream, event, to);
-        if (event == EVENT_CLIENT_GONE)
+        if (event == EVENT_CLIENT_GONE && !stream->left)
             metrics_add(&stream->worker->metrics->disconnects[stream->state], 1);
         stream->state = to;
         event = row->action(stream);
@@ -374,6 +374,7 @@ stream_free(struct stream *stream)
     metrics_sub(&worker->metrics->connections_active, 1);
     http_reader_fini(&stream->reader);
     http_reader_fini(&stream->reply_reader);
+    worker->request_bytes -= stream->body_bytes.len;
     sink_fini(&stream->body_bytes);
     sink_fini(&stream->out_body);
     sink_fini(&stream->collected);

@@ -68,6 +68,7 @@ struct stream {
     bool asked; /* END was seen and the question was put */
     bool torn;        /* text for the client was lost for want of memory: no end of it can be a good one */
     bool close_after; /* input can not be trusted any more */
+    bool left;        /* counted among the clients that went away */
     struct slice origin;       /* of CORS, in the reply arena */
     struct slice model;        /* the name asked for */
     int key_index;             /* of the config, -1 none */

@@ -389,6 +389,111 @@ test_a_reload_changes_limits(void **state)
     world_close(&world);
 }
 
+/* ---------------------------------------------------------------- requests that are none */
+
+static void
+test_requests_that_end_early(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL, "");
+    struct client *body = client_connect(&world, SPEAKS_MESSAGES), *head = client_connect(&world, SPEAKS_CHAT);
+    client_say(body, SLICE_LIT("POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"model\""));
+    client_say(head, SLICE_LIT("POST /v1/chat/completions HTTP/1.1\r\nHos"));
+    world_run(&world, 100);
+    client_half_close(body);
+    client_half_close(head);
+    client_await(body, 1, 5000);
+    client_await(head, 1, 5000);
+    client_expect(body, 0, 400, TOLD_ERROR, NULL);
+    client_expect(head, 0, 400, TOLD_ERROR, NULL);
+    assert_true(contains(client_heard(body), "\"type\":\"error\""));
+    assert_int_equal(figure(&world.worker->metrics->disconnects[STATE_BODY]), 1);
+    assert_int_equal(figure(&world.worker->metrics->disconnects[STATE_HEAD]), 1);
+    assert_int_equal(figure(&world.worker->metrics->disconnects[STATE_FINISH]), 0);
+    world_close(&world);
+}
+
+static void
+expect_refusal(struct world *world, const char *head, const char *what, const char *other)
+{
+    struct client *client = client_connect(world, SPEAKS_CHAT);
+    client_say(client, slice_from(head));
+    client_await(client, 1, 5000);
+    if (!contains(client_heard(client), what))
+        fprintf(stderr, "%.*s\n", SLICE_ARG(client_heard(client)));
+    assert_true(contains(client_heard(client), "HTTP/1.1 400"));
+    assert_true(contains(client_heard(client), what));
+    assert_true(!other || contains(client_heard(client), other));
+}
+
+static void
+test_malformed_heads_are_answered_in_kind(void **state)
+{
+    static const char cors[] = "\r\nAccess-Control-Allow-Origin: *\r\n", own[] = "\r\nAccess-Control-Allow-Origin: https://a.example\r\n";
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL, "");
+    expect_refusal(&world, "POST /v1/messages HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n", "{\"type\":\"error\"", NULL);
+    expect_refusal(&world, "GET /v1/models HTTP/1.1\r\nHost: x\r\nAnthropic-Version: 1\r\nHost: y\r\n\r\n", "{\"type\":\"error\"", NULL);
+    expect_refusal(&world, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "{\"error\":{", NULL);
+    expect_refusal(&world, "POST /v1/messages HTTP/1.1\r\nOrigin: https://a.example\r\nHost: x\nX: y\r\n\r\n", cors, "{\"type\":\"error\"");
+    world_close(&world);
+    world_open(&world, 1, NULL, "penstock: {cors: {origins: ['https://a.example']}}\n");
+    expect_refusal(&world, "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\norigin: https://a.example\r\n\r\n", own, NULL);
+    expect_refusal(&world, "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nOrigin: https://b.example\r\n\r\n", "400 Bad Request\r\n", NULL);
+    assert_false(contains(client_heard(world.clients), "Access-Control-Allow-Origin"));
+    world_close(&world);
+}
+
+static void
+test_many_bodies_are_bounded_together(void **state)
+{
+    struct world world;
+    struct client *clients[3];
+    (void)state;
+    world_open(&world, 1, NULL, "penstock: {limits: {memory: 4MiB, body: 3MiB}, timeouts: {body: 50s}}\n");
+    for (int i = 0; i < 3; i++) {
+        clients[i] = client_connect(&world, i == 2 ? SPEAKS_MESSAGES : SPEAKS_CHAT);
+        struct sink request;
+        sink_init(&request, 16u << 20);
+        asking_put(clients[i], &(struct asking){.model = i == 2 ? "claude" : "chat", .marker = "mark-1", .padding = 2 << 20}, &request);
+        client_say(clients[i], slice_take(sink_slice(&request), 2 << 20)); /* all but the last bytes */
+        sink_fini(&request);
+        world_run(&world, 2000);
+    }
+    assert_int_equal(client_heard(clients[0]).len, 0);
+    client_await(clients[2], 1, 5000);
+    client_expect(clients[2], 0, 529, TOLD_ERROR, NULL);
+    world_run(&world, 60000); /* the others wait in vain for the rest */
+    client_expect(clients[0], 0, 408, TOLD_ERROR, NULL);
+    assert_int_equal(world.worker->request_bytes, 0);
+    struct client *client = ask(&world, (struct asking){.model = "chat", .padding = 2 << 20, .stream = true});
+    client_await(client, 1, 5000);
+    client_expect(client, 0, 200, TOLD_WELL, NULL);
+    assert_int_equal(world.worker->request_bytes, 0);
+    world_close(&world);
+}
+
+static void
+test_aliases_are_listed_as_what_they_name(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL,
+               "model_list:\n"
+               "  - {model_name: first, litellm_params: {model: openai/a, api_base: 'http://127.0.0.1:9001/v1'}, model_info: {max_input_tokens: 111}}\n"
+               "  - {model_name: second, litellm_params: {model: anthropic/b, api_base: 'http://127.0.0.1:9002'}, model_info: {max_input_tokens: 222}}\n"
+               "router_settings: {model_group_alias: {other: second}}\n");
+    struct client *client = client_connect(&world, SPEAKS_CHAT);
+    client_say(client, SLICE_LIT("GET /v1/models/other HTTP/1.1\r\nHost: x\r\n\r\n"));
+    client_await(client, 1, 5000);
+    assert_true(contains(client_heard(client), "\"id\":\"other\""));
+    assert_true(contains(client_heard(client), "\"owned_by\":\"anthropic\""));
+    assert_true(contains(client_heard(client), "222"));
+    world_close(&world);
+}
+
 int
 main(void)
 {
@@ -404,6 +509,10 @@ main(void)
         cmocka_unit_test(test_the_queue_is_served_in_order),
         cmocka_unit_test(test_interim_replies_are_counted),
         cmocka_unit_test(test_a_reload_changes_limits),
+        cmocka_unit_test(test_requests_that_end_early),
+        cmocka_unit_test(test_malformed_heads_are_answered_in_kind),
+        cmocka_unit_test(test_many_bodies_are_bounded_together),
+        cmocka_unit_test(test_aliases_are_listed_as_what_they_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
