@@ -307,6 +307,23 @@ r32_tries_end_and_the_last_status_is_told_at_once(void **unused)
     }
 }
 
+/* Patience is for the one who asked for it. */
+static void
+r32_another_deployment_is_not_kept_waiting(void **unused)
+{
+    (void)unused;
+    world_open(&world, 1, NULL, "router_settings: {routing_strategy: order}\n");
+    struct provider *first = serves(WORLD_CHAT_PORT, plan_429), *second = world_provider(&world, WORLD_SPARE_PORT);
+    uint64_t before = world_ms(&world);
+    struct client *client = asks(SPEAKS_CHAT, "pair", true);
+    client_await(client, 1, 60000);
+    client_expect(client, 0, 200, TOLD_WELL, NULL);
+    assert_in_range(client->heard_ms - before, 250, 520);
+    assert_int_equal(first->requests, 1);
+    assert_int_equal(second->requests, 1);
+    world_close(&world);
+}
+
 static void
 plan_word_then_reset(struct visit *visit)
 {
@@ -522,6 +539,79 @@ r31_a_stale_kept_connection_costs_no_try(void **unused)
     }
 }
 
+static void
+plan_well_then_half(struct visit *visit)
+{
+    plan_well(visit);
+    if (visit->provider->requests > 1) {
+        visit->step_count = 0;
+        say_text(visit, "HTTP/1.1 2");
+        wait_ms(visit, 5);
+        say_end(visit, STEP_RESET);
+    }
+}
+
+/* Whoever has begun to answer was not stale: that is a failure, and counts as one. */
+static void
+r31_a_kept_connection_that_answers_and_dies_has_failed(void **unused)
+{
+    (void)unused;
+    FOR_EACH_PAIR {
+        world_open(&world, 1, NULL, ONE_TRY);
+        struct provider *provider = serves(PORT_OF(pair), plan_well_then_half);
+        client_await(asks(CLIENT_OF(pair), MODEL_OF(pair), true), 1, 60000);
+        world_run(&world, 100);
+        struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
+        client_await(client, 1, 60000);
+        client_expect(client, 0, 502, TOLD_ERROR, NULL);
+        assert_int_equal(provider->requests, 2);
+        world_run(&world, 100); /* a later stale one is stale again */
+        provider_serve(provider, plan_well);
+        client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
+        client_await(client, 1, 60000);
+        client_expect(client, 0, 200, TOLD_WELL, NULL);
+        world_close(&world);
+    }
+}
+
+static void
+plan_says_close(struct visit *visit)
+{
+    struct sink body, reply;
+    struct tale tale = {.dialect = visit->provider->dialect, .marker = visit->marker, .words = 5, .whole = !visit->streams};
+    sink_init(&body, SIZE_MAX / 2);
+    sink_init(&reply, SIZE_MAX / 2);
+    tale_put(&tale, &body);
+    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream", "Connection: close\r\n", sink_slice(&body), FRAMED_LENGTH, 0);
+    say(visit, sink_slice(&reply));
+    say_end(visit, STEP_NEXT);
+    sink_fini(&body);
+    sink_fini(&reply);
+}
+
+static void
+r31_what_is_to_be_closed_is_not_kept_and_what_failed_politely_is(void **unused)
+{
+    (void)unused;
+    FOR_EACH_PAIR {
+        for (int stream = 0; stream < 2; stream++) {
+            world_open(&world, 1, NULL, NULL);
+            struct provider *provider = serves(PORT_OF(pair), plan_says_close);
+            for (uint32_t i = 1; i <= 3; i++) {
+                struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), stream);
+                client_await(client, 1, 60000);
+                client_expect(client, 0, 200, TOLD_WELL, NULL);
+                assert_int_equal(provider->connections, i);
+            }
+            provider_serve(provider, plan_once_500); /* and well after it */
+            client_await(asks(CLIENT_OF(pair), MODEL_OF(pair), stream), 1, 60000);
+            assert_int_equal(provider->requests, 5);
+            assert_int_equal(provider->connections, 4);
+            world_close(&world);
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- places */
 
 static void
@@ -629,6 +719,7 @@ main(void)
         cmocka_unit_test(r32_failures_before_the_commit_point_are_tried_again),
         cmocka_unit_test(r32_a_refused_connection_is_tried_again),
         cmocka_unit_test(r32_tries_end_and_the_last_status_is_told_at_once),
+        cmocka_unit_test(r32_another_deployment_is_not_kept_waiting),
         cmocka_unit_test(r32_after_the_commit_point_nothing_is_tried_again),
         cmocka_unit_test(r32_fallbacks_are_tried_in_order_and_never_in_circles),
         cmocka_unit_test(r32_a_full_window_walks_its_own_fallbacks),
@@ -637,6 +728,8 @@ main(void)
         cmocka_unit_test(r31_connections_are_kept_and_used_again),
         cmocka_unit_test(r31_the_rest_of_a_reply_is_read_away),
         cmocka_unit_test(r31_a_stale_kept_connection_costs_no_try),
+        cmocka_unit_test(r31_a_kept_connection_that_answers_and_dies_has_failed),
+        cmocka_unit_test(r31_what_is_to_be_closed_is_not_kept_and_what_failed_politely_is),
         cmocka_unit_test(r33_over_the_queue_is_a_429_with_retry_after),
         cmocka_unit_test(r33_a_turn_that_is_not_taken_is_passed_on),
         cmocka_unit_test(r42_a_truncated_tool_call_ends_in_an_error),
