@@ -240,7 +240,7 @@ static const struct verdict_case refused[] = {
     {"penstock: {listen: {tls_certificate: none.pem}}", "cannot read none.pem"},
     {"penstock: {log: {level: loud}}", "not one of error|warn|info|debug1|debug2|debug3"},
     {"penstock: {log: {access: perhaps}}", "true or false is expected"},
-    {"penstock: {io_backend: kqueue}", "not one of epoll"},
+    {"penstock: {io_backend: kqueue}", "not one of epoll|io_uring|auto"},
     {"penstock: {workers: 257}", "too large: the most is 256"},
     {"penstock: {retry: {statuses: [200]}}", "an HTTP error status is expected"},
     {"penstock: {retry: {statuses: 500}}", "a list is expected here"},
