@@ -12,7 +12,8 @@ import { decode_chat_events } from './lib/decode_chat.mjs';
 import { decode_anthropic_events } from './lib/decode_anthropic.mjs';
 import { decode_sse } from './lib/sse.mjs';
 import { slow_build } from './lib/penstock.mjs';
-import { sleep } from './lib/raw.mjs';
+import { exchange, sleep } from './lib/raw.mjs';
+import { stream_request, tagged, ways } from './lib/ways.mjs';
 import { in_world } from './lib/world.mjs';
 
 const clients = {
@@ -68,6 +69,23 @@ async function settle(read, goal, limit_ms) {
 const config = { penstock: { timeouts: { upstream_idle: '300ms' } } };
 
 in_world('concurrent streams', config, (world) => {
+    it('each event leaves before the next arrives: p99 of the added delay is under 5 ms', { skip: slow_build ? 'release only' : false }, async () => {
+        for (const way of ways) {
+            const model = tagged('count,count=100,pace_ms=10');
+            const arrivals = [];
+            const options = { on_body: (bytes) => { for (const found of bytes.toString().matchAll(/"(?:content|text)":"(\d+) "/g)) arrivals[Number(found[1])] = performance.now(); } };
+            await exchange(world.penstock.port, 'POST', way.path, stream_request(way.prefix + model), options);
+            const { piece_times } = world.provider.seen.find((record) => record.model === model);
+            // What comes before the first number: a role, or a message, a block and a ping.
+            const before = way.upstream === 'chat' ? 1 : 3;
+            const delays = arrivals.map((time, at) => time - piece_times[at + before]).sort((one, two) => one - two);
+            assert.equal(delays.length, 100);
+            assert.ok(delays[0] > 0, 'an event arrived before it was sent');
+            assert.ok(delays[98] < 5, `${way.name}: p50 ${delays[50].toFixed(2)} ms, p99 ${delays[98].toFixed(2)} ms`);
+            process.stdout.write(`  added delay, ${way.name}: p50 ${delays[50].toFixed(2)} ms, p99 ${delays[98].toFixed(2)} ms\n`);
+        }
+    });
+
     for (const [count, pace_ms, events] of [[10, 20, 20], [100, 20, 20], [1000, 100, 15]]) {
         it(`${count} concurrent streams without cross-talk`, async () => {
             await run(world, count, pace_ms, events);

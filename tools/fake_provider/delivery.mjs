@@ -110,6 +110,7 @@ export class Delivery {
         for (const piece of pieces) {
             if (count > 0 && behaviour.pace_ms) await this.pause(behaviour.pace_ms);
             if (this.gone) return false;
+            this.record.piece_times.push(performance.now());
             const allowed = piece.subarray(0, this.left);
             this.left -= allowed.length;
             await this.frame(allowed);

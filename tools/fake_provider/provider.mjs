@@ -163,7 +163,7 @@ export class FakeProvider {
             method: request.method, target: request.target, path: request.path, fields: request.fields,
             headers: request.headers, body: request.body, framing: request.framing, json: undefined, dialect: undefined,
             model: undefined, connection, number, received_at: performance.now(), client_closed_at: null,
-            client_closed_how: null, finished_at: null, outcome: 'running', body_bytes: 0, pieces: 0,
+            client_closed_how: null, finished_at: null, outcome: 'running', body_bytes: 0, pieces: 0, piece_times: [],
         };
         Object.defineProperty(record, 'wakers', { value: new Set() });
         try {
