@@ -43,6 +43,11 @@ export class Penstock {
             self.exit = { code, signal };
             resolve(self.exit);
         }));
+        // A test that failed half-way leaves its gateway behind; it must not keep the suite from ending.
+        self.child.unref();
+        self.child.stdout.unref();
+        self.child.stderr.unref();
+        process.once('exit', () => self.child.kill('SIGKILL'));
         self.child.on('error', (error) => { self.log += `cannot start: ${error}\n`; self.exit ??= { code: -1 }; });
         self.child.stdout.on('data', (bytes) => { self.log += bytes; });
         self.child.stderr.on('data', (bytes) => { self.log += bytes; });
