@@ -53,7 +53,7 @@ static void
 put_server_timing(const struct stream *stream, struct sink *out)
 {
     const struct stamps *at = &stream->stamps;
-    uint64_t now = stream->worker->loop.now_us;
+    uint64_t now = stream_clock(stream); /* a large request takes more than the tick's clock shows */
     sink_text(out, "Server-Timing: ");
     if (at->first_byte && at->body)
         sink_printf(out, "upstream;dur=%.3f, ", (double)(at->first_byte - at->body) / 1000);

@@ -139,6 +139,7 @@ set_limits(struct loop_limits *limits, const struct config *config)
 {
     loop_limits_default(limits);
     limits->linger_ms = config->linger_ms;
+    limits->linger_bytes = config->limits.body_bytes; /* whoever is still sending one reads our answer afterwards */
     limits->dns_ttl_ms = config->dns_ttl_ms;
     limits->handshakes_max = (int)config->limits.handshakes;
     limits->chunks_max = config->limits.memory_bytes / CHUNK_BYTES;
