@@ -139,7 +139,8 @@ set_limits(struct loop_limits *limits, const struct config *config)
 {
     loop_limits_default(limits);
     limits->linger_ms = config->linger_ms;
-    limits->linger_bytes = config->limits.body_bytes; /* whoever is still sending one reads our answer afterwards */
+    if (limits->linger_bytes < config->limits.body_bytes) /* whoever is still sending one reads our answer afterwards */
+        limits->linger_bytes = config->limits.body_bytes;
     limits->dns_ttl_ms = config->dns_ttl_ms;
     limits->handshakes_max = (int)config->limits.handshakes;
     limits->chunks_max = config->limits.memory_bytes / CHUNK_BYTES;
@@ -160,6 +161,10 @@ worker_init(struct worker *worker, struct gateway *gateway, uint32_t number, str
     struct loop_limits limits;
     set_limits(&limits, generation->config);
     int error = loop_init(&worker->loop, ops, backend_config, &limits);
+    if (error < 0 && !ops->simulated && ops != &epoll_ops) {
+        log_say(LOG_WARN, "io_uring not available", "worker %u: %s; using epoll", (unsigned)number, err_row(error)->text);
+        error = loop_init(&worker->loop, &epoll_ops, NULL, &limits);
+    }
     if (error < 0)
         return error;
     list_init(&worker->streams);
