@@ -178,8 +178,8 @@ loop_tick(struct loop *loop, uint64_t wait_max_ms)
         move_conns(loop);
     }
     list_move_all(&loop->move_list, &loop->late_list);
-    recover(loop);
     conn_sweep(loop);
+    recover(loop); /* also from what the dead have just given back: nobody else would wake the held */
 }
 
 static bool
