@@ -113,7 +113,7 @@ struct config {
     bool allow_open;   /* listen beyond loopback without client keys */
     struct slice tls_certificate, tls_key; /* files; absent: plain HTTP */
     struct slice ca_file;                  /* default trust; absent: the system bundle */
-    struct slice io_backend;               /* "epoll" */
+    struct slice io_backend;               /* "epoll", "io_uring", "auto" */
     enum log_level log_level;
     bool access_log;
     struct slice log_file;     /* absent: standard error */

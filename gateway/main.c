@@ -100,6 +100,7 @@ name_unchanged(const struct config *old, const struct config *fresh)
         {"penstock.listen.host", !slice_eq(old->host, fresh->host)},
         {"penstock.listen.port", old->port != fresh->port},
         {"penstock.workers", old->workers != fresh->workers},
+        {"penstock.io_backend", !slice_eq(old->io_backend, fresh->io_backend)},
         {"penstock.log.file", !slice_eq(old->log_file, fresh->log_file)},
         {"penstock.log.rotate", old->log_rotate_bytes != fresh->log_rotate_bytes},
         {"penstock.log.keep", old->log_keep != fresh->log_keep},
@@ -206,15 +207,26 @@ open_listeners(struct gateway *gateway, struct slice host, uint16_t *port, int (
     return 0;
 }
 
+static const struct backend_ops *
+choose_backend(struct slice name)
+{
+    char problem[BACKEND_PROBLEM_BYTES];
+    const struct backend_ops *ops = backend_find(name, problem);
+    if (problem[0])
+        log_say(slice_is(name, "auto") ? LOG_INFO : LOG_WARN, "io_uring not available", "%s; using epoll", problem);
+    return ops;
+}
+
 static int
 make_workers(struct gateway *gateway, struct generation *generation, uint32_t count)
 {
+    const struct backend_ops *ops = choose_backend(generation->config->io_backend);
     gateway->workers = calloc(count, sizeof *gateway->workers);
     if (!gateway->workers)
         return -ERR_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         gateway->workers[i] = calloc(1, sizeof **gateway->workers);
-        int error = gateway->workers[i] ? worker_init(gateway->workers[i], gateway, i, generation, &epoll_ops, NULL) : -ERR_MEMORY;
+        int error = gateway->workers[i] ? worker_init(gateway->workers[i], gateway, i, generation, ops, NULL) : -ERR_MEMORY;
         if (error < 0)
             return error;
         gateway->worker_count = i + 1;
@@ -304,6 +316,7 @@ serve(const struct cli *cli)
     log_begin(&line, LOG_INFO, "listening");
     log_text(&line, "addr", address);
     log_i64(&line, "workers", gateway.worker_count);
+    log_text(&line, "io", gateway.workers[0]->loop.ops->name);
     log_i64(&line, "deployments", generation->count);
     log_text(&line, "version", PENSTOCK_VERSION);
     log_end(&line);

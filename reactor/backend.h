@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * backend.h - what a kernel interface must do. epoll.c does it, sim.c does it in virtual time, io_uring may.
+ * backend.h - what a kernel interface must do. epoll.c and uring.c do it, sim.c does it in virtual time.
  *
  * A readiness backend (epoll, multishot poll) implements move by ready_move, which uses the socket calls
  * below; a completion backend implements move by submitting at most one receive and one send per conn.
@@ -47,6 +47,19 @@ struct backend_ops {
 };
 
 extern const struct backend_ops epoll_ops;
+#ifdef PENSTOCK_IO_URING
+extern const struct backend_ops uring_ops;
+#endif
+
+#define BACKEND_PROBLEM_BYTES 128
+/*
+ * backend_find - the backend of a name: "epoll", "io_uring", "auto" (io_uring where it works).
+ * problem   [out] "", or why io_uring cannot be had although it was asked for
+ * returns   &epoll_ops or &uring_ops, tried out; epoll_ops for a name that is none of the three
+ */
+const struct backend_ops *backend_find(struct slice name, char problem[BACKEND_PROBLEM_BYTES]);
+/* uring_probe - make a ring and see it report, on this thread. 0, or -ERR with why in problem. */
+int uring_probe(char problem[BACKEND_PROBLEM_BYTES]) must_check;
 
 /* ready_move - move for readiness backends. */
 bool ready_move(struct conn *conn);

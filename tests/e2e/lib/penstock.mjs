@@ -35,7 +35,7 @@ export class Penstock {
             self.write_config(config);
             words.splice(1, 0, '--config', self.config_path);
         }
-        const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(PATH|LANG|.SAN_OPTIONS|ASAN_OPTIONS|UBSAN_OPTIONS|LSAN_OPTIONS|TSAN_OPTIONS)$/.test(name)));
+        const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(PATH|LANG|PENSTOCK_IO_BACKEND|.SAN_OPTIONS|ASAN_OPTIONS|UBSAN_OPTIONS|LSAN_OPTIONS|TSAN_OPTIONS)$/.test(name)));
         self.child = spawn(binary, words, { cwd: self.folder, env: { ...inherited, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
         self.pid = self.child.pid;
         self.log = '';
@@ -66,6 +66,7 @@ export class Penstock {
             if (found) {
                 this.port = Number(found[2]);
                 this.url = `http://127.0.0.1:${this.port}`;
+                this.check_backend();
                 return;
             }
             if (this.exit || Date.now() > until) {
@@ -73,6 +74,15 @@ export class Penstock {
                 throw new Error(`penstock did not start (${JSON.stringify(this.exit)}):\n${this.log}`);
             }
             await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+    }
+
+    /* check_backend - a run for io_uring must not pass on epoll. */
+    check_backend() {
+        const wanted = process.env.PENSTOCK_IO_BACKEND;
+        if (wanted && wanted !== 'auto' && !this.log.includes(` io=${wanted} `)) {
+            this.child.kill('SIGKILL');
+            throw new Error(`penstock does not run on ${wanted}:\n${this.log}`);
         }
     }
 

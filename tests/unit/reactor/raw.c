@@ -4,6 +4,8 @@
  */
 #include "tests/unit/reactor/raw.h"
 
+#include "tests/unit/reactor/kernel.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -36,7 +38,7 @@ raw_setup(void **state)
     (void)state;
     char problem[128];
     fake_names_reset();
-    fake_loop(&loop, &epoll_ops, NULL);
+    fake_loop(&loop, kernel_ops(), NULL);
     port = 0;
     accepts = 0;
     server.conn = NULL;

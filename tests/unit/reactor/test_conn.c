@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_conn.c - conns over real loopback sockets under epoll: bytes, ends, resets, marks, shares.
+ * test_conn.c - conns over real loopback sockets: bytes, ends, resets, marks, shares.
  */
 #include "tests/unit/reactor/raw.h"
 

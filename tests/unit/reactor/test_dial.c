@@ -8,6 +8,7 @@
  */
 #include "reactor/sim.h"
 #include "tests/unit/reactor/fake.h"
+#include "tests/unit/reactor/kernel.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -308,7 +309,7 @@ kernel_setup(void **state)
 {
     (void)state;
     fake_names_reset();
-    fake_loop(&loop, &epoll_ops, NULL);
+    fake_loop(&loop, kernel_ops(), NULL);
     target = (struct conn_target){.host = SLICE_LIT("name")};
     seen_init(&seen, &loop, NULL);
     return 0;

@@ -5,7 +5,9 @@
  */
 #include "reactor/backend.h"
 #include "reactor/dns.h"
+#include "reactor/socket.h"
 #include "base/sink.h"
+#include "tests/unit/reactor/kernel.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,14 +42,14 @@ static struct {
 } server;
 
 static struct loop loop;
-static struct backend_ops ops; /* epoll with a clock that can be moved */
+static struct backend_ops ops; /* the kernel with a clock that can be moved */
 static uint64_t shift_us;
 static char servers[64];
 
 static uint64_t
 shifted_clock(struct loop *of)
 {
-    return epoll_ops.clock(of) + shift_us;
+    return socket_clock(of) + shift_us;
 }
 
 /* -- the server -- */
@@ -216,7 +218,7 @@ begin(void **state)
     assert_int_equal(listen(server.tcp, 5), 0);
     server.stream = -1;
     snprintf(servers, sizeof(servers), "127.0.0.1:%u", server.port);
-    ops = epoll_ops;
+    ops = *kernel_ops();
     ops.clock = shifted_clock;
     shift_us = 0;
     loop_limits_default(&limits);
@@ -288,8 +290,8 @@ begin_lookup(struct wait *wait, const char *name)
 static void
 run(const struct wait *wait, int ms)
 {
-    uint64_t end_us = epoll_ops.clock(&loop) + (uint64_t)ms * 1000;
-    while (!(wait && wait->done) && epoll_ops.clock(&loop) < end_us) {
+    uint64_t end_us = socket_clock(&loop) + (uint64_t)ms * 1000;
+    while (!(wait && wait->done) && socket_clock(&loop) < end_us) {
         loop_tick(&loop, 2);
         serve();
     }
@@ -483,9 +485,9 @@ half_an_answer_is_not_waited_for(void **state)
     (void)state;
     configure(NULL);
     know(plain, countof(plain));
-    uint64_t before_us = epoll_ops.clock(&loop);
+    uint64_t before_us = socket_clock(&loop);
     look_up("deaf.test", "10.0.0.5");
-    uint64_t took_us = epoll_ops.clock(&loop) - before_us;
+    uint64_t took_us = socket_clock(&loop) - before_us;
     assert_true(took_us >= 40 * 1000); /* it had its chance */
     assert_true(took_us < 250 * 1000);
     run(NULL, 1500); /* the question that nobody answers ends, too */
@@ -530,12 +532,12 @@ static void
 no_server_is_told_quickly(void **state)
 {
     (void)state;
-    uint64_t before_us = epoll_ops.clock(&loop);
+    uint64_t before_us = socket_clock(&loop);
     /* A file that is not there: c-ares asks 127.0.0.1, where the test's machine has no server
      * either. */
     configure("/nonexistent/resolv.conf");
     look_up("both.test", "");
-    assert_true(epoll_ops.clock(&loop) - before_us < 2000 * 1000);
+    assert_true(socket_clock(&loop) - before_us < 2000 * 1000);
     assert_int_equal(asked(), 0);
 }
 
@@ -543,12 +545,12 @@ static void
 a_dead_server_is_told_quickly(void **state)
 {
     (void)state;
-    uint64_t before_us = epoll_ops.clock(&loop);
+    uint64_t before_us = socket_clock(&loop);
     configure(NULL);
     close(server.udp);
     server.udp = bound(SOCK_DGRAM, 0); /* elsewhere */
     look_up("both.test", "");
-    assert_true(epoll_ops.clock(&loop) - before_us <
+    assert_true(socket_clock(&loop) - before_us <
                 250 * 1000); /* refused at once: no timeout is waited for */
 }
 

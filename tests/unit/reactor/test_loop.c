@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_loop.c - the tick, watches and listeners under epoll.
+ * test_loop.c - the tick, watches and listeners.
  */
 #include "tests/unit/reactor/fake.h"
+#include "tests/unit/reactor/kernel.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,7 +23,7 @@ static int
 setup(void **state)
 {
     (void)state;
-    fake_loop(&loop, &epoll_ops, NULL);
+    fake_loop(&loop, kernel_ops(), NULL);
     return 0;
 }
 

@@ -4,6 +4,7 @@
  * tools, and the probe.
  */
 #include "reactor/listen.h"
+#include "tests/unit/reactor/kernel.h"
 #include "tests/unit/reactor/tls_pair.h"
 
 #include <bearssl.h>
@@ -49,7 +50,7 @@ loop_begin(void **state)
     struct loop_limits limits;
     (void)state;
     loop_limits_default(&limits);
-    return loop_init(&loop, &epoll_ops, NULL, &limits);
+    return loop_init(&loop, kernel_ops(), NULL, &limits);
 }
 
 static int
