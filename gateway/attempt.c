@@ -274,6 +274,7 @@ act_send_more(struct stream *stream)
     if (stream->out_sent < body.len || conn_unsent(conn) > 0)
         return EVENT_NONE;
     stream->stamps.sent = stream->worker->loop.now_us;
+    stream_arm_step(stream, stream_timeouts(stream)->first_byte_ms); /* a long request is no part of the wait for its reply */
     return EVENT_UPSTREAM_SENT;
 }
 

@@ -303,6 +303,7 @@ stream_take_limits(struct stream *stream, const struct config *config)
 {
     const struct config_limits *from = &config->limits;
     struct http_limits limits = {from->line_bytes, from->head_bytes, from->fields};
+    assert(limits.fields_max <= HTTP_FIELDS_MAX);
     stream->request.max = from->body_bytes * 8 + (16u << 20);
     stream->body_bytes.max = from->body_bytes + 1;
     stream->out_body.max = from->body_bytes * 2 + (1u << 20);

@@ -235,6 +235,7 @@ static const struct verdict_case refused[] = {
     {"penstock: {limits: {body: lots}}", "a size is expected"},
     {"penstock: {limits: {body: 1}}", "too small: the least is 4KiB"},
     {"penstock: {limits: {fields: 1}}", "too small: the least is 8"},
+    {"penstock: {limits: {fields: 129}}", "too large: the most is 128"}, /* what a parsed head has room for */
     {"penstock: {listen: {port: 65536}}", "too large: the most is 65535"},
     {"penstock: {listen: {host: example.com}}", "is not an IP address or localhost"},
     {"penstock: {listen: {tls_certificate: none.pem}}", "cannot read none.pem"},
