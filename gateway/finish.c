@@ -74,7 +74,7 @@ set_end(struct stream *stream)
         stream->end = END_TIMEOUT;
     else if (row->blame == BLAME_UPSTREAM)
         stream->end = END_UPSTREAM_ERROR;
-    else if (stream->committed)
+    else if (row->kind == KIND_INTERNAL)
         stream->end = END_INTERNAL;
     else
         stream->end = END_REFUSED;
