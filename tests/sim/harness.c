@@ -289,6 +289,15 @@ check_end(struct world *world)
                                            (worker->listener.magic ? deadline_armed(&worker->listener.retry) : 0));
     assert(atomic_load(&worker->metrics->streams_active) == 0);
     assert(atomic_load(&worker->metrics->connections_active) == 0);
+    /* Each exchange that was begun has ended for one reason, and was accounted for once. */
+    struct metrics *metrics = worker->metrics;
+    uint64_t begun = metrics->transitions[STATE_IDLE][EVENT_CLIENT_BYTES] - metrics->transitions[STATE_HEAD][EVENT_KEEP] -
+                     metrics->transitions[STATE_HEAD][EVENT_LEAVE];
+    uint64_t ended = 0;
+    for (int i = 0; i < END_COUNT; i++)
+        ended += metrics->ends[i];
+    assert(begun == ended);
+    assert(metrics->ends[END_INTERNAL] == 0);
     for (struct list *node = worker->upstreams.hosts.next; node != &worker->upstreams.hosts; node = node->next) {
         struct upstream_host *host = list_entry(node, struct upstream_host, link);
         assert(host->active == 0);

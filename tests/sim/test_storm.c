@@ -5,9 +5,10 @@
  * Whatever happens, every client that stays gets exactly one well-formed ending for each request, with text that is
  * its own, or sees its connection end for a reason; and when all have gone, nothing is left behind.
  *
- *     PENSTOCK_SIM_SEEDS=n       how many worlds (default 5,000)
- *     PENSTOCK_SIM_FIRST=seed    the first of them
- *     PENSTOCK_SIM_SEED=seed     this one only: what a failure prints
+ *     test_sim_storm [part parts]   this share of the worlds, e.g. 1 2: the first half
+ *     PENSTOCK_SIM_SEEDS=n          how many worlds (default 5,000)
+ *     PENSTOCK_SIM_FIRST=seed       the first of them
+ *     PENSTOCK_SIM_SEED=seed        this one only: what a failure prints
  */
 #include "tests/sim/harness.h"
 
@@ -45,6 +46,8 @@ struct storm {
     struct sim_faults faults;
     const char *yaml;
     bool tight; /* memory may run out */
+    bool drained; /* the gateway was told to end */
+    bool slept;   /* all deadlines passed at once */
     bool early; /* a provider speaks before it is asked, so its words have no owner */
 };
 
@@ -306,7 +309,7 @@ excused(const struct guest *guest, uint32_t n)
         return true;
     if (client->reset && (storm.faults.reset || storm.faults.accept_fail))
         return true;
-    if (storm.tight || storm.faults.memory)
+    if (storm.tight || storm.faults.memory || storm.drained || storm.slept)
         return true;
     if (n == 0)
         return guest->count == 0;
@@ -329,13 +332,15 @@ judge_answer(const struct guest *guest, uint32_t n, const struct answer *answer,
 {
     const struct request *request = &guest->requests[n];
     bool broken = guest->stops || (client_over(guest->client) && excused(guest, n));
-    if (telling->how == TOLD_WRONG && request->wish != WISH_LOCAL && request->wish != WISH_MALFORMED)
+    bool unknown = request->wish == WISH_MALFORMED || answer->status == 408 ||
+                   (storm.drained && answer->status == 503); /* no dialect was known yet */
+    if (telling->how == TOLD_WRONG && request->wish != WISH_LOCAL && !unknown)
         blame(guest, n, "wrong", telling->wrong);
     if (!answer->complete && !(answer->until_close && client_over(guest->client)) && !broken)
         blame(guest, n, "incomplete", "");
     if (request->wish == WISH_LOCAL)
         return;
-    if (request->wish == WISH_MALFORMED) {
+    if (unknown) {
         if (answer->complete && answer->status < 400)
             blame(guest, n, "was not refused", "");
         return;
@@ -465,6 +470,21 @@ run_seed(uint64_t seed)
         world_run(&storm.world, pick(3000));
         worker_take_generation(storm.world.worker, world_generation(storm.yaml));
     }
+    if (chance(5)) { /* the machine was asleep */
+        world_run(&storm.world, pick(3000));
+        storm.slept = true;
+        sim_jump(storm.world.sim, pick(100) * 1000000);
+    }
+    if (chance(8)) {
+        world_run(&storm.world, pick(5000));
+        storm.drained = true;
+        storm.world.gateway.draining = true;
+        worker_drain(storm.world.worker, chance(20));
+        if (chance(30)) {
+            world_run(&storm.world, pick(5000));
+            worker_drain(storm.world.worker, true);
+        }
+    }
     world_until(&storm.world, all_done, NULL, WORLD_MS);
     for (uint32_t i = 0; i < storm.count; i++) {
         judge(&storm.guests[i]);
@@ -482,9 +502,16 @@ number_of(const char *name, uint64_t otherwise)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
     uint64_t first = number_of("PENSTOCK_SIM_FIRST", 0), count = number_of("PENSTOCK_SIM_SEEDS", 5000);
+    if (argc == 3) {
+        uint64_t part = strtoull(argv[1], NULL, 10), parts = strtoull(argv[2], NULL, 10);
+        assert(part >= 1 && part <= parts);
+        uint64_t begin = count * (part - 1) / parts;
+        count = count * part / parts - begin;
+        first += begin;
+    }
     if (getenv("PENSTOCK_SIM_SEED")) {
         first = number_of("PENSTOCK_SIM_SEED", 0);
         count = 1;
