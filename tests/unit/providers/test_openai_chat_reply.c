@@ -100,8 +100,8 @@ test_refusals(void **state)
         "{\"choices\":[{\"delta\":{\"content\":[1,null,{}]}}]}",
         "{\"usage\":[],\"choices\":[]}",
         "{\"choices\":[{\"delta\":{\"reasoning_details\":[1,{}]},\"finish_reason\":3}]}",
-        "{\"choices\":[{\"delta\":[],\"message\":[]}],\"usage\":{\"prompt_tokens\":-1,\"completion_"
-        "tokens\":\"x\"}}",
+        "{\"choices\":[{\"delta\":[],\"message\":[]}],\"usage\":{\"completion_tokens\":\"x\"}}",
+        "{\"choices\":[],\"usage\":{\"prompt_tokens\":-1}}",
     };
     for (size_t i = 0; i < countof(good); i++)
         assert_int_equal(read_text(good[i]), 0);
