@@ -95,6 +95,9 @@ kind_of(const struct canon_error *error, int status)
     if ((by_status == KIND_INVALID || by_status == KIND_TOO_LARGE || status == 0) &&
         is_context(error))
         return KIND_CONTEXT;
+    /* A single request that is over a rate limit will be so for ever: no wait helps it. */
+    if ((by_status == KIND_RATE_LIMIT || status == 0) && contains(error->message, "equest too large"))
+        return KIND_TOO_LARGE;
     for (size_t i = 0; i < countof(word_rows); i++) {
         const struct word_row *row = &word_rows[i];
         if (!slice_is(error->code, row->word) && !slice_is(error->type, row->word))
@@ -255,6 +258,8 @@ chat_read_error(int status, struct slice body, struct arena *arena, struct canon
     if (out->message.len == 0)
         out->message = slice_from(err_row(ERR_UPSTREAM_STATUS)->text);
     out->kind = kind_of(out, status);
+    if (out->kind == KIND_TOO_LARGE)
+        out->status = 413;
 }
 
 /* ---------------------------------------------------------------- writing */

@@ -58,6 +58,17 @@ static const struct {
     {502, "<html></html>", KIND_UPSTREAM, 502, "the upstream answered with status 502", NULL},
     {503, "{\"error\":{\"message\":\"Loading model\",\"type\":\"unavailable_error\",\"code\":503}}",
      KIND_OVERLOADED, 503, "Loading model", NULL},
+    {429,
+     "{\"error\":{\"message\":\"Request too large for m on tokens per min (TPM): Limit 3, Requested "
+     "6.\",\"type\":\"tokens\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}",
+     KIND_TOO_LARGE, 413, "Request too large for m on tokens per min (TPM): Limit 3, Requested 6.",
+     "rate_limit_exceeded"},
+    {429,
+     "{\"error\":{\"message\":\"Rate limit reached for m on tokens per min (TPM): Limit 3, Used 2, "
+     "Requested 2.\",\"type\":\"tokens\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}",
+     KIND_RATE_LIMIT, 429,
+     "Rate limit reached for m on tokens per min (TPM): Limit 3, Used 2, Requested 2.",
+     "rate_limit_exceeded"},
     {504, "upstream request timeout\n", KIND_TIMEOUT, 504, "upstream request timeout", NULL},
     {529,
      "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
