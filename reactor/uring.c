@@ -373,24 +373,51 @@ uring_wait(struct loop *loop, uint64_t timeout_ms)
 
 /* -- is it there, and does it do what we need? -- */
 
-/* probe_poll - a multishot poll must report an eventfd, and go on. 0 or -errno. */
+/* probe_step - submit what is prepared and take one completion of the poll. 0 or -errno. */
 static int
-probe_poll(struct io_uring *ring, int fd)
+probe_step(struct io_uring *ring, int *result, bool *more)
 {
     struct __kernel_timespec patience = {.tv_sec = PROBE_S};
     struct io_uring_cqe *completion;
-    struct io_uring_sqe *entry = io_uring_get_sqe(ring);
+    for (;;) {
+        int error = io_uring_submit_and_wait_timeout(ring, &completion, 1, &patience, NULL);
+        if (error < 0)
+            return error;
+        bool polled = io_uring_cqe_get_data(completion);
+        *result = completion->res;
+        *more = completion->flags & IORING_CQE_F_MORE;
+        io_uring_cqe_seen(ring, completion);
+        if (polled)
+            return 0;
+    }
+}
+
+/* probe_poll - a multishot poll must report an eventfd, go on, and end when it is cancelled. 0 or -errno. */
+static int
+probe_poll(struct io_uring *ring, int fd)
+{
+    int result;
+    bool more;
     int error = ring_begin(ring);
     if (error)
         return error;
+    struct io_uring_sqe *entry = io_uring_get_sqe(ring);
     io_uring_prep_poll_multishot(entry, fd, POLLIN);
     io_uring_sqe_set_data(entry, ring);
-    error = io_uring_submit_and_wait_timeout(ring, &completion, 1, &patience, NULL);
-    if (error < 0)
+    error = probe_step(ring, &result, &more);
+    if (error)
         return error;
-    if (completion->res < 0)
-        return completion->res;
-    return (completion->res & POLLIN) && (completion->flags & IORING_CQE_F_MORE) ? 0 : -ENOTSUP;
+    if (result < 0)
+        return result;
+    if (!more || !(result & POLLIN))
+        return -ENOTSUP;
+    entry = io_uring_get_sqe(ring);
+    io_uring_prep_cancel(entry, ring, 0);
+    io_uring_sqe_set_data(entry, NULL);
+    error = probe_step(ring, &result, &more);
+    if (error)
+        return error;
+    return more ? -ENOTSUP : 0;
 }
 
 int
