@@ -183,7 +183,7 @@ take_completions(struct uring_backend *backend)
 
 /* slot_new - 0 or -ERR. The poll itself is armed by the next wait. */
 static int
-slot_new(struct loop *loop, int fd, void *object, struct slot **out)
+slot_new(struct loop *loop, int fd, void *object, void **out)
 {
     struct uring_backend *backend = loop->backend;
     if (fcntl(fd, F_GETFD) < 0)
@@ -273,11 +273,7 @@ slot_drop(struct loop *loop, struct slot *slot)
 static int
 uring_attach(struct conn *conn)
 {
-    struct slot *slot;
-    int error = slot_new(conn->loop, conn->fd, conn, &slot);
-    if (!error)
-        conn->slot = slot;
-    return error;
+    return slot_new(conn->loop, conn->fd, conn, &conn->slot);
 }
 
 static void
@@ -290,11 +286,7 @@ uring_detach(struct conn *conn)
 static int
 uring_watch(struct loop *loop, struct watch *watch)
 {
-    struct slot *slot;
-    int error = slot_new(loop, watch->fd, watch, &slot);
-    if (!error)
-        watch->slot = slot;
-    return error;
+    return slot_new(loop, watch->fd, watch, &watch->slot);
 }
 
 static void
