@@ -344,7 +344,8 @@ static const struct config_row timeouts_rows[] = {
      .help = "The whole exchange, from the first request byte. Long reasoning takes minutes; 600 s is "
              "what the official client libraries wait."},
     {"connect", CONFIG_DURATION, GLOBAL(timeouts.connect_ms), .fallback = "10s", .least = 50,
-     .most = MILLISECONDS(300), .help = "Name lookup, TCP and TLS towards an upstream."},
+     .most = MILLISECONDS(300), .help = "Name lookup, TCP and TLS towards an upstream; and, before that, the wait for a place among its "
+             "connections."},
     {"first_byte", CONFIG_DURATION, GLOBAL(timeouts.first_byte_ms), .fallback = "300s",
      .least = 50, .most = HOUR,
      .help = "From the request sent to the upstream's status line. Prompt processing of local models "

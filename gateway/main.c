@@ -136,6 +136,7 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struc
     }
     sink_fini(&problem);
     name_unchanged((*current)->config, fresh->config);
+    generation_inherit(fresh, *current);
     log_set_level(fresh->config->log_level);
     for (uint32_t i = 0; i < gateway->worker_count; i++) {
         struct generation_mail *message = calloc(1, sizeof *message);

@@ -14,6 +14,18 @@
 /* ---------------------------------------------------------------- generations */
 
 static uint64_t
+load(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void
+store(_Atomic uint64_t *value, uint64_t to)
+{
+    atomic_store_explicit(value, to, memory_order_relaxed);
+}
+
+static uint64_t
 or_global(uint64_t own, uint64_t global)
 {
     return own ? own : global;
@@ -120,6 +132,26 @@ generation_new(struct config *config, uint16_t demo_port, struct generation **ou
     }
     *out = generation;
     return 0;
+}
+
+void
+generation_inherit(struct generation *generation, const struct generation *old)
+{
+    for (uint32_t i = 0; i < generation->count; i++) {
+        struct deployment *to = &generation->deployments[i];
+        const struct deployment *from = NULL;
+        for (uint32_t k = 0; k < old->count && !from; k++) {
+            if (old->deployments[k].label == to->label && to->label != 0)
+                from = &old->deployments[k];
+        }
+        if (!from)
+            continue;
+        store(&to->cool_until_ms, load(&from->cool_until_ms));
+        store(&to->minute, load(&from->minute));
+        store(&to->minute_requests, load(&from->minute_requests));
+        store(&to->minute_tokens, load(&from->minute_tokens));
+        store(&to->minute_failures, load(&from->minute_failures));
+    }
 }
 
 struct generation *
@@ -252,18 +284,6 @@ route_begin(struct route *route, const struct generation *generation, struct sli
 }
 
 /* ---------------------------------------------------------------- choosing */
-
-static uint64_t
-load(const _Atomic uint64_t *value)
-{
-    return atomic_load_explicit(value, memory_order_relaxed);
-}
-
-static void
-store(_Atomic uint64_t *value, uint64_t to)
-{
-    atomic_store_explicit(value, to, memory_order_relaxed);
-}
 
 /* The minute's counters start anew when the minute does. Workers may race here: a count more or less is harmless. */
 static void

@@ -40,6 +40,8 @@ struct generation {
 
 /* generation_new - resolve a configuration; takes over the reference. problem gets a text on failure. 0, -ERR_CONFIG, -ERR_MEMORY */
 int generation_new(struct config *config, uint16_t demo_port, struct generation **out, struct sink *problem) must_check;
+/* generation_inherit - a deployment that is in both keeps its cooldown and the counts of its minute. */
+void generation_inherit(struct generation *generation, const struct generation *old);
 struct generation *generation_hold(struct generation *generation);
 void generation_drop(struct generation *generation);
 

@@ -390,6 +390,31 @@ test_a_reload_changes_limits(void **state)
     world_close(&world);
 }
 
+static void
+test_a_reload_keeps_cooldowns_and_rates(void **state)
+{
+    static const char yaml[] = "model_list:\n  - " CHAT_MODEL ", rpm: 3}}\nrouter_settings: {num_retries: 0, allowed_fails: 0, cooldown_time: 40}\n";
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL, yaml);
+    for (int i = 0; i < 5; i++) {
+        if (i == 4) { /* the next minute */
+            world_run(&world, 60000);
+            provider_serve(world_provider(&world, WORLD_CHAT_PORT), plan_unavailable);
+        }
+        struct client *client = ask(&world, (struct asking){.model = "own"});
+        client_await(client, 1, 10000);
+        client_expect(client, 0, i == 3 ? 429 : i == 4 ? 503 : 200, i > 2 ? TOLD_ERROR : TOLD_WELL, i == 3 ? "rate_limited" : NULL);
+        struct generation *fresh = world_generation(yaml);
+        generation_inherit(fresh, world.worker->generation);
+        worker_take_generation(world.worker, fresh);
+    }
+    struct client *client = ask(&world, (struct asking){.model = "own"});
+    client_await(client, 1, 10000);
+    client_expect(client, 0, 503, TOLD_ERROR, "no_upstream_available");
+    world_close(&world);
+}
+
 /* ---------------------------------------------------------------- requests that are none */
 
 static void
@@ -510,6 +535,7 @@ main(void)
         cmocka_unit_test(test_the_queue_is_served_in_order),
         cmocka_unit_test(test_interim_replies_are_counted),
         cmocka_unit_test(test_a_reload_changes_limits),
+        cmocka_unit_test(test_a_reload_keeps_cooldowns_and_rates),
         cmocka_unit_test(test_requests_that_end_early),
         cmocka_unit_test(test_malformed_heads_are_answered_in_kind),
         cmocka_unit_test(test_many_bodies_are_bounded_together),
