@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * socket.c - the socket calls that every backend of the kernel shares. errno becomes an ERR here; nothing
- * here waits, and nothing knows how readiness is learnt.
+ * socket.c - the socket calls that every backend of the kernel shares. errno becomes an ERR here;
+ * nothing here waits, and nothing knows how readiness is learnt.
  */
 #include "reactor/socket.h"
 

@@ -4,9 +4,10 @@
  *
  *     to_submit --wait--> armed --completion--> to_report --wait--> conn or watch
  *
- * A poll's user data points at a slot, which lives until the kernel has said its last word on it: a completion
- * without F_MORE. A ring may be made on one thread and used on another, so nothing but open touches it before the
- * first wait. Polls hold the file: a descriptor that is closed under one would say nothing to its peer.
+ * A poll's user data points at a slot, which lives until the kernel has said its last word on it: a
+ * completion without F_MORE. A ring may be made on one thread and used on another, so nothing but
+ * open touches it before the first wait. Polls hold the file: a descriptor that is closed under one
+ * would say nothing to its peer.
  */
 #include "reactor/backend.h"
 #include "reactor/net.h"
@@ -27,7 +28,8 @@
 #define COMPLETIONS (16 * SUBMISSIONS)
 #define RELEASE_TRIES_MAX 64
 #define PROBE_S 2
-/* One call works off some twenty events, however many there are (since Linux 6.13): after that many, ask again. */
+/* One call works off some twenty events, however many there are (since Linux 6.13): after that
+ * many, ask again. */
 #define PASS_FULL 16
 #define PASSES_MAX 64
 
@@ -35,7 +37,7 @@ _Static_assert(COMPLETIONS >= 4 * SUBMISSIONS, "what one call submits completes 
 
 struct slot {
     struct list all_link;
-    struct list submit_link; /* on to_submit: its poll is to be armed or, once detached, cancelled */
+    struct list submit_link; /* on to_submit: its poll is to be armed or, detached, cancelled */
     struct list report_link; /* on to_report: ready holds what its owner has not heard */
     void *object;            /* conn or watch, told apart by its magic; NULL: detached */
     int fd;
@@ -54,8 +56,8 @@ struct uring_backend {
 /* The best first; each older kernel refuses those it does not know with EINVAL. */
 static const unsigned ring_flags[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
-        IORING_SETUP_SUBMIT_ALL,                            /* 6.1 */
-    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,    /* 5.19 */
+        IORING_SETUP_SUBMIT_ALL,                         /* 6.1 */
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL, /* 5.19 */
     0,
 };
 
@@ -74,8 +76,8 @@ ring_open(struct io_uring *ring)
     return error;
 }
 
-/* ring_begin - on the thread that will use the ring: what is submitted later is submitted here. 0 or -errno.
- * (liburing 2.3 forgot to export io_uring_enable_rings from its shared library.) */
+/* ring_begin - on the thread that will use the ring: what is submitted later is submitted here. 0
+ * or -errno. (liburing 2.3 forgot to export io_uring_enable_rings from its shared library.) */
 static int
 ring_begin(struct io_uring *ring)
 {
@@ -133,8 +135,8 @@ ready_bits(int events)
            (events & POLLHUP ? READY_HANGUP : 0u);
 }
 
-/* worth_arming - may a poll that ended by itself be armed again? It then reports anew what is so: no edge is lost in
- * between. A descriptor that cannot be watched is as good as broken. */
+/* worth_arming - may a poll that ended by itself be armed again? It then reports anew what is so:
+ * no edge is lost in between. A descriptor that cannot be watched is as good as broken. */
 static bool
 worth_arming(int result)
 {
@@ -165,13 +167,15 @@ take_completion(struct uring_backend *backend, const struct io_uring_cqe *comple
         list_push_back(&backend->to_report, &slot->report_link);
 }
 
-/* take_completions - empty the completion queue into the slots; their owners hear of it in wait. How many. */
+/* take_completions - empty the completion queue into the slots; their owners hear of it in wait.
+ * How many. */
 static unsigned
 take_completions(struct uring_backend *backend)
 {
     struct io_uring_cqe *completion;
     unsigned head, count = 0;
-    io_uring_for_each_cqe(&backend->ring, head, completion) {
+    io_uring_for_each_cqe(&backend->ring, head, completion)
+    {
         take_completion(backend, completion);
         count++;
     }
@@ -236,9 +240,10 @@ prepare(struct uring_backend *backend)
 }
 
 /*
- * release - cancel a slot's poll, and see the kernel let go of the file, so that closing the descriptor closes
- * the socket. The cancellation's work may queue behind other work of the ring, hence the tries. On a thread
- * that may not submit there is nothing to do: the loop's own has ended, and its polls with it.
+ * release - cancel a slot's poll, and see the kernel let go of the file, so that closing the
+ * descriptor closes the socket. The cancellation's work may queue behind other work of the ring,
+ * hence the tries. On a thread that may not submit there is nothing to do: the loop's own has
+ * ended, and its polls with it.
  */
 static void
 release(struct uring_backend *backend, struct slot *slot)
@@ -384,7 +389,8 @@ probe_step(struct io_uring *ring, int *result, bool *more)
     }
 }
 
-/* probe_poll - a multishot poll must report an eventfd, go on, and end when it is cancelled. 0 or -errno. */
+/* probe_poll - a multishot poll must report an eventfd, go on, and end when it is cancelled. 0 or
+ * -errno. */
 static int
 probe_poll(struct io_uring *ring, int fd)
 {

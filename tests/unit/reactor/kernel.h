@@ -12,7 +12,8 @@
 
 #define KERNEL_SKIPPED 77 /* what meson takes for "skipped" */
 
-/* kernel_ops - where the backend asked for cannot be had, the test program ends as skipped and says why. */
+/* kernel_ops - where the backend asked for cannot be had, the test program ends as skipped and says
+ * why. */
 static inline const struct backend_ops *
 kernel_ops(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_backend.c - which backend a name gives, in a build with io_uring and without, and on a kernel that refuses.
+ * test_backend.c - which backend a name gives, in a build with io_uring and without, and on a
+ * kernel that refuses.
  */
 #include "reactor/backend.h"
 
@@ -46,7 +47,8 @@ io_uring_is_found_or_its_absence_is_explained(void **state)
 }
 
 #ifdef PENSTOCK_IO_URING
-/* refuse - from here on this process gets an errno for one of io_uring's calls, as under a container's filter. */
+/* refuse - from here on this process gets an errno for one of io_uring's calls, as under a
+ * container's filter. */
 static int
 refuse(unsigned call, unsigned number)
 {
@@ -80,7 +82,7 @@ a_kernel_that_refuses_leaves_epoll(void **state)
     static const struct {
         unsigned call, number;
     } refusals[] = {
-        {SYS_io_uring_setup, EPERM},  {SYS_io_uring_setup, ENOSYS},    {SYS_io_uring_setup, ENOMEM},
+        {SYS_io_uring_setup, EPERM},  {SYS_io_uring_setup, ENOSYS}, {SYS_io_uring_setup, ENOMEM},
         {SYS_io_uring_setup, EINVAL}, {SYS_io_uring_enter, EPERM},
     };
     for (size_t i = 0; i < countof(refusals); i++) {

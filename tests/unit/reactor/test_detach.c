@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_detach.c - what is closed is gone at once: the peer hears of it before another tick, the port is free, and
- * nothing that was reported before reaches what took its place.
+ * test_detach.c - what is closed is gone at once: the peer hears of it before another tick, the
+ * port is free, and nothing that was reported before reaches what took its place.
  */
 #include "tests/unit/reactor/raw.h"
 
@@ -20,8 +20,9 @@
 
 #define MANY 200
 
-/* heard_at_once - what the peer's next recv says, without another tick: 0 is FIN, otherwise -errno. The network is
- * the loopback, where it has arrived when close returns; a second is for machines that are somewhere else. */
+/* heard_at_once - what the peer's next recv says, without another tick: 0 is FIN, otherwise -errno.
+ * The network is the loopback, where it has arrived when close returns; a second is for machines
+ * that are somewhere else. */
 static int
 heard_at_once(int fd)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_uring.c - what only io_uring has: polls that end by themselves, or that the kernel refuses too late to say so.
+ * test_uring.c - what only io_uring has: polls that end by themselves, or that the kernel refuses
+ * too late to say so.
  */
 #include "reactor/uring.c"
 
@@ -79,7 +80,8 @@ a_poll_that_ends_is_armed_again_and_loses_nothing(void **state)
     assert_true(list_empty(&backend->slots));
 }
 
-/* By the time the poll is armed the descriptor may be gone; silence would leave its owner waiting. */
+/* By the time the poll is armed the descriptor may be gone; silence would leave its owner waiting.
+ */
 static void
 a_descriptor_that_cannot_be_watched_is_reported_once(void **state)
 {
