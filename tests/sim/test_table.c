@@ -350,17 +350,27 @@ plan_early_stream(struct visit *visit)
     say_end(visit, STEP_FIN);
 }
 
+static void
+plan_early_and_gone(struct visit *visit)
+{
+    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+                    "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":\"stop\"}]}");
+    say_end(visit, STEP_FIN);
+}
+
 /* A request that is too large for the way to the upstream. */
 static void
 while_the_request_is_sent(void **unused)
 {
-    static provider_plan *const plans[] = {plan_early_error, plan_early_reset, plan_early_stream};
+    static provider_plan *const plans[] = {plan_early_error, plan_early_reset, plan_early_stream, plan_early_and_gone};
     (void)unused;
     for (size_t i = 0; i < countof(plans); i++) {
         begin(patient, plans[i]);
         scene.provider->deaf = scene.provider->early = true;
         client_ask(scene.client, (struct asking){.model = "chat", .marker = "mark-1", .stream = true, .padding = 600000});
         client_await(scene.client, 1, 60000);
+        if (plans[i] == plan_early_stream || plans[i] == plan_early_and_gone)
+            client_expect(scene.client, 0, 200, TOLD_WELL, NULL);
         end();
     }
     /* The pool runs dry in the middle of sending: no retry can help. */

@@ -257,6 +257,32 @@ r32_failures_before_the_commit_point_are_tried_again(void **unused)
 }
 
 static void
+plan_half_400(struct visit *visit)
+{
+    say_text(visit, "HTTP/1.1 400 No\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"error\":{\"mess");
+    wait_ms(visit, 10);
+    say_end(visit, STEP_RESET);
+}
+
+/* What it was going to say is lost, that it refused is not. */
+static void
+r2_an_error_reply_cut_short_is_still_an_error_reply(void **unused)
+{
+    (void)unused;
+    FOR_EACH_PAIR {
+        for (int stream = 0; stream < 2; stream++) {
+            world_open(&world, 1, NULL, NULL);
+            struct provider *provider = serves(PORT_OF(pair), plan_half_400);
+            struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), stream);
+            client_await(client, 1, 60000);
+            client_expect(client, 0, 400, TOLD_ERROR, NULL);
+            assert_int_equal(provider->requests, 1);
+            world_close(&world);
+        }
+    }
+}
+
+static void
 r32_a_refused_connection_is_tried_again(void **unused)
 {
     (void)unused;
@@ -559,17 +585,23 @@ r31_a_kept_connection_that_answers_and_dies_has_failed(void **unused)
     FOR_EACH_PAIR {
         world_open(&world, 1, NULL, ONE_TRY);
         struct provider *provider = serves(PORT_OF(pair), plan_well_then_half);
-        client_await(asks(CLIENT_OF(pair), MODEL_OF(pair), true), 1, 60000);
+        struct client *client = client_connect(&world, CLIENT_OF(pair));
+        struct asking asking = {.model = MODEL_OF(pair), .marker = "mark-1", .stream = true};
+        client_ask(client, asking);
+        client_await(client, 1, 60000);
         world_run(&world, 100);
-        struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
-        client_await(client, 1, 60000);
-        client_expect(client, 0, 502, TOLD_ERROR, NULL);
+        client_ask(client, asking);
+        client_await(client, 2, 60000);
+        client_expect(client, 1, 502, TOLD_ERROR, NULL);
         assert_int_equal(provider->requests, 2);
-        world_run(&world, 100); /* a later stale one is stale again */
-        provider_serve(provider, plan_well);
-        client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
-        client_await(client, 1, 60000);
-        client_expect(client, 0, 200, TOLD_WELL, NULL);
+        provider_serve(provider, plan_well); /* the same client meets a stale one later: that is no failure */
+        client_ask(client, asking);
+        client_await(client, 3, 60000);
+        world_run(&world, 100);
+        provider_serve(provider, plan_once_reset);
+        client_ask(client, asking);
+        client_await(client, 4, 60000);
+        client_expect(client, 3, 200, TOLD_WELL, NULL);
         world_close(&world);
     }
 }
@@ -717,6 +749,7 @@ main(void)
         cmocka_unit_test(r10_an_upstream_cut_at_any_byte_is_told),
         cmocka_unit_test(r4_output_does_not_depend_on_how_the_upstream_is_read),
         cmocka_unit_test(r32_failures_before_the_commit_point_are_tried_again),
+        cmocka_unit_test(r2_an_error_reply_cut_short_is_still_an_error_reply),
         cmocka_unit_test(r32_a_refused_connection_is_tried_again),
         cmocka_unit_test(r32_tries_end_and_the_last_status_is_told_at_once),
         cmocka_unit_test(r32_another_deployment_is_not_kept_waiting),
