@@ -4,6 +4,8 @@
 // R157, R189, R190, R193, R195, R196, R205).
 
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -250,7 +252,7 @@ describe('starting', () => {
     });
 
     it('check names file, line, column, key and the nearest key', () => {
-        const folder = fs.mkdtempSync('/tmp/penstock-check-');
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'penstock-check-'));
         try {
             fs.writeFileSync(`${folder}/config.yaml`, 'model_list: []\npenstock:\n  timeouts:\n    requst: 5s\n', { mode: 0o600 });
             const result = run(['check', '--config', `${folder}/config.yaml`]);
@@ -267,7 +269,7 @@ describe('starting', () => {
     });
 
     it('the command line beats the environment, which beats the file', () => {
-        const folder = fs.mkdtempSync('/tmp/penstock-order-');
+        const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'penstock-order-'));
         try {
             fs.writeFileSync(`${folder}/c.yaml`, 'penstock: {workers: 1, listen: {port: 5001}}\n', { mode: 0o600 });
             const shown = (words, env) => run(['print-config', '--config', `${folder}/c.yaml`, ...words], { env }).stdout;
