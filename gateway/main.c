@@ -113,7 +113,8 @@ name_unchanged(const struct config *old, const struct config *fresh)
 
 /* A new configuration is read and checked aside; a wrong one leaves everything as it was (R193). */
 static void
-reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struct generation **current)
+reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
+       struct generation **current)
 {
     struct config *config;
     log_reopen();
@@ -122,7 +123,8 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struc
         return;
     }
     if (demo_port == 0 && uses_demo(config)) {
-        log_say(LOG_ERROR, "reload refused", "the demo models take a restart; the old configuration stays");
+        log_say(LOG_ERROR, "reload refused",
+                "the demo models take a restart; the old configuration stays");
         config_drop(config);
         return;
     }
@@ -162,8 +164,8 @@ workers_done(const struct gateway *gateway)
 }
 
 static void
-wait_for_signals(struct gateway *gateway, const struct cli *cli, uint16_t demo_port, struct generation **current,
-                 const sigset_t *signals)
+wait_for_signals(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
+                 struct generation **current, const sigset_t *signals)
 {
     while (!workers_done(gateway)) {
         struct timespec tenth = {0, 100000000}, day = {86400, 0};
@@ -192,13 +194,15 @@ raise_descriptor_limit(void)
 
 /* Every worker gets its own listening socket on the same address; the first decides a port of 0. */
 static int
-open_listeners(struct gateway *gateway, struct slice host, uint16_t *port, int (*take)(struct worker *, int))
+open_listeners(struct gateway *gateway, struct slice host, uint16_t *port,
+               int (*take)(struct worker *, int))
 {
     for (uint32_t i = 0; i < gateway->worker_count; i++) {
         char problem[128];
         int fd = listener_socket(host, port, BACKLOG, problem);
         if (fd < 0) {
-            log_say(LOG_ERROR, "can not listen", "%.*s:%u: %s", SLICE_ARG(host), (unsigned)*port, problem);
+            log_say(LOG_ERROR, "can not listen", "%.*s:%u: %s", SLICE_ARG(host), (unsigned)*port,
+                    problem);
             return fd;
         }
         int error = take(gateway->workers[i], fd);
@@ -214,7 +218,8 @@ choose_backend(struct slice name)
     char problem[BACKEND_PROBLEM_BYTES];
     const struct backend_ops *ops = backend_find(name, problem);
     if (problem[0])
-        log_say(slice_is(name, "auto") ? LOG_INFO : LOG_WARN, "io_uring not available", "%s; using epoll", problem);
+        log_say(slice_is(name, "auto") ? LOG_INFO : LOG_WARN, "io_uring not available",
+                "%s; using epoll", problem);
     return ops;
 }
 
@@ -227,7 +232,9 @@ make_workers(struct gateway *gateway, struct generation *generation, uint32_t co
         return -ERR_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         gateway->workers[i] = calloc(1, sizeof **gateway->workers);
-        int error = gateway->workers[i] ? worker_init(gateway->workers[i], gateway, i, generation, ops, NULL) : -ERR_MEMORY;
+        int error = gateway->workers[i]
+                        ? worker_init(gateway->workers[i], gateway, i, generation, ops, NULL)
+                        : -ERR_MEMORY;
         if (error < 0)
             return error;
         gateway->worker_count = i + 1;
@@ -235,7 +242,8 @@ make_workers(struct gateway *gateway, struct generation *generation, uint32_t co
     return 0;
 }
 
-/* The demo provider's port must be known before deployments are resolved: bind the first socket early. */
+/* The demo provider's port must be known before deployments are resolved: bind the first socket
+ * early. */
 static int
 demo_socket(uint16_t *port)
 {
@@ -251,10 +259,90 @@ start_log(const struct config *config)
 {
     if (config->log_file.len == 0)
         return log_start(STDERR_FILENO);
-    int error = log_start_file(config->log_file, config->log_rotate_bytes, (unsigned)config->log_keep);
+    int error =
+        log_start_file(config->log_file, config->log_rotate_bytes, (unsigned)config->log_keep);
     if (error < 0)
-        fprintf(stderr, "error: can not open the log file %.*s: %s\n", SLICE_ARG(config->log_file), strerror(errno));
+        fprintf(stderr, "error: can not open the log file %.*s: %s\n", SLICE_ARG(config->log_file),
+                strerror(errno));
     return error;
+}
+
+static void
+block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGABRT, on_abort);
+}
+
+/* From a checked configuration (taken over) to running workers. The ports are what was bound. */
+static int
+start(struct gateway *gateway, struct config *config, struct generation **generation,
+      uint16_t *demo_port, uint16_t *port)
+{
+    bool demo = uses_demo(config);
+    int demo_fd = demo ? demo_socket(demo_port) : -1;
+    struct slice host = config->host;
+    uint32_t workers = config->workers;
+    struct sink problem;
+    sink_init(&problem, 4096);
+    int error =
+        demo && demo_fd < 0 ? demo_fd : generation_new(config, *demo_port, generation, &problem);
+    if (error < 0 && problem.len > 0)
+        log_say(LOG_ERROR, "configuration", "%.*s", SLICE_ARG(sink_slice(&problem)));
+    sink_fini(&problem);
+    if (error == 0)
+        error = make_workers(gateway, *generation, workers);
+    if (error == 0 && demo) {
+        error = open_listeners(gateway, SLICE_LIT("127.0.0.1"), demo_port, demo_open);
+        close(demo_fd);
+    }
+    if (error == 0)
+        error = open_listeners(gateway, host, port, worker_listen);
+    for (uint32_t i = 0; error == 0 && i < gateway->worker_count; i++) {
+        gateway->workers[i]->listener.server_key = (*generation)->server_key;
+        error = worker_start(gateway->workers[i]);
+    }
+    return error;
+}
+
+static void
+announce(const struct gateway *gateway, const struct generation *generation, uint16_t port)
+{
+    struct slice host = generation->config->host;
+    struct log_line line;
+    char address[300];
+    bool literal6 = memchr(host.ptr, ':', host.len) != NULL;
+    snprintf(address, sizeof address, literal6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(host),
+             (unsigned)port);
+    log_begin(&line, LOG_INFO, "listening");
+    log_text(&line, "addr", address);
+    log_i64(&line, "workers", gateway->worker_count);
+    log_text(&line, "io", gateway->workers[0]->loop.ops->name);
+    log_i64(&line, "deployments", generation->count);
+    log_text(&line, "version", PENSTOCK_VERSION);
+    log_end(&line);
+}
+
+static void
+stop(struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        worker_join(gateway->workers[i]);
+    for (bool any = true; any;) {
+        any = false;
+        for (uint32_t i = 0; i < gateway->worker_count; i++)
+            any = worker_read_mail(gateway->workers[i]) || any;
+    }
+    for (uint32_t i = 0; i < gateway->worker_count; i++) {
+        worker_fini(gateway->workers[i]);
+        free(gateway->workers[i]);
+    }
+    free(gateway->workers);
 }
 
 static int
@@ -268,14 +356,8 @@ serve(const struct cli *cli)
         return 1;
     log_set_level(config->log_level);
     raise_descriptor_limit();
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
     crashing = &gateway;
-    signal(SIGABRT, on_abort);
+    block_signals(&signals);
     if (start_log(config) < 0)
         return 1;
 
@@ -283,58 +365,15 @@ serve(const struct cli *cli)
     clock_gettime(CLOCK_REALTIME, &now);
     gateway.started_unix_s = (uint64_t)now.tv_sec;
     uint16_t demo_port = 0, port = config->port;
-    bool demo = uses_demo(config);
-    int demo_fd = demo ? demo_socket(&demo_port) : -1;
-    struct sink problem;
-    sink_init(&problem, 4096);
-    struct slice host = config->host;
-    uint32_t workers = config->workers;
-    int error = demo && demo_fd < 0 ? demo_fd : generation_new(config, demo_port, &generation, &problem);
-    if (error < 0 && problem.len > 0)
-        log_say(LOG_ERROR, "configuration", "%.*s", SLICE_ARG(sink_slice(&problem)));
-    sink_fini(&problem);
-    if (error == 0)
-        error = make_workers(&gateway, generation, workers);
-    if (error == 0 && demo) {
-        error = open_listeners(&gateway, SLICE_LIT("127.0.0.1"), &demo_port, demo_open);
-        close(demo_fd);
-    }
-    if (error == 0)
-        error = open_listeners(&gateway, host, &port, worker_listen);
-    for (uint32_t i = 0; error == 0 && i < gateway.worker_count; i++) {
-        gateway.workers[i]->listener.server_key = generation->server_key;
-        error = worker_start(gateway.workers[i]);
-    }
+    int error = start(&gateway, config, &generation, &demo_port, &port);
     if (error < 0) {
         log_say(LOG_ERROR, "can not start", "%s", err_row(error)->text);
         log_stop();
         return 1;
     }
-    struct log_line line;
-    char address[300];
-    bool literal6 = memchr(host.ptr, ':', host.len) != NULL;
-    snprintf(address, sizeof address, literal6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(host), (unsigned)port);
-    log_begin(&line, LOG_INFO, "listening");
-    log_text(&line, "addr", address);
-    log_i64(&line, "workers", gateway.worker_count);
-    log_text(&line, "io", gateway.workers[0]->loop.ops->name);
-    log_i64(&line, "deployments", generation->count);
-    log_text(&line, "version", PENSTOCK_VERSION);
-    log_end(&line);
-
+    announce(&gateway, generation, port);
     wait_for_signals(&gateway, cli, demo_port, &generation, &signals);
-    for (uint32_t i = 0; i < gateway.worker_count; i++)
-        worker_join(gateway.workers[i]);
-    for (bool any = true; any;) {
-        any = false;
-        for (uint32_t i = 0; i < gateway.worker_count; i++)
-            any = worker_read_mail(gateway.workers[i]) || any;
-    }
-    for (uint32_t i = 0; i < gateway.worker_count; i++) {
-        worker_fini(gateway.workers[i]);
-        free(gateway.workers[i]);
-    }
-    free(gateway.workers);
+    stop(&gateway);
     generation_drop(generation);
     log_say(LOG_INFO, "stopped", "all streams have ended");
     log_stop();

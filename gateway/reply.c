@@ -57,12 +57,16 @@ keep_fields(struct stream *stream)
     sink_fini(&kept);
 }
 
+/* Retry-After in either form (a number of seconds or a date), or retry-after-ms. */
 static uint64_t
-retry_after_ms(const struct http_head *head)
+retry_after_ms(const struct http_head *head, int64_t now_unix_s)
 {
     uint64_t value;
+    int64_t date;
     struct slice seconds = text_trim(http_field(head, "retry-after"));
-    if (!text_u64(text_trim(http_field(head, "retry-after-ms")), &value) &&
+    if (http_parse_date(seconds, &date))
+        value = date > now_unix_s ? (uint64_t)(date - now_unix_s) * 1000 : 0;
+    else if (!text_u64(text_trim(http_field(head, "retry-after-ms")), &value) &&
         (seconds.len == 0 || !text_duration_ms(seconds, &value)))
         return UINT64_MAX;
     return value < RETRY_AFTER_MAX_MS ? value : RETRY_AFTER_MAX_MS;
@@ -211,7 +215,7 @@ take_error_reply(struct stream *stream)
         error->error = ERR_UPSTREAM_STATUS;
     if (error->status == 0)
         error->status = stream->upstream_status;
-    error->retry_after_ms = retry_after_ms(head);
+    error->retry_after_ms = retry_after_ms(head, worker_unix_us(stream->worker) / 1000000);
     struct slice should = text_trim(http_field(head, "x-should-retry"));
     error->should_retry = slice_is(should, "true") ? 1 : slice_is(should, "false") ? 0 : -1;
     if (stream->lease && http_body_done(&stream->reply_body))

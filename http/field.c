@@ -87,3 +87,50 @@ http_value_clean(struct slice value)
     const char *end = value.ptr + value.len;
     return value.len == 0 || http_find_control(value.ptr, end) == end;
 }
+
+static bool
+two_digits(const char *at, int *out)
+{
+    if (at[0] < '0' || at[0] > '9' || at[1] < '0' || at[1] > '9')
+        return false;
+    *out = (at[0] - '0') * 10 + at[1] - '0';
+    return true;
+}
+
+/* Days from 1970-01-01 to a day of the Gregorian calendar, counted in eras of 400 years from March
+ * on. */
+static int64_t
+days_of(int year, int month, int day)
+{
+    int shifted = month > 2 ? month - 3 : month + 9;
+    int64_t from_march = year - (month <= 2);
+    int64_t era = from_march / 400, of_era = from_march - era * 400;
+    int64_t of_year = (153 * shifted + 2) / 5 + day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+bool
+http_parse_date(struct slice text, int64_t *unix_s)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char shape[] = "Xxx, 00 Xxx 0000 00:00:00 GMT";
+    int day, century, rest, hour, minute, second, month = 0;
+    if (text.len != sizeof(shape) - 1)
+        return false;
+    for (size_t i = 3; i < sizeof(shape) - 1;
+         i++) { /* what is no digit and no name must stand as it is */
+        if (shape[i] != '0' && (i < 8 || i > 10) && text.ptr[i] != shape[i])
+            return false;
+    }
+    for (int i = 0; i < 12 && month == 0; i++)
+        month = memcmp(months + i * 3, text.ptr + 8, 3) == 0 ? i + 1 : 0;
+    const char *at = text.ptr;
+    if (month == 0 || !two_digits(at + 5, &day) || !two_digits(at + 12, &century) ||
+        !two_digits(at + 14, &rest) || !two_digits(at + 17, &hour) ||
+        !two_digits(at + 20, &minute) || !two_digits(at + 23, &second))
+        return false;
+    if (day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+        return false;
+    *unix_s = ((days_of(century * 100 + rest, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    return true;
+}

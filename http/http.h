@@ -109,6 +109,9 @@ struct slice http_field(const struct http_head *head, const char *name);
 /* http_field_has - does a comma-separated list field (all occurrences) contain this token (any
  * case)? */
 bool http_field_has(const struct http_head *head, const char *name, const char *token);
+/* http_parse_date - an IMF-fixdate ("Sun, 06 Nov 1994 08:49:37 GMT", RFC 9110 5.6.7) as seconds since the epoch; false for
+ * anything else, the obsolete forms included. */
+bool http_parse_date(struct slice text, int64_t *unix_s) must_check;
 /* http_is_hop_by_hop - Connection, Keep-Alive, TE, Trailer, Transfer-Encoding, Upgrade, Proxy-*,
  * and what Connection lists. */
 bool http_is_hop_by_hop(const struct http_head *head, struct slice name);

@@ -137,6 +137,38 @@ test_find_control(void **state)
     }
 }
 
+static void
+test_dates(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t unix_s; /* -1: refused */
+    } rows[] = {
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 784111777},
+        {"Thu, 01 Jan 1970 00:00:00 GMT", 0},
+        {"Thu, 29 Feb 2024 23:59:59 GMT", 1709251199},
+        {"Fri, 01 Mar 2024 00:00:00 GMT", 1709251200},
+        {"Wed, 31 Dec 2098 23:59:59 GMT", 4070908799},
+        {"Sunday, 06-Nov-94 08:49:37 GMT", -1},
+        {"Sun Nov  6 08:49:37 1994", -1},
+        {"Sun, 06 Nov 1994 08:49:37 UTC", -1},
+        {"Sun, 06 Nov 1994 24:49:37 GMT", -1},
+        {"Sun, 06 Nov 1994 08:60:37 GMT", -1},
+        {"Sun, 00 Nov 1994 08:49:37 GMT", -1},
+        {"Sun, 06 Nox 1994 08:49:37 GMT", -1},
+        {"Sun, 0x Nov 1994 08:49:37 GMT", -1},
+        {"Sun, 06 Nov 1994 08.49.37 GMT", -1},
+        {"120", -1},
+        {"", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < countof(rows); i++) {
+        int64_t got = -1;
+        assert_int_equal(http_parse_date(slice_from(rows[i].text), &got), rows[i].unix_s >= 0);
+        assert_int_equal(got, rows[i].unix_s);
+    }
+}
+
 int
 main(void)
 {
@@ -144,6 +176,7 @@ main(void)
         cmocka_unit_test(test_lookup),     cmocka_unit_test(test_lists),
         cmocka_unit_test(test_hop_by_hop), cmocka_unit_test(test_value_clean),
         cmocka_unit_test(test_classes),    cmocka_unit_test(test_find_control),
+        cmocka_unit_test(test_dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
