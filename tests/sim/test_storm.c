@@ -334,7 +334,8 @@ judge_answer(const struct guest *guest, uint32_t n, const struct answer *answer,
     bool broken = guest->stops || (client_over(guest->client) && excused(guest, n));
     bool unknown = request->wish == WISH_MALFORMED || answer->status == 408 ||
                    (storm.drained && answer->status == 503); /* no dialect was known yet */
-    if (telling->how == TOLD_WRONG && request->wish != WISH_LOCAL && !unknown)
+    bool noise = storm.early && answer->status == 200; /* lines that no reader knows pass through, as they should */
+    if (telling->how == TOLD_WRONG && request->wish != WISH_LOCAL && !unknown && !noise)
         blame(guest, n, "wrong", telling->wrong);
     if (!answer->complete && !(answer->until_close && client_over(guest->client)) && !broken)
         blame(guest, n, "incomplete", "");
