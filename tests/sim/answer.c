@@ -51,8 +51,10 @@ take_head(struct answer *answer, struct slice *bytes)
     }
     answer->status = atoi(slice_skip(answer->head, 9).ptr);
     for (size_t i = 0; i < answer->head.len; i++) {
-        bool lonely = (answer->head.ptr[i] == '\n' && (i == 0 || answer->head.ptr[i - 1] != '\r')) ||
-                      (answer->head.ptr[i] == '\r' && (i + 1 == answer->head.len || answer->head.ptr[i + 1] != '\n'));
+        bool lonely =
+            (answer->head.ptr[i] == '\n' && (i == 0 || answer->head.ptr[i - 1] != '\r')) ||
+            (answer->head.ptr[i] == '\r' &&
+             (i + 1 == answer->head.len || answer->head.ptr[i + 1] != '\n'));
         if (lonely || answer->head.ptr[i] == '\0')
             answer->wrong = "a stray line end in the head";
     }
@@ -77,7 +79,8 @@ take_chunks(struct answer *answer, struct slice *bytes)
         }
         struct slice rest = slice_skip(*bytes, (size_t)end + 2);
         sink_put(&answer->body, slice_take(rest, size));
-        if (rest.len < size + 2) { /* the rest of it is still to come: take what is there only once */
+        if (rest.len <
+            size + 2) { /* the rest of it is still to come: take what is there only once */
             answer->wrong = NULL;
             *bytes = slice_skip(rest, rest.len);
             return;
@@ -110,7 +113,8 @@ answer_read(struct answer *answer, struct slice *bytes, bool over)
     if (answer->status < 200)
         return true;
     answer->interim -= answer->status < 200;
-    struct slice length = answer_field(answer, "content-length"), coding = answer_field(answer, "transfer-encoding");
+    struct slice length = answer_field(answer, "content-length"),
+                 coding = answer_field(answer, "transfer-encoding");
     if (slice_present(length) && slice_present(coding)) {
         answer->wrong = "a length and a coding";
     } else if (slice_present(coding)) {
@@ -141,7 +145,8 @@ answer_fini(struct answer *answer)
 static struct slice
 skip_space(struct slice text)
 {
-    while (text.len && (*text.ptr == ' ' || *text.ptr == '\n' || *text.ptr == '\r' || *text.ptr == '\t'))
+    while (text.len &&
+           (*text.ptr == ' ' || *text.ptr == '\n' || *text.ptr == '\r' || *text.ptr == '\t'))
         text = slice_skip(text, 1);
     return text;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * client.c - scripted clients: they send in pieces, read, pause, half-close, reset or leave, and their answers are
- * read back by the tests' own readers.
+ * client.c - scripted clients: they send in pieces, read, pause, half-close, reset or leave, and
+ * their answers are read back by the tests' own readers.
  */
 #include "tests/sim/scripts.h"
 
@@ -82,7 +82,8 @@ client_connect(struct world *world, enum dialect_spoken dialect)
 {
     struct client *client = calloc(1, sizeof *client);
     assert(client);
-    *client = (struct client){.next = world->clients, .world = world, .dialect = dialect, .piece = SIZE_MAX};
+    *client = (struct client){
+        .next = world->clients, .world = world, .dialect = dialect, .piece = SIZE_MAX};
     sink_init(&client->out, SIZE_MAX / 2);
     world->clients = client;
     client->peer = sim_connect(world->sim, WORLD_PORT, &client_script, client);
@@ -102,7 +103,8 @@ client_say_paced(struct client *client, struct slice bytes, size_t piece, uint64
 }
 
 void
-client_say_later(struct client *client, struct slice bytes, size_t piece, uint64_t gap_ms, uint64_t after_ms)
+client_say_later(struct client *client, struct slice bytes, size_t piece, uint64_t gap_ms,
+                 uint64_t after_ms)
 {
     assert(client->out_at == client->out.len);
     client->piece = piece;
@@ -136,14 +138,18 @@ asking_put(const struct client *client, const struct asking *asking, struct sink
         sink_printf(&body, "\"max_tokens\":100,\"stream\":%s,", asking->stream ? "true" : "false");
     if (asking->usage)
         sink_text(&body, "\"stream_options\":{\"include_usage\":true},");
-    sink_printf(&body, "\"messages\":[{\"role\":\"user\",\"content\":\"%s ", asking->marker ? asking->marker : "mark-0");
+    sink_printf(&body, "\"messages\":[{\"role\":\"user\",\"content\":\"%s ",
+                asking->marker ? asking->marker : "mark-0");
     for (size_t i = 0; i < asking->padding; i++)
         sink_byte(&body, (char)('A' + i % 26));
     sink_text(&body, "\"}]}");
-    sink_printf(out, "POST %s HTTP/1.%d\r\nHost: gateway\r\nContent-Type: application/json\r\n%s%s%s",
-                chat ? "/v1/chat/completions" : asking->count_tokens ? "/v1/messages/count_tokens" : "/v1/messages", asking->http10 ? 0 : 1,
-                chat ? "" : "anthropic-version: 2023-06-01\r\n", asking->close ? "Connection: close\r\n" : "",
-                asking->fields ? asking->fields : "");
+    sink_printf(out,
+                "POST %s HTTP/1.%d\r\nHost: gateway\r\nContent-Type: application/json\r\n%s%s%s",
+                chat                   ? "/v1/chat/completions"
+                : asking->count_tokens ? "/v1/messages/count_tokens"
+                                       : "/v1/messages",
+                asking->http10 ? 0 : 1, chat ? "" : "anthropic-version: 2023-06-01\r\n",
+                asking->close ? "Connection: close\r\n" : "", asking->fields ? asking->fields : "");
     if (asking->chunked) {
         struct slice rest = sink_slice(&body);
         sink_text(out, "Transfer-Encoding: chunked\r\n\r\n");
@@ -240,11 +246,14 @@ client_told(const struct client *client, uint32_t n, struct telling *telling)
     if (slice_starts(type, SLICE_LIT("text/event-stream"))) {
         telling_read(telling, client->dialect, sink_slice(&answer.body));
         /* A stream that was told to its end must also have been framed to its end. */
-        if (!answer.complete && !answer.until_close && (telling->how == TOLD_WELL || telling->how == TOLD_ERROR))
+        if (!answer.complete && !answer.until_close &&
+            (telling->how == TOLD_WELL || telling->how == TOLD_ERROR))
             telling->how = TOLD_OPEN;
-        else if (answer.complete && telling->how != TOLD_WELL && telling->how != TOLD_ERROR && telling->how != TOLD_WRONG && !answer.until_close) {
+        else if (answer.complete && telling->how != TOLD_WELL && telling->how != TOLD_ERROR &&
+                 telling->how != TOLD_WRONG && !answer.until_close) {
             telling->how = TOLD_WRONG;
-            snprintf(telling->wrong, sizeof telling->wrong, "the body is complete, the stream is not");
+            snprintf(telling->wrong, sizeof telling->wrong,
+                     "the body is complete, the stream is not");
         }
     } else {
         telling_read_whole(telling, client->dialect, &answer);
@@ -293,8 +302,9 @@ static void
 show(const struct client *client)
 {
     struct slice heard = client_heard(client);
-    fprintf(stderr, "seed %llu: the client %s%s%sheard %zu bytes, the last of them:\n%.*s\n", (unsigned long long)client->world->seed,
-            client->ended ? "was left, " : "", client->reset ? "was reset, " : "", client->left ? "has left, " : "", heard.len,
+    fprintf(stderr, "seed %llu: the client %s%s%sheard %zu bytes, the last of them:\n%.*s\n",
+            (unsigned long long)client->world->seed, client->ended ? "was left, " : "",
+            client->reset ? "was reset, " : "", client->left ? "has left, " : "", heard.len,
             SLICE_ARG(slice_skip(heard, heard.len > 3000 ? heard.len - 3000 : 0)));
 }
 
@@ -320,8 +330,8 @@ client_expect(struct client *client, uint32_t n, int status, enum told told, con
     bool right = got == status && telling.how == told && (!code || strcmp(code, telling.code) == 0);
     if (!right) {
         show(client);
-        fprintf(stderr, "expected %d %s %s, got %d %s %s %s\n", status, names[told], code ? code : "", got, names[telling.how],
-                telling.code, telling.wrong);
+        fprintf(stderr, "expected %d %s %s, got %d %s %s %s\n", status, names[told],
+                code ? code : "", got, names[telling.how], telling.code, telling.wrong);
     }
     if (any)
         answer_fini(&answer);
@@ -340,7 +350,8 @@ client_expect_text(struct client *client, uint32_t n, const struct tale *tale)
     bool right = slice_eq(sink_slice(&text), sink_slice(&telling.text));
     if (!right) {
         show(client);
-        fprintf(stderr, "expected the text %.*s\ngot %.*s\n", SLICE_ARG(slice_take(sink_slice(&text), 400)),
+        fprintf(stderr, "expected the text %.*s\ngot %.*s\n",
+                SLICE_ARG(slice_take(sink_slice(&text), 400)),
                 SLICE_ARG(slice_take(sink_slice(&telling.text), 400)));
     }
     sink_fini(&text);

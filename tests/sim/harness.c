@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * harness.c - the world: configuration, worker, time, invariants, and what must be left when it ends.
+ * harness.c - the world: configuration, worker, time, invariants, and what must be left when it
+ * ends.
  */
 #include "tests/sim/harness.h"
 
@@ -24,11 +25,16 @@ static uint64_t covered[STATE_COUNT][EVENT_COUNT];
 
 static const char models[] =
     "model_list:\n"
-    "  - {model_name: chat, litellm_params: {model: openai/up-chat, api_base: 'http://127.0.0.1:9001/v1', api_key: k}}\n"
-    "  - {model_name: claude, litellm_params: {model: anthropic/up-claude, api_base: 'http://127.0.0.1:9002', api_key: k}}\n"
-    "  - {model_name: spare, litellm_params: {model: openai/up-spare, api_base: 'http://127.0.0.1:9003/v1', api_key: k}}\n"
-    "  - {model_name: pair, litellm_params: {model: openai/first, api_base: 'http://127.0.0.1:9001/v1', api_key: k, order: 1}}\n"
-    "  - {model_name: pair, litellm_params: {model: openai/second, api_base: 'http://127.0.0.1:9003/v1', api_key: k, order: 2}}\n";
+    "  - {model_name: chat, litellm_params: {model: openai/up-chat, api_base: "
+    "'http://127.0.0.1:9001/v1', api_key: k}}\n"
+    "  - {model_name: claude, litellm_params: {model: anthropic/up-claude, api_base: "
+    "'http://127.0.0.1:9002', api_key: k}}\n"
+    "  - {model_name: spare, litellm_params: {model: openai/up-spare, api_base: "
+    "'http://127.0.0.1:9003/v1', api_key: k}}\n"
+    "  - {model_name: pair, litellm_params: {model: openai/first, api_base: "
+    "'http://127.0.0.1:9001/v1', api_key: k, order: 1}}\n"
+    "  - {model_name: pair, litellm_params: {model: openai/second, api_base: "
+    "'http://127.0.0.1:9003/v1', api_key: k, order: 2}}\n";
 
 /* ---------------------------------------------------------------- failures */
 
@@ -40,8 +46,11 @@ on_abort(int number)
     living = NULL;
     if (world) {
         worker_print_flight(world->worker);
-        fprintf(stderr, "at %llu us in the world of seed %llu; a storm is replayed by PENSTOCK_SIM_SEED=%llu\n",
-                (unsigned long long)sim_now_us(world->sim), (unsigned long long)world->seed, (unsigned long long)world->seed);
+        fprintf(
+            stderr,
+            "at %llu us in the world of seed %llu; a storm is replayed by PENSTOCK_SIM_SEED=%llu\n",
+            (unsigned long long)sim_now_us(world->sim), (unsigned long long)world->seed,
+            (unsigned long long)world->seed);
     }
     signal(SIGABRT, SIG_DFL);
     abort();
@@ -105,8 +114,7 @@ config_for(const char *text)
     return config_hold(place->config);
 }
 
-static void __attribute__((destructor))
-forget_configs(void)
+static void __attribute__((destructor)) forget_configs(void)
 {
     for (uint32_t i = 0; i < CONFIGS_MAX; i++) {
         if (kept[i].config)
@@ -157,7 +165,8 @@ check_streams(const struct world *world)
         assert(stream->notices == 0 || list_linked(&stream->task.link));
         assert(deadline_armed(&stream->total) || deadline_armed(&stream->step) || stream->notices);
         assert(stream->state != STATE_IDLE || stream->generation == NULL);
-        assert(stream->lease == NULL || (stream->state >= STATE_DIAL && stream->state <= STATE_STALL));
+        assert(stream->lease == NULL ||
+               (stream->state >= STATE_DIAL && stream->state <= STATE_STALL));
     }
     assert(count == worker->stream_count);
 }
@@ -196,7 +205,8 @@ add_provider(struct world *world, uint16_t port, enum dialect_spoken dialect)
 {
     struct provider *provider = calloc(1, sizeof *provider);
     assert(provider);
-    *provider = (struct provider){.next = world->providers, .world = world, .port = port, .dialect = dialect};
+    *provider = (struct provider){
+        .next = world->providers, .world = world, .port = port, .dialect = dialect};
     world->providers = provider;
     provider_serve(provider, plan_well);
 }
@@ -284,21 +294,25 @@ check_end(struct world *world)
     assert(worker->loop.conns == idle);
     assert(worker->loop.pool.chunks_used == 0);
     assert(sim_sockets_open(world->sim) == idle);
-    /* Only what belongs to the worker is armed: its second, its drain, kept connections, a pausing listener. */
-    assert(worker->loop.wheel.armed == idle + deadline_armed(&worker->second) + deadline_armed(&worker->drain) +
-                                           (worker->listener.magic ? deadline_armed(&worker->listener.retry) : 0));
+    /* Only what belongs to the worker is armed: its second, its drain, kept connections, a pausing
+     * listener. */
+    assert(worker->loop.wheel.armed ==
+           idle + deadline_armed(&worker->second) + deadline_armed(&worker->drain) +
+               (worker->listener.magic ? deadline_armed(&worker->listener.retry) : 0));
     assert(atomic_load(&worker->metrics->streams_active) == 0);
     assert(atomic_load(&worker->metrics->connections_active) == 0);
     /* Each exchange that was begun has ended for one reason, and was accounted for once. */
     struct metrics *metrics = worker->metrics;
-    uint64_t begun = metrics->transitions[STATE_IDLE][EVENT_CLIENT_BYTES] - metrics->transitions[STATE_HEAD][EVENT_KEEP] -
+    uint64_t begun = metrics->transitions[STATE_IDLE][EVENT_CLIENT_BYTES] -
+                     metrics->transitions[STATE_HEAD][EVENT_KEEP] -
                      metrics->transitions[STATE_HEAD][EVENT_LEAVE];
     uint64_t ended = 0;
     for (int i = 0; i < END_COUNT; i++)
         ended += metrics->ends[i];
     assert(begun == ended);
     assert(metrics->ends[END_INTERNAL] == 0);
-    for (struct list *node = worker->upstreams.hosts.next; node != &worker->upstreams.hosts; node = node->next) {
+    for (struct list *node = worker->upstreams.hosts.next; node != &worker->upstreams.hosts;
+         node = node->next) {
         struct upstream_host *host = list_entry(node, struct upstream_host, link);
         assert(host->active == 0);
         assert(host->waiting == 0);
@@ -311,7 +325,8 @@ count_transitions(const struct world *world)
 {
     for (int state = 0; state < STATE_COUNT; state++) {
         for (int event = 0; event < EVENT_COUNT; event++)
-            covered[state][event] += atomic_load(&world->worker->metrics->transitions[state][event]);
+            covered[state][event] +=
+                atomic_load(&world->worker->metrics->transitions[state][event]);
     }
 }
 
@@ -325,8 +340,9 @@ world_close(struct world *world)
     }
     sim_set_faults(world->sim, NULL);
     if (!world_until(world, nothing_left, world, 3600 * 1000))
-        fprintf(stderr, "seed %llu: %zu streams, %llu leases, %zu connections are left\n", (unsigned long long)world->seed,
-                world->worker->stream_count, (unsigned long long)world->worker->upstreams.active, world->worker->loop.conns);
+        fprintf(stderr, "seed %llu: %zu streams, %llu leases, %zu connections are left\n",
+                (unsigned long long)world->seed, world->worker->stream_count,
+                (unsigned long long)world->worker->upstreams.active, world->worker->loop.conns);
     check_end(world);
     count_transitions(world);
     worker_fini(world->worker);

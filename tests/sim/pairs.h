@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * pairs.h - the one world that a test program lives in at a time, and each client dialect with each upstream dialect.
+ * pairs.h - the one world that a test program lives in at a time, and each client dialect with each
+ * upstream dialect.
  */
 #ifndef PENSTOCK_SIM_PAIRS_H
 #define PENSTOCK_SIM_PAIRS_H
@@ -17,9 +18,9 @@
 #define ONE_TRY "router_settings: {num_retries: 0, cooldown_time: 0}\n"
 
 #define FOR_EACH_PAIR for (int pair = 0; pair < 4; pair++)
-#define CLIENT_OF(pair) ((pair) & 1 ? SPEAKS_MESSAGES : SPEAKS_CHAT)
-#define MODEL_OF(pair) ((pair) & 2 ? "claude" : "chat")
-#define PORT_OF(pair) ((pair) & 2 ? WORLD_CLAUDE_PORT : WORLD_CHAT_PORT)
+#define CLIENT_OF(pair) ((pair)&1 ? SPEAKS_MESSAGES : SPEAKS_CHAT)
+#define MODEL_OF(pair) ((pair)&2 ? "claude" : "chat")
+#define PORT_OF(pair) ((pair)&2 ? WORLD_CLAUDE_PORT : WORLD_CHAT_PORT)
 
 static struct world world;
 
@@ -64,7 +65,8 @@ say_first_part(struct visit *visit, struct tale tale, size_t share, size_t of)
     sink_init(&body, SIZE_MAX / 2);
     sink_init(&reply, SIZE_MAX / 2);
     tale_put(&tale, &body);
-    reply_put(&reply, 200, "text/event-stream", "", slice_take(sink_slice(&body), body.len * share / of), FRAMED_CHUNKED, SIZE_MAX / 2);
+    reply_put(&reply, 200, "text/event-stream", "",
+              slice_take(sink_slice(&body), body.len * share / of), FRAMED_CHUNKED, SIZE_MAX / 2);
     say(visit, slice_take(sink_slice(&reply), reply.len - strlen("0\r\n\r\n")));
     sink_fini(&body);
     sink_fini(&reply);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * provider.c - scripted upstreams: they take requests apart in their own plain way and answer with a list of steps.
+ * provider.c - scripted upstreams: they take requests apart in their own plain way and answer with
+ * a list of steps.
  */
 #include "tests/sim/scripts.h"
 
@@ -70,7 +71,9 @@ find_marker(struct visit *visit)
 {
     const char *at = visit->body.len ? memmem(visit->body.ptr, visit->body.len, "mark-", 5) : NULL;
     size_t n = 0;
-    for (; at && at + n < visit->body.ptr + visit->body.len && n < sizeof visit->marker - 1 && at[n] != ' ' && at[n] != '"'; n++)
+    for (; at && at + n < visit->body.ptr + visit->body.len && n < sizeof visit->marker - 1 &&
+           at[n] != ' ' && at[n] != '"';
+         n++)
         visit->marker[n] = at[n];
     visit->marker[n] = '\0';
 }
@@ -129,7 +132,9 @@ advance(struct visit *visit)
         const struct step *step = &visit->steps[visit->at++];
         switch (step->kind) {
         case STEP_SEND:
-            sim_peer_send(visit->peer, slice_take(slice_skip(sink_slice(&visit->bytes), visit->sent), step->amount));
+            sim_peer_send(
+                visit->peer,
+                slice_take(slice_skip(sink_slice(&visit->bytes), visit->sent), step->amount));
             visit->sent += step->amount;
             break;
         case STEP_WAIT:
@@ -166,7 +171,10 @@ on_opened(struct sim_peer *peer)
     struct provider *provider = sim_peer_user(peer);
     struct visit *visit = calloc(1, sizeof *visit);
     assert(visit);
-    *visit = (struct visit){.next = provider->visits, .provider = provider, .peer = peer, .number = provider->connections++};
+    *visit = (struct visit){.next = provider->visits,
+                            .provider = provider,
+                            .peer = peer,
+                            .number = provider->connections++};
     sink_init(&visit->bytes, SIZE_MAX / 2);
     provider->visits = visit;
     provider->live++;
@@ -205,7 +213,8 @@ on_timer(struct sim_peer *peer)
     advance(sim_peer_user(peer));
 }
 
-static const struct sim_script provider_script = {on_opened, on_bytes, on_ended, on_reset, on_timer};
+static const struct sim_script provider_script = {on_opened, on_bytes, on_ended, on_reset,
+                                                  on_timer};
 
 void
 provider_serve(struct provider *provider, provider_plan *plan)
@@ -243,32 +252,45 @@ tale_text(const struct tale *tale, struct sink *out)
         put_word(tale, i, out);
 }
 
-#define CHAT_HEAD "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"up-chat\",\"choices\":["
+#define CHAT_HEAD                                                                                  \
+    "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"         \
+    "\"model\":\"up-chat\",\"choices\":["
 #define CHAT_USAGE "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":11,\"total_tokens\":18}"
 
 static void
 chat_stream(const struct tale *tale, struct sink *out)
 {
     if (tale->words > 0 || tale->end != TALE_ERROR_EVENT)
-        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n");
+        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"role\":\"assistant\","
+                                          "\"content\":\"\"},\"finish_reason\":null}]}\n\n");
     for (int i = 0; i < tale->words; i++) {
         sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"content\":\"");
         put_word(tale, i, out);
         sink_text(out, "\"},\"finish_reason\":null}]}\n\n");
     }
     if (tale->end == TALE_ERROR_EVENT) {
-        sink_text(out, "data: {\"error\":{\"message\":\"the engine broke\",\"type\":\"server_error\",\"code\":\"engine\"}}\n\n");
+        sink_text(out, "data: {\"error\":{\"message\":\"the engine "
+                       "broke\",\"type\":\"server_error\",\"code\":\"engine\"}}\n\n");
         return;
     }
     if (tale->tool) {
-        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\","
-                       "\"function\":{\"name\":\"look\",\"arguments\":\"\"}}]},\"finish_reason\":null}]}\n\n"
-                       "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"at\\\":\"}}]},\"finish_reason\":null}]}\n\n");
+        sink_text(
+            out,
+            "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_"
+                               "1\",\"type\":\"function\","
+            "\"function\":{\"name\":\"look\",\"arguments\":\"\"}}]},\"finish_reason\":null}]}\n\n"
+            "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{"
+                               "\"arguments\":\"{\\\"at\\\":\"}}]},\"finish_reason\":null}]}\n\n");
         if (tale->end != TALE_CUT_CALL)
-            sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}]},\"finish_reason\":null}]}\n\n");
+            sink_text(out, "data: " CHAT_HEAD
+                           "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{"
+                           "\"arguments\":\"1}\"}}]},\"finish_reason\":null}]}\n\n");
     }
-    sink_printf(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{},\"finish_reason\":\"%s\"}]}\n\n", tale->tool ? "tool_calls" : "stop");
-    sink_text(out, "data: {\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"up-chat\",\"choices\":[]," CHAT_USAGE "}\n\n"
+    sink_printf(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{},\"finish_reason\":\"%s\"}]}\n\n",
+                tale->tool ? "tool_calls" : "stop");
+    sink_text(out, "data: "
+                   "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":"
+                   "1700000000,\"model\":\"up-chat\",\"choices\":[]," CHAT_USAGE "}\n\n"
                    "data: [DONE]\n\n");
 }
 
@@ -282,31 +304,49 @@ static void
 claude_stream(const struct tale *tale, struct sink *out)
 {
     if (tale->words == 0 && tale->end == TALE_ERROR_EVENT) {
-        put_event(out, "error", ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
+        put_event(out, "error",
+                  ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
         return;
     }
-    put_event(out, "message_start", ",\"message\":{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-claude\",\"content\":[],"
-                                    "\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}");
-    put_event(out, "content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
+    put_event(out, "message_start",
+              ",\"message\":{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\","
+              "\"model\":\"up-claude\",\"content\":[],"
+              "\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_"
+              "tokens\":1}}");
+    put_event(out, "content_block_start",
+              ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
     for (int i = 0; i < tale->words; i++) {
-        sink_text(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"");
+        sink_text(out, "event: content_block_delta\ndata: "
+                       "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_"
+                       "delta\",\"text\":\"");
         put_word(tale, i, out);
         sink_text(out, "\"}}\n\n");
     }
     if (tale->end == TALE_ERROR_EVENT) {
-        put_event(out, "error", ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
+        put_event(out, "error",
+                  ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
         return;
     }
     put_event(out, "content_block_stop", ",\"index\":0");
     if (tale->tool) {
-        put_event(out, "content_block_start", ",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"look\",\"input\":{}}");
-        put_event(out, "content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"at\\\":\"}");
+        put_event(out, "content_block_start",
+                  ",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"toolu_1\","
+                  "\"name\":\"look\",\"input\":{}}");
+        put_event(out, "content_block_delta",
+                  ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{"
+                  "\\\"at\\\":\"}");
         if (tale->end != TALE_CUT_CALL)
-            put_event(out, "content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}");
+            put_event(
+                out, "content_block_delta",
+                ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}");
         put_event(out, "content_block_stop", ",\"index\":1");
     }
-    sink_printf(out, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
-                     "\"usage\":{\"output_tokens\":11}}\n\n", tale->tool ? "tool_use" : "end_turn");
+    sink_printf(
+        out,
+        "event: message_delta\ndata: "
+        "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
+        "\"usage\":{\"output_tokens\":11}}\n\n",
+        tale->tool ? "tool_use" : "end_turn");
     put_event(out, "message_stop", "");
 }
 
@@ -314,14 +354,17 @@ static void
 put_whole(const struct tale *tale, struct sink *out)
 {
     if (tale->dialect == SPEAKS_CHAT) {
-        sink_text(out, "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"up-chat\",\"choices\":[{\"index\":0,"
+        sink_text(out, "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion\",\"created\":"
+                       "1700000000,\"model\":\"up-chat\",\"choices\":[{\"index\":0,"
                        "\"message\":{\"role\":\"assistant\",\"content\":\"");
         tale_text(tale, out);
         sink_text(out, "\"},\"finish_reason\":\"stop\"}]," CHAT_USAGE "}");
     } else {
-        sink_text(out, "{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-claude\",\"content\":[{\"type\":\"text\",\"text\":\"");
+        sink_text(out, "{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"
+                       "\"up-claude\",\"content\":[{\"type\":\"text\",\"text\":\"");
         tale_text(tale, out);
-        sink_text(out, "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_tokens\":11}}");
+        sink_text(out, "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{"
+                       "\"input_tokens\":7,\"output_tokens\":11}}");
     }
 }
 
@@ -372,8 +415,8 @@ plan_tale(struct visit *visit, struct tale tale, size_t piece, uint64_t gap_ms)
     tale.marker = visit->marker;
     tale.whole = !visit->streams;
     tale_put(&tale, &body);
-    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream", "", sink_slice(&body),
-              tale.whole ? FRAMED_LENGTH : FRAMED_CHUNKED, 1000);
+    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream", "",
+              sink_slice(&body), tale.whole ? FRAMED_LENGTH : FRAMED_CHUNKED, 1000);
     say_paced(visit, sink_slice(&reply), piece, gap_ms);
     say_end(visit, STEP_NEXT);
     sink_fini(&body);

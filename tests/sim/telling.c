@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * telling.c - server-sent events and the grammars of both dialects, read by the tests' own plain readers.
+ * telling.c - server-sent events and the grammars of both dialects, read by the tests' own plain
+ * readers.
  *
- * An incomplete last event is no event: the stream is then open. Every event must be closed by an empty line, and an
- * empty line must close an event with data, because some clients dispatch whatever stands before one.
+ * An incomplete last event is no event: the stream is then open. Every event must be closed by an
+ * empty line, and an empty line must close an event with data, because some clients dispatch
+ * whatever stands before one.
  */
 #include "tests/sim/answer.h"
 
@@ -16,12 +18,11 @@ struct teller { /* what is known of the stream so far */
     bool started, finished, failed, done;
     long block, blocks; /* of Messages; block -1: none is open */
     char block_type[24];
-    long serial;        /* of the id lines */
-    bool gap;           /* events were lost: allowed in front of an error */
+    long serial; /* of the id lines */
+    bool gap;    /* events were lost: allowed in front of an error */
 };
 
-static void printf_like(2, 3)
-wrong(struct telling *telling, const char *format, ...)
+static void printf_like(2, 3) wrong(struct telling *telling, const char *format, ...)
 {
     if (telling->how == TOLD_WRONG)
         return;
@@ -35,7 +36,8 @@ wrong(struct telling *telling, const char *format, ...)
 static void
 keep(char *to, size_t room, struct slice text)
 {
-    snprintf(to, room, "%.*s", (int)(text.len < room ? text.len : room - 1), slice_present(text) ? text.ptr : "");
+    snprintf(to, room, "%.*s", (int)(text.len < room ? text.len : room - 1),
+             slice_present(text) ? text.ptr : "");
 }
 
 /* ---------------------------------------------------------------- Chat */
@@ -59,7 +61,8 @@ static void
 chat_choice(struct teller *teller, struct slice choice)
 {
     struct telling *out = teller->out;
-    struct slice delta = raw_find(choice, "delta"), finish = raw_text(raw_find(choice, "finish_reason"));
+    struct slice delta = raw_find(choice, "delta"),
+                 finish = raw_text(raw_find(choice, "finish_reason"));
     struct slice role = raw_text(raw_find(delta, "role"));
     if (!teller->started && !slice_is(role, "assistant"))
         wrong(out, "the first chunk has no role");
@@ -130,7 +133,8 @@ block_event(struct teller *teller, struct slice type, struct slice data)
             wrong(out, "block %ld starts after %ld blocks", index, teller->blocks);
         teller->block = index;
         teller->blocks++;
-        keep(teller->block_type, sizeof teller->block_type, raw_text(raw_find(data, "content_block.type")));
+        keep(teller->block_type, sizeof teller->block_type,
+             raw_text(raw_find(data, "content_block.type")));
         out->tools += strcmp(teller->block_type, "tool_use") == 0;
     } else if (index != teller->block || index < 0) {
         wrong(out, "an event of block %ld, which is not open", index);
@@ -156,7 +160,8 @@ message_event(struct teller *teller, struct slice type, struct slice data)
             wrong(out, "a second message_start");
         teller->started = true;
     } else if (slice_is(type, "error")) {
-        if (!raw_text(raw_find(data, "error.message")).len || !raw_text(raw_find(data, "error.type")).len)
+        if (!raw_text(raw_find(data, "error.message")).len ||
+            !raw_text(raw_find(data, "error.type")).len)
             wrong(out, "an error without type or message");
         keep(out->code, sizeof out->code, raw_text(raw_find(data, "error.code")));
         teller->failed = teller->done = true;
@@ -192,7 +197,8 @@ messages_event(struct teller *teller, struct slice name, struct slice data)
     struct telling *out = teller->out;
     struct slice type = raw_text(raw_find(data, "type"));
     if (!raw_whole(data) || !slice_eq(name, type))
-        wrong(out, "an event named %.*s with data %.*s", SLICE_ARG(name), (int)(data.len < 80 ? data.len : 80), data.ptr);
+        wrong(out, "an event named %.*s with data %.*s", SLICE_ARG(name),
+              (int)(data.len < 80 ? data.len : 80), data.ptr);
     else if (slice_is(type, "ping"))
         out->pings++;
     else
@@ -267,7 +273,8 @@ telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice 
     struct pending event = {0};
     sink_init(&event.data, SIZE_MAX / 2);
     const char *end;
-    while ((end = body.len ? memchr(body.ptr, '\n', body.len) : NULL) && telling->how != TOLD_WRONG) {
+    while ((end = body.len ? memchr(body.ptr, '\n', body.len) : NULL) &&
+           telling->how != TOLD_WRONG) {
         struct slice line = slice_of(body.ptr, (size_t)(end - body.ptr));
         body = slice_skip(body, line.len + 1);
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
@@ -287,12 +294,14 @@ telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice 
     bool over = telling->how != TOLD_WRONG && teller.done && !event.any && body.len == 0;
     if (over)
         telling->how = teller.failed ? TOLD_ERROR : TOLD_WELL;
-    else if (telling->how != TOLD_WRONG && (telling->events || telling->comments || event.any || body.len))
+    else if (telling->how != TOLD_WRONG &&
+             (telling->events || telling->comments || event.any || body.len))
         telling->how = TOLD_OPEN;
 }
 
 void
-telling_read_whole(struct telling *telling, enum dialect_spoken dialect, const struct answer *answer)
+telling_read_whole(struct telling *telling, enum dialect_spoken dialect,
+                   const struct answer *answer)
 {
     *telling = (struct telling){.how = TOLD_OPEN};
     sink_init(&telling->text, SIZE_MAX / 2);
@@ -313,10 +322,14 @@ telling_read_whole(struct telling *telling, enum dialect_spoken dialect, const s
             telling->how = TOLD_ERROR;
     } else {
         bool chat = dialect == SPEAKS_CHAT;
-        sink_put(&telling->text, raw_text(raw_find(body, chat ? "choices.0.message.content" : "content.0.text")));
+        sink_put(&telling->text,
+                 raw_text(raw_find(body, chat ? "choices.0.message.content" : "content.0.text")));
         keep(telling->finish, sizeof telling->finish,
              raw_text(raw_find(body, chat ? "choices.0.finish_reason" : "stop_reason")));
-        telling->tools = slice_present(raw_find(body, chat ? "choices.0.message.tool_calls.0" : "content.1")) ? 1 : 0;
+        telling->tools =
+            slice_present(raw_find(body, chat ? "choices.0.message.tool_calls.0" : "content.1"))
+                ? 1
+                : 0;
         telling->usage = slice_present(raw_find(body, "usage"));
         telling->how = TOLD_WELL;
         if (!telling->finish[0])

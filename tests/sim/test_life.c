@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_life.c - the life of the gateway itself, in virtual time: draining, ending, a new configuration, no memory.
- * Each test is named for its requirement.
+ * test_life.c - the life of the gateway itself, in virtual time: draining, ending, a new
+ * configuration, no memory. Each test is named for its requirement.
  */
 #include "tests/sim/pairs.h"
 
@@ -46,7 +46,8 @@ r25_draining_lets_streams_end_and_then_stops(void **unused)
     (void)unused;
     world_open(&world, 1, NULL, NULL);
     serves(WORLD_CHAT_PORT, plan_slow);
-    struct client *idle = client_connect(&world, SPEAKS_CHAT), *client = asks(SPEAKS_CHAT, "chat", true);
+    struct client *idle = client_connect(&world, SPEAKS_CHAT),
+                  *client = asks(SPEAKS_CHAT, "chat", true);
     world_run(&world, 1500);
     assert_int_equal(readiness(), 200);
     world.gateway.draining = true;
@@ -69,7 +70,8 @@ r25_what_does_not_end_in_time_ends_in_an_error(void **unused)
 {
     (void)unused;
     for (int signals = 1; signals <= 2; signals++) {
-        FOR_EACH_PAIR {
+        FOR_EACH_PAIR
+        {
             world_open(&world, 1, NULL, "penstock:\n  timeouts: {shutdown: 20s}\n");
             serves(PORT_OF(pair), plan_forever);
             struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -83,7 +85,8 @@ r25_what_does_not_end_in_time_ends_in_an_error(void **unused)
             assert_int_equal(world.worker->stop, signals == 2);
             world_run(&world, 200);
             client_expect(client, 0, 200, TOLD_ERROR, "shutting_down");
-            client_expect(whole, 0, 503 + 26 * (CLIENT_OF(pair) == SPEAKS_MESSAGES), TOLD_ERROR, NULL);
+            client_expect(whole, 0, 503 + 26 * (CLIENT_OF(pair) == SPEAKS_MESSAGES), TOLD_ERROR,
+                          NULL);
             assert_true(world.worker->stop);
             world_close(&world);
         }
@@ -117,11 +120,14 @@ r193_a_new_configuration_does_not_touch_running_streams(void **unused)
 {
     (void)unused;
     world_open(&world, 1, NULL, NULL);
-    struct provider *old = serves(WORLD_CHAT_PORT, plan_slow), *fresh = serves(WORLD_SPARE_PORT, plan_well);
+    struct provider *old = serves(WORLD_CHAT_PORT, plan_slow),
+                    *fresh = serves(WORLD_SPARE_PORT, plan_well);
     struct client *client = asks(SPEAKS_CHAT, "chat", true);
     world_run(&world, 1500);
-    worker_take_generation(world.worker, world_generation(
-        "model_list:\n  - {model_name: chat, litellm_params: {model: openai/moved, api_base: 'http://127.0.0.1:9003/v1', api_key: k}}\n"));
+    worker_take_generation(
+        world.worker,
+        world_generation("model_list:\n  - {model_name: chat, litellm_params: {model: "
+                         "openai/moved, api_base: 'http://127.0.0.1:9003/v1', api_key: k}}\n"));
     world_run(&world, 100);
     struct client *later = asks(SPEAKS_CHAT, "chat", true);
     client_await(later, 1, 60000);
@@ -131,13 +137,16 @@ r193_a_new_configuration_does_not_touch_running_streams(void **unused)
     client_expect(client, 0, 200, TOLD_WELL, NULL);
     client_expect_text(client, 0, &five);
     assert_int_equal(old->requests, 1);
-    client_ask(client, (struct asking){.model = "chat", .marker = "mark-1"}); /* the connection lives, its next request moves */
+    client_ask(client, (struct asking){
+                           .model = "chat",
+                           .marker = "mark-1"}); /* the connection lives, its next request moves */
     client_await(client, 2, 60000);
     assert_int_equal(fresh->requests, 2);
     world_close(&world);
 }
 
-/* Forty streams in a pool of twenty chunks: some are refused or end in an error, all end, nobody crashes. */
+/* Forty streams in a pool of twenty chunks: some are refused or end in an error, all end, nobody
+ * crashes. */
 static void
 r61_without_memory_streams_fail_one_by_one(void **unused)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_scenarios.c - what clients must see and must be able to do, in virtual time: deadlines, keep-alives,
- * back-pressure, leaving, half-closing, many requests. Each test is named for its requirement.
+ * test_scenarios.c - what clients must see and must be able to do, in virtual time: deadlines,
+ * keep-alives, back-pressure, leaving, half-closing, many requests. Each test is named for its
+ * requirement.
  */
 #include "tests/sim/pairs.h"
 
@@ -17,7 +18,8 @@ static void
 r17_a_stream_that_never_ends_is_ended_after_600_seconds(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         struct provider *provider = serves(PORT_OF(pair), plan_forever);
         uint64_t before = world_ms(&world);
@@ -41,9 +43,11 @@ plan_one_word(struct visit *visit)
 static void
 r17_r18_each_deadline_has_its_own_code(void **unused)
 {
-    static const char yaml[] = ONE_TRY "penstock:\n  timeouts: {request: 100s, connect: 3s, first_byte: 7s, idle: 20s}\n";
+    static const char yaml[] =
+        ONE_TRY "penstock:\n  timeouts: {request: 100s, connect: 3s, first_byte: 7s, idle: 20s}\n";
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             world_open(&world, 1, NULL, yaml);
             sim_black_hole(world.sim, PORT_OF(pair));
@@ -51,14 +55,16 @@ r17_r18_each_deadline_has_its_own_code(void **unused)
             struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), stream);
             client_await(client, 1, 200 * 1000);
             assert_in_range(client->heard_ms - before, 3000, 3010);
-            client_expect(client, 0, 504, TOLD_ERROR, CLIENT_OF(pair) == SPEAKS_CHAT ? "upstream_connect_timeout" : NULL);
+            client_expect(client, 0, 504, TOLD_ERROR,
+                          CLIENT_OF(pair) == SPEAKS_CHAT ? "upstream_connect_timeout" : NULL);
 
             struct provider *provider = serves(PORT_OF(pair), plan_silent);
             before = world_ms(&world);
             client = asks(CLIENT_OF(pair), MODEL_OF(pair), stream);
             client_await(client, 1, 200 * 1000);
             assert_in_range(client->heard_ms - before, 7000, 7010);
-            client_expect(client, 0, 504, TOLD_ERROR, CLIENT_OF(pair) == SPEAKS_CHAT ? "upstream_timeout" : NULL);
+            client_expect(client, 0, 504, TOLD_ERROR,
+                          CLIENT_OF(pair) == SPEAKS_CHAT ? "upstream_timeout" : NULL);
 
             provider_serve(provider, plan_one_word);
             before = world_ms(&world);
@@ -84,14 +90,17 @@ static void
 plan_late_error(struct visit *visit)
 {
     wait_ms(visit, 35000);
-    plan_status(visit, 529, "", "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}");
+    plan_status(
+        visit, 529, "",
+        "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}");
 }
 
 static void
 r78_after_ten_silent_seconds_a_stream_is_committed(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int fails = 0; fails < 2; fails++) {
             world_open(&world, 1, NULL, NULL);
             struct provider *provider = serves(PORT_OF(pair), fails ? plan_late_error : plan_late);
@@ -114,7 +123,8 @@ static void
 r78_whole_replies_wait_without_a_byte(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         serves(PORT_OF(pair), plan_late);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), false);
@@ -149,7 +159,8 @@ static void
 r16_silence_is_broken_every_ten_seconds_for_the_whole_life(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         serves(PORT_OF(pair), plan_sleepy);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -184,7 +195,8 @@ static void
 r14_a_client_that_stalls_and_resumes_gets_every_byte(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             world_open(&world, 1, NULL, NULL);
             serves(PORT_OF(pair), plan_flood);
@@ -222,8 +234,10 @@ r14_a_slow_client_is_not_a_dead_one(void **unused)
 {
     struct sim_faults narrow = {.window = 1000};
     (void)unused;
-    FOR_EACH_PAIR {
-        world_open(&world, 1, NULL, "penstock:\n  timeouts: {drain: 2s}\n  limits: {queue: 16KiB}\n");
+    FOR_EACH_PAIR
+    {
+        world_open(&world, 1, NULL,
+                   "penstock:\n  timeouts: {drain: 2s}\n  limits: {queue: 16KiB}\n");
         serves(PORT_OF(pair), plan_brook);
         sim_set_faults(world.sim, &narrow);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -236,10 +250,12 @@ r14_a_slow_client_is_not_a_dead_one(void **unused)
             memory = pool->chunks_used > memory ? pool->chunks_used : memory;
         }
         client_expect(client, 0, 200, TOLD_WELL, NULL);
-        client_expect_text(client, 0, &(struct tale){.marker = "mark-1", .words = 100, .padding = 1000});
+        client_expect_text(client, 0,
+                           &(struct tale){.marker = "mark-1", .words = 100, .padding = 1000});
         assert_true(world_ms(&world) - before > 100000); /* it was slow indeed */
         assert_int_equal(world.worker->metrics->drain_timeouts, 0);
-        assert_true(memory * CHUNK_BYTES < 150 * 1024); /* queue, input and what one run expands to */
+        assert_true(memory * CHUNK_BYTES <
+                    150 * 1024); /* queue, input and what one run expands to */
         world_close(&world);
     }
 }
@@ -248,7 +264,8 @@ static void
 r15_only_a_client_that_acknowledges_nothing_is_dropped(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             world_open(&world, 1, NULL, NULL);
             struct provider *provider = serves(PORT_OF(pair), plan_flood);
@@ -271,19 +288,25 @@ r15_only_a_client_that_acknowledges_nothing_is_dropped(void **unused)
 static void
 plan_half_whole(struct visit *visit)
 {
-    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"id\":");
+    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+                    "1000\r\n\r\n{\"id\":");
 }
 
-/* A client that leaves while its exchange is in this state; the upstream must be let go within 100 ms. */
+/* A client that leaves while its exchange is in this state; the upstream must be let go within 100
+ * ms. */
 static void
 leave_in(enum stream_state state, int pair, bool by_reset)
 {
     world_open(&world, 1, NULL, NULL);
     struct provider *provider = world_provider(&world, PORT_OF(pair));
     struct client *client = client_connect(&world, CLIENT_OF(pair));
-    struct asking asking = {.model = MODEL_OF(pair), .marker = "mark-1", .stream = state != STATE_COLLECT};
-    provider_plan *plans[STATE_COUNT] = {[STATE_SEND] = plan_silent, [STATE_AWAIT] = plan_silent, [STATE_COLLECT] = plan_half_whole,
-                                         [STATE_RELAY] = plan_one_word, [STATE_STALL] = plan_flood};
+    struct asking asking = {
+        .model = MODEL_OF(pair), .marker = "mark-1", .stream = state != STATE_COLLECT};
+    provider_plan *plans[STATE_COUNT] = {[STATE_SEND] = plan_silent,
+                                         [STATE_AWAIT] = plan_silent,
+                                         [STATE_COLLECT] = plan_half_whole,
+                                         [STATE_RELAY] = plan_one_word,
+                                         [STATE_STALL] = plan_flood};
     provider_serve(provider, plans[state]);
     provider->deaf = state == STATE_SEND;
     if (state == STATE_SEND)
@@ -311,10 +334,12 @@ leave_in(enum stream_state state, int pair, bool by_reset)
 static void
 r12_a_client_that_leaves_takes_its_upstream_with_it(void **unused)
 {
-    static const enum stream_state states[] = {STATE_SEND, STATE_AWAIT, STATE_COLLECT, STATE_RELAY, STATE_STALL};
+    static const enum stream_state states[] = {STATE_SEND, STATE_AWAIT, STATE_COLLECT, STATE_RELAY,
+                                               STATE_STALL};
     (void)unused;
     for (size_t i = 0; i < countof(states); i++) {
-        FOR_EACH_PAIR {
+        FOR_EACH_PAIR
+        {
             leave_in(states[i], pair, true);
             leave_in(states[i], pair, false);
         }
@@ -326,7 +351,8 @@ static void
 r12_a_client_that_asks_and_leaves_at_once(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             world_open(&world, 1, NULL, NULL);
             struct provider *provider = serves(PORT_OF(pair), plan_silent);
@@ -344,7 +370,8 @@ static void
 r13_a_half_closed_client_gets_everything(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             for (uint64_t after_ms = 0; after_ms < 3000; after_ms += 700) {
                 world_open(&world, 1, NULL, NULL);
@@ -375,7 +402,8 @@ static void
 r2_a_half_closed_client_still_gets_the_real_status(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         serves(PORT_OF(pair), plan_refuses);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -401,12 +429,14 @@ static void
 r19_five_requests_in_a_row_the_third_failing(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         serves(PORT_OF(pair), plan_third_fails);
         struct client *client = client_connect(&world, CLIENT_OF(pair));
         for (uint32_t i = 0; i < 5; i++) {
-            client_ask(client, (struct asking){.model = MODEL_OF(pair), .marker = "mark-1", .stream = true});
+            client_ask(client, (struct asking){
+                                   .model = MODEL_OF(pair), .marker = "mark-1", .stream = true});
             client_await(client, i + 1, 60000);
             client_expect(client, i, 200, i == 2 ? TOLD_ERROR : TOLD_WELL, NULL);
         }
@@ -427,7 +457,12 @@ r36_pipelined_requests_are_answered_in_order(void **unused)
     sink_init(&out, SIZE_MAX / 2);
     for (int i = 0; i < 6; i++) {
         snprintf(markers[i], sizeof markers[i], "mark-%d", i);
-        asking_put(client, &(struct asking){.model = i & 1 ? "claude" : "chat", .marker = markers[i], .stream = i % 3 > 0, .chunked = i % 2}, &out);
+        asking_put(client,
+                   &(struct asking){.model = i & 1 ? "claude" : "chat",
+                                    .marker = markers[i],
+                                    .stream = i % 3 > 0,
+                                    .chunked = i % 2},
+                   &out);
     }
     client_say_paced(client, sink_slice(&out), 37, 3);
     client_await(client, 6, 60000);
@@ -447,12 +482,15 @@ r22_a_body_over_the_limit_is_a_413_in_both_framings(void **unused)
         for (int chunked = 0; chunked < 2; chunked++) {
             world_open(&world, 1, NULL, "penstock:\n  limits: {body: 64KiB}\n");
             struct client *client = client_connect(&world, (enum dialect_spoken)dialect);
-            client_ask(client, (struct asking){.model = "chat", .padding = 65000, .chunked = chunked});
+            client_ask(client,
+                       (struct asking){.model = "chat", .padding = 65000, .chunked = chunked});
             client_await(client, 1, 60000);
             client_expect(client, 0, 200, TOLD_WELL, NULL);
-            client_ask(client, (struct asking){.model = "chat", .padding = 300000, .chunked = chunked});
+            client_ask(client,
+                       (struct asking){.model = "chat", .padding = 300000, .chunked = chunked});
             client_await(client, 2, 60000);
-            client_expect(client, 1, 413, TOLD_ERROR, dialect == SPEAKS_CHAT ? "request_too_large" : NULL);
+            client_expect(client, 1, 413, TOLD_ERROR,
+                          dialect == SPEAKS_CHAT ? "request_too_large" : NULL);
             world_run(&world, 5000);
             assert_true(client->ended || client->reset);
             world_close(&world);
@@ -464,10 +502,14 @@ static void
 r36_an_http10_client_gets_its_stream_until_the_end(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         struct client *client = client_connect(&world, CLIENT_OF(pair));
-        client_ask(client, (struct asking){.model = MODEL_OF(pair), .marker = "mark-1", .stream = true, .http10 = true});
+        client_ask(client, (struct asking){.model = MODEL_OF(pair),
+                                           .marker = "mark-1",
+                                           .stream = true,
+                                           .http10 = true});
         client_await(client, 1, 60000);
         client_expect(client, 0, 200, TOLD_WELL, NULL);
         client_expect_text(client, 0, &five);
@@ -488,7 +530,9 @@ r20_a_hundred_streams_do_not_mix(void **unused)
     for (int i = 0; i < 100; i++) {
         snprintf(markers[i], sizeof markers[i], "mark-%d", i);
         clients[i] = client_connect(&world, CLIENT_OF(i));
-        client_ask(clients[i], (struct asking){.model = MODEL_OF(i), .marker = markers[i], .stream = i % 5 > 0});
+        client_ask(
+            clients[i],
+            (struct asking){.model = MODEL_OF(i), .marker = markers[i], .stream = i % 5 > 0});
     }
     for (int i = 0; i < 100; i++) {
         client_await(clients[i], 1, 60000);

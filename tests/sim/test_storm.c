@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_storm.c - many small worlds, each made by a seed: a few clients, three providers, and every kind of weather.
+ * test_storm.c - many small worlds, each made by a seed: a few clients, three providers, and every
+ * kind of weather.
  *
- * Whatever happens, every client that stays gets exactly one well-formed ending for each request, with text that is
- * its own, or sees its connection end for a reason; and when all have gone, nothing is left behind.
+ * Whatever happens, every client that stays gets exactly one well-formed ending for each request,
+ * with text that is its own, or sees its connection end for a reason; and when all have gone,
+ * nothing is left behind.
  *
  *     test_sim_storm [part parts]   this share of the worlds, e.g. 1 2: the first half
  *     PENSTOCK_SIM_SEEDS=n          how many worlds (default 5,000)
@@ -45,10 +47,10 @@ struct storm {
     uint32_t count;
     struct sim_faults faults;
     const char *yaml;
-    bool tight; /* memory may run out */
+    bool tight;   /* memory may run out */
     bool drained; /* the gateway was told to end */
     bool slept;   /* all deadlines passed at once */
-    bool early; /* a provider speaks before it is asked, so its words have no owner */
+    bool early;   /* a provider speaks before it is asked, so its words have no owner */
 };
 
 static struct storm storm;
@@ -65,7 +67,8 @@ chance(unsigned percent)
     return pick(100) < percent;
 }
 
-/* ---------------------------------------------------------------- what is true of a marker alone */
+/* ---------------------------------------------------------------- what is true of a marker alone
+ */
 
 static uint64_t
 hash(const char *marker)
@@ -97,12 +100,17 @@ static void
 plan_fails(struct visit *visit)
 {
     static const int statuses[] = {400, 401, 404, 413, 429, 500, 502, 503, 529, 302};
-    static const char *const fields[] = {"", "Retry-After: 1\r\n", "Connection: close\r\n", "x-should-retry: false\r\n"};
+    static const char *const fields[] = {"", "Retry-After: 1\r\n", "Connection: close\r\n",
+                                         "x-should-retry: false\r\n"};
     static const char *const bodies[] = {
-        "", "{\"error\":{\"message\":\"no\",\"type\":\"server_error\",\"code\":null,\"param\":null}}", "<html>Bad gateway</html>",
+        "",
+        "{\"error\":{\"message\":\"no\",\"type\":\"server_error\",\"code\":null,\"param\":null}}",
+        "<html>Bad gateway</html>",
         "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"no\"}}",
-        "{\"error\":{\"message\":\"too long\",\"type\":\"invalid_request_error\",\"code\":\"context_length_exceeded\"}}"};
-    plan_status(visit, statuses[pick(countof(statuses))], fields[pick(countof(fields))], bodies[pick(countof(bodies))]);
+        "{\"error\":{\"message\":\"too "
+        "long\",\"type\":\"invalid_request_error\",\"code\":\"context_length_exceeded\"}}"};
+    plan_status(visit, statuses[pick(countof(statuses))], fields[pick(countof(fields))],
+                bodies[pick(countof(bodies))]);
 }
 
 /* What is said may be cut, at any byte, in any of four ways. */
@@ -155,7 +163,8 @@ plan_storm(struct visit *visit)
     if (chance(10))
         sink_text(&reply, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
     enum reply_framing framing = (enum reply_framing)pick(3);
-    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream", "", sink_slice(&body), framing, 1 + pick(3000));
+    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream", "",
+              sink_slice(&body), framing, 1 + pick(3000));
     say_some(visit, sink_slice(&reply));
     if (framing == FRAMED_CLOSE || chance(10))
         say_end(visit, STEP_FIN);
@@ -175,7 +184,8 @@ ask_next(struct guest *guest)
     struct request *request = &guest->requests[guest->asked++];
     bool last = guest->asked == guest->count;
     guest->client->half_close_when_sent = last && guest->half_closes;
-    client_say_later(guest->client, sink_slice(&request->bytes), guest->piece, guest->gap_ms, chance(50) ? 0 : pick(800));
+    client_say_later(guest->client, sink_slice(&request->bytes), guest->piece, guest->gap_ms,
+                     chance(50) ? 0 : pick(800));
 }
 
 static void
@@ -191,27 +201,34 @@ heard(struct client *client)
         client_pause(client, 1 + pick(chance(30) ? 3000 : 200));
         return;
     }
-    if (!sending && guest->asked < guest->count && client_finished(client, guest->asked) && !client_over(client))
+    if (!sending && guest->asked < guest->count && client_finished(client, guest->asked) &&
+        !client_over(client))
         ask_next(guest);
 }
 
 static void
 make_request(struct guest *guest, struct request *request, uint32_t guest_number, uint32_t number)
 {
-    static const char *const names[] = {"chat", "chat", "claude", "claude", "pair", "spare", "nonesuch"};
-    static const char *const paths[] = {"/health", "/v1/models", "/metrics", "/debug/streams", "/health/ready", "/nowhere"};
+    static const char *const names[] = {"chat", "chat",  "claude",  "claude",
+                                        "pair", "spare", "nonesuch"};
+    static const char *const paths[] = {"/health",        "/v1/models",    "/metrics",
+                                        "/debug/streams", "/health/ready", "/nowhere"};
     sink_init(&request->bytes, SIZE_MAX / 2);
-    snprintf(request->marker, sizeof request->marker, "mark-%llu-%u-%u", (unsigned long long)storm.world.seed, guest_number, number);
+    snprintf(request->marker, sizeof request->marker, "mark-%llu-%u-%u",
+             (unsigned long long)storm.world.seed, guest_number, number);
     if (chance(7)) {
-        sink_printf(&request->bytes, "GET %s HTTP/1.1\r\nHost: g\r\n\r\n", paths[pick(countof(paths))]);
+        sink_printf(&request->bytes, "GET %s HTTP/1.1\r\nHost: g\r\n\r\n",
+                    paths[pick(countof(paths))]);
         request->wish = WISH_LOCAL;
         return;
     }
     if (chance(5)) {
         static const char *const bad[] = {
             "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 3\r\n\r\n{}}",
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "GARBAGE\r\n\r\n", "POST /v1/messages HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: "
+            "9\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GARBAGE\r\n\r\n",
+            "POST /v1/messages HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             "POST /v1/messages HTTP/1.1\r\nHost: g\r\nContent-Length: 99999999999\r\n\r\n"};
         uint64_t which = pick(countof(bad));
         sink_text(&request->bytes, bad[which]);
@@ -219,15 +236,22 @@ make_request(struct guest *guest, struct request *request, uint32_t guest_number
         request->last = which > 0;
         return;
     }
-    struct asking asking = {.model = names[pick(countof(names))], .marker = request->marker, .stream = chance(70), .usage = chance(30),
-                            .chunked = chance(20), .close = chance(10), .http10 = chance(8)};
+    struct asking asking = {.model = names[pick(countof(names))],
+                            .marker = request->marker,
+                            .stream = chance(70),
+                            .usage = chance(30),
+                            .chunked = chance(20),
+                            .close = chance(10),
+                            .http10 = chance(8)};
     asking.chunked = asking.chunked && !asking.http10;
     asking.count_tokens = guest->client->dialect == SPEAKS_MESSAGES && chance(8);
     asking.padding = chance(20) ? pick(30000) : 0;
     if (chance(1))
         asking.padding = 300000;
     asking_put(guest->client, &asking, &request->bytes);
-    request->wish = asking.count_tokens ? WISH_LOCAL : strcmp(asking.model, "nonesuch") == 0 ? WISH_REFUSED : WISH_REPLY;
+    request->wish = asking.count_tokens                     ? WISH_LOCAL
+                    : strcmp(asking.model, "nonesuch") == 0 ? WISH_REFUSED
+                                                            : WISH_REPLY;
     request->stream = asking.stream && !asking.count_tokens;
     request->http10 = asking.http10;
     request->last = asking.close || asking.http10;
@@ -238,7 +262,8 @@ make_guest(struct guest *guest, uint32_t number)
 {
     static const size_t pieces[] = {1, 10, 300, 4000, SIZE_MAX / 2, SIZE_MAX / 2, SIZE_MAX / 2};
     memset(guest, 0, sizeof *guest);
-    struct client *client = guest->client = client_connect(&storm.world, chance(50) ? SPEAKS_CHAT : SPEAKS_MESSAGES);
+    struct client *client = guest->client =
+        client_connect(&storm.world, chance(50) ? SPEAKS_CHAT : SPEAKS_MESSAGES);
     client->user = guest;
     guest->count = chance(5) ? 0 : 1 + (uint32_t)pick(chance(30) ? REQUESTS_MAX : 1);
     for (uint32_t i = 0; i < guest->count; i++) {
@@ -279,10 +304,13 @@ static void
 blame(const struct guest *guest, uint32_t n, const char *why, const char *more)
 {
     struct slice heard_all = client_heard(guest->client);
-    fprintf(stderr, "client %td of %u, request %u of %u (%s%s, %s): %s %s\n", guest - storm.guests, storm.count, n, guest->count,
-            guest->requests[n].stream ? "stream" : "whole", guest->pipelines ? ", pipelined" : "", guest->requests[n].marker, why, more);
-    fprintf(stderr, "ended %d reset %d left %d half-closed %d stops %d pauses %d; heard %zu bytes:\n%.*s\n", guest->client->ended,
-            guest->client->reset, guest->client->left, guest->client->half_closed, guest->stops, guest->pauses, heard_all.len,
+    fprintf(stderr, "client %td of %u, request %u of %u (%s%s, %s): %s %s\n", guest - storm.guests,
+            storm.count, n, guest->count, guest->requests[n].stream ? "stream" : "whole",
+            guest->pipelines ? ", pipelined" : "", guest->requests[n].marker, why, more);
+    fprintf(stderr,
+            "ended %d reset %d left %d half-closed %d stops %d pauses %d; heard %zu bytes:\n%.*s\n",
+            guest->client->ended, guest->client->reset, guest->client->left,
+            guest->client->half_closed, guest->stops, guest->pauses, heard_all.len,
             SLICE_ARG(slice_skip(heard_all, heard_all.len > 2500 ? heard_all.len - 2500 : 0)));
     abort(); /* the handler says how to replay it */
 }
@@ -328,13 +356,16 @@ excused(const struct guest *guest, uint32_t n)
 }
 
 static void
-judge_answer(const struct guest *guest, uint32_t n, const struct answer *answer, const struct telling *telling)
+judge_answer(const struct guest *guest, uint32_t n, const struct answer *answer,
+             const struct telling *telling)
 {
     const struct request *request = &guest->requests[n];
     bool broken = guest->stops || (client_over(guest->client) && excused(guest, n));
     bool unknown = request->wish == WISH_MALFORMED || answer->status == 408 ||
                    (storm.drained && answer->status == 503); /* no dialect was known yet */
-    bool noise = storm.early && answer->status == 200; /* lines that no reader knows pass through, as they should */
+    bool noise =
+        storm.early &&
+        answer->status == 200; /* lines that no reader knows pass through, as they should */
     if (telling->how == TOLD_WRONG && request->wish != WISH_LOCAL && !unknown && !noise)
         blame(guest, n, "wrong", telling->wrong);
     if (!answer->complete && !(answer->until_close && client_over(guest->client)) && !broken)
@@ -346,13 +377,15 @@ judge_answer(const struct guest *guest, uint32_t n, const struct answer *answer,
             blame(guest, n, "was not refused", "");
         return;
     }
-    if (request->wish == WISH_REFUSED && answer->complete && (answer->status < 400 || telling->how != TOLD_ERROR))
+    if (request->wish == WISH_REFUSED && answer->complete &&
+        (answer->status < 400 || telling->how != TOLD_ERROR))
         blame(guest, n, "was not refused", "");
     if (telling->how == TOLD_OPEN && !broken)
         blame(guest, n, "has no ending", "");
     if (answer->complete && telling->how == TOLD_WELL && answer->status != 200)
         blame(guest, n, "a strange status", "");
-    if (request->wish == WISH_REPLY && !storm.early && !is_text_of(guest, n, telling, telling->how == TOLD_WELL))
+    if (request->wish == WISH_REPLY && !storm.early &&
+        !is_text_of(guest, n, telling, telling->how == TOLD_WELL))
         blame(guest, n, "text of somebody else, or lost", "");
 }
 
@@ -376,8 +409,10 @@ judge(const struct guest *guest)
         telling_fini(&telling);
         answer_fini(&answer);
     }
-    struct answer more; /* nothing may follow that was not asked for; a malformed request may be answered twice */
-    if (asked > 0 && guest->requests[asked - 1].wish != WISH_MALFORMED && client_answer(client, asked, &more))
+    struct answer more; /* nothing may follow that was not asked for; a malformed request may be
+                           answered twice */
+    if (asked > 0 && guest->requests[asked - 1].wish != WISH_MALFORMED &&
+        client_answer(client, asked, &more))
         blame(guest, asked - 1, "something follows the last answer", "");
 }
 
@@ -406,21 +441,27 @@ all_done(void *user)
 static const char *const yamls[] = {
     "router_settings: {cooldown_time: 1}\n"
     "penstock:\n"
-    "  timeouts: {request: 30s, connect: 1s, first_byte: 4s, idle: 4s, keepalive: 1s, drain: 2s, commit: 1500ms, head: 5s, body: 5s, client_idle: 5s}\n"
+    "  timeouts: {request: 30s, connect: 1s, first_byte: 4s, idle: 4s, keepalive: 1s, drain: 2s, "
+    "commit: 1500ms, head: 5s, body: 5s, client_idle: 5s}\n"
     "  retry: {base: 5ms, max: 50ms}\n",
     "router_settings: {cooldown_time: 0, num_retries: 0}\n"
     "penstock:\n"
-    "  timeouts: {request: 20s, connect: 500ms, first_byte: 1s, idle: 1s, keepalive: 300ms, drain: 1s, commit: 300ms, head: 5s, body: 5s, upstream_idle: 500ms}\n"
-    "  limits: {queue: 16KiB, upstream_connections: 1, upstream_queue: 2, upstream_idle: 1, body: 20KiB}\n"
+    "  timeouts: {request: 20s, connect: 500ms, first_byte: 1s, idle: 1s, keepalive: 300ms, drain: "
+    "1s, commit: 300ms, head: 5s, body: 5s, upstream_idle: 500ms}\n"
+    "  limits: {queue: 16KiB, upstream_connections: 1, upstream_queue: 2, upstream_idle: 1, body: "
+    "20KiB}\n"
     "  retry: {base: 1ms, max: 1ms}\n",
-    "router_settings: {num_retries: 4, routing_strategy: order, fallbacks: [{chat: [spare]}, {pair: [claude]}], context_window_fallbacks: [{chat: [claude]}]}\n"
+    "router_settings: {num_retries: 4, routing_strategy: order, fallbacks: [{chat: [spare]}, "
+    "{pair: [claude]}], context_window_fallbacks: [{chat: [claude]}]}\n"
     "penstock:\n"
-    "  timeouts: {request: 60s, connect: 2s, first_byte: 10s, idle: 10s, keepalive: 2s, drain: 3s, commit: 3s, head: 5s, body: 5s}\n"
+    "  timeouts: {request: 60s, connect: 2s, first_byte: 10s, idle: 10s, keepalive: 2s, drain: 3s, "
+    "commit: 3s, head: 5s, body: 5s}\n"
     "  limits: {upstream_connections: 2, upstream_queue: 1, error: 1KiB}\n"
     "  sse: {ids: false}\n"
     "  retry: {base: 10ms, max: 100ms}\n",
     "penstock:\n"
-    "  timeouts: {request: 30s, connect: 1s, first_byte: 4s, idle: 4s, keepalive: 1s, drain: 2s, commit: 1500ms, head: 5s, body: 5s}\n"
+    "  timeouts: {request: 30s, connect: 1s, first_byte: 4s, idle: 4s, keepalive: 1s, drain: 2s, "
+    "commit: 1500ms, head: 5s, body: 5s}\n"
     "  limits: {memory: 4MiB, queue: 64KiB}\n"
     "  retry: {base: 5ms, max: 50ms}\n",
 };
@@ -437,10 +478,16 @@ make_weather(void)
     static const size_t windows[] = {0, 0, 0, 300, 2000, 10000};
     if (chance(20))
         return;
-    storm.faults = (struct sim_faults){
-        .short_read = fault(50, 600), .short_write = fault(50, 600), .again = fault(40, 300), .reset = fault(30, 8),
-        .connect_refused = fault(30, 300), .connect_slow = fault(20, 200), .accept_fail = fault(15, 200),
-        .late_event = fault(30, 200), .memory = fault(10, 60), .window = windows[pick(countof(windows))]};
+    storm.faults = (struct sim_faults){.short_read = fault(50, 600),
+                                       .short_write = fault(50, 600),
+                                       .again = fault(40, 300),
+                                       .reset = fault(30, 8),
+                                       .connect_refused = fault(30, 300),
+                                       .connect_slow = fault(20, 200),
+                                       .accept_fail = fault(15, 200),
+                                       .late_event = fault(30, 200),
+                                       .memory = fault(10, 60),
+                                       .window = windows[pick(countof(windows))]};
 }
 
 static void
@@ -505,7 +552,8 @@ number_of(const char *name, uint64_t otherwise)
 int
 main(int argc, char **argv)
 {
-    uint64_t first = number_of("PENSTOCK_SIM_FIRST", 0), count = number_of("PENSTOCK_SIM_SEEDS", 5000);
+    uint64_t first = number_of("PENSTOCK_SIM_FIRST", 0),
+             count = number_of("PENSTOCK_SIM_SEEDS", 5000);
     if (argc == 3) {
         uint64_t part = strtoull(argv[1], NULL, 10), parts = strtoull(argv[2], NULL, 10);
         assert(part >= 1 && part <= parts);

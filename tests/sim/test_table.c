@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_table.c - the stream table: every row is taken at least once, every state meets every notice, and the document
- * that shows the table is the table.
+ * test_table.c - the stream table: every row is taken at least once, every state meets every
+ * notice, and the document that shows the table is the table.
  *
  *     test_sim_table --print     write docs/stream-table.md to standard output
  */
@@ -23,13 +23,15 @@
     "  limits: {queue: 16KiB, upstream_connections: 2, upstream_queue: 1}\n"
 
 static const char *const patient =
-    PATIENT "  timeouts: {request: 600s, connect: 200s, first_byte: 200s, idle: 200s, head: 100s, body: 100s, drain: 100s}\n";
+    PATIENT "  timeouts: {request: 600s, connect: 200s, first_byte: 200s, idle: 200s, head: 100s, "
+            "body: 100s, drain: 100s}\n";
 /* The whole exchange ends first. */
-static const char *const hasty =
-    PATIENT "  timeouts: {request: 30s, connect: 200s, first_byte: 200s, idle: 200s, head: 100s, body: 100s, drain: 100s}\n";
+static const char *const hasty = PATIENT "  timeouts: {request: 30s, connect: 200s, first_byte: "
+                                         "200s, idle: 200s, head: 100s, body: 100s, drain: 100s}\n";
 /* The step ends first. */
 static const char *const strict =
-    PATIENT "  timeouts: {request: 600s, connect: 2s, first_byte: 2s, idle: 2s, head: 2s, body: 2s, client_idle: 2s, drain: 2s, commit: 5s}\n";
+    PATIENT "  timeouts: {request: 600s, connect: 2s, first_byte: 2s, idle: 2s, head: 2s, body: "
+            "2s, client_idle: 2s, drain: 2s, commit: 5s}\n";
 
 struct scene {
     struct world world;
@@ -42,13 +44,16 @@ static struct scene scene;
 static void
 plan_half_error(struct visit *visit)
 {
-    say_text(visit, "HTTP/1.1 500 No\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"error\":");
+    say_text(visit, "HTTP/1.1 500 No\r\nContent-Type: application/json\r\nContent-Length: "
+                    "100\r\n\r\n{\"error\":");
 }
 
 static void
 plan_head_only(struct visit *visit)
 {
-    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+    say_text(
+        visit,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
 static void
@@ -59,7 +64,8 @@ plan_first_word(struct visit *visit)
     sink_init(&body, SIZE_MAX / 2);
     sink_init(&reply, SIZE_MAX / 2);
     tale_put(&tale, &body);
-    reply_put(&reply, 200, "text/event-stream", "", slice_take(sink_slice(&body), 300), FRAMED_CHUNKED, 1000);
+    reply_put(&reply, 200, "text/event-stream", "", slice_take(sink_slice(&body), 300),
+              FRAMED_CHUNKED, 1000);
     say(visit, slice_take(sink_slice(&reply), reply.len - 5)); /* without the last chunk */
     sink_fini(&body);
     sink_fini(&reply);
@@ -89,7 +95,8 @@ end(void)
 static void
 ask(bool stream)
 {
-    client_ask(scene.client, (struct asking){.model = "chat", .marker = "mark-1", .stream = stream});
+    client_ask(scene.client,
+               (struct asking){.model = "chat", .marker = "mark-1", .stream = stream});
 }
 
 static void
@@ -102,7 +109,8 @@ static void
 assert_state(enum stream_state state)
 {
     if (world_state(&scene.world) != state)
-        fprintf(stderr, "in %s, expected %s\n", stream_state_name(world_state(&scene.world)), stream_state_name(state));
+        fprintf(stderr, "in %s, expected %s\n", stream_state_name(world_state(&scene.world)),
+                stream_state_name(state));
     assert_int_equal(world_state(&scene.world), state);
 }
 
@@ -111,9 +119,11 @@ static void
 reach(enum stream_state state, const char *yaml)
 {
     static provider_plan *const plans[STATE_COUNT] = {
-        [STATE_IDLE] = plan_well, [STATE_HEAD] = plan_well, [STATE_BODY] = plan_well, [STATE_DIAL] = plan_well,
-        [STATE_SEND] = plan_silent, [STATE_AWAIT] = plan_silent, [STATE_COLLECT] = plan_half_error,
-        [STATE_RELAY] = plan_first_word, [STATE_STALL] = plan_flood, [STATE_FINISH] = plan_flood};
+        [STATE_IDLE] = plan_well,          [STATE_HEAD] = plan_well,
+        [STATE_BODY] = plan_well,          [STATE_DIAL] = plan_well,
+        [STATE_SEND] = plan_silent,        [STATE_AWAIT] = plan_silent,
+        [STATE_COLLECT] = plan_half_error, [STATE_RELAY] = plan_first_word,
+        [STATE_STALL] = plan_flood,        [STATE_FINISH] = plan_flood};
     begin(yaml, plans[state]);
     scene.provider->deaf = state == STATE_SEND;
     switch (state) {
@@ -123,14 +133,19 @@ reach(enum stream_state state, const char *yaml)
         client_say(scene.client, SLICE_LIT("POST /v1/chat"));
         break;
     case STATE_BODY:
-        client_say(scene.client, SLICE_LIT("POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\n{"));
+        client_say(
+            scene.client,
+            SLICE_LIT(
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\n{"));
         break;
     case STATE_DIAL:
         sim_black_hole(scene.world.sim, WORLD_CHAT_PORT);
         ask(true);
         break;
     case STATE_SEND:
-        client_ask(scene.client, (struct asking){.model = "chat", .marker = "mark-1", .stream = true, .padding = 600000});
+        client_ask(scene.client,
+                   (struct asking){
+                       .model = "chat", .marker = "mark-1", .stream = true, .padding = 600000});
         break;
     case STATE_STALL:
     case STATE_FINISH:
@@ -147,8 +162,9 @@ reach(enum stream_state state, const char *yaml)
 
 /* ---------------------------------------------------------------- what happens to it */
 
-static const enum stream_state states[] = {STATE_IDLE, STATE_HEAD, STATE_BODY, STATE_DIAL, STATE_SEND,
-                                           STATE_AWAIT, STATE_COLLECT, STATE_RELAY, STATE_STALL, STATE_FINISH};
+static const enum stream_state states[] = {STATE_IDLE,  STATE_HEAD,  STATE_BODY,    STATE_DIAL,
+                                           STATE_SEND,  STATE_AWAIT, STATE_COLLECT, STATE_RELAY,
+                                           STATE_STALL, STATE_FINISH};
 
 /* In every state: the client is reset, half-closes, lets all time pass; the step's time ends. */
 static void
@@ -179,7 +195,8 @@ the_usual(void **unused)
     }
 }
 
-/* A notice that has no row is dropped and counted; one that has finds nothing due, because actions look. */
+/* A notice that has no row is dropped and counted; one that has finds nothing due, because actions
+ * look. */
 static void
 every_notice_in_every_state(void **unused)
 {
@@ -187,9 +204,9 @@ every_notice_in_every_state(void **unused)
         enum stream_state state;
         enum stream_event notice;
     } moves[] = {/* rows that may rightly lead elsewhere although nothing has happened */
-                 {STATE_IDLE, EVENT_STEP_DUE}, {STATE_IDLE, EVENT_DRAIN},
-                 {STATE_HEAD, EVENT_STEP_DUE}, {STATE_HEAD, EVENT_TOTAL_DUE},
-                 {STATE_BODY, EVENT_STEP_DUE}, {STATE_BODY, EVENT_TOTAL_DUE},
+                 {STATE_IDLE, EVENT_STEP_DUE},    {STATE_IDLE, EVENT_DRAIN},
+                 {STATE_HEAD, EVENT_STEP_DUE},    {STATE_HEAD, EVENT_TOTAL_DUE},
+                 {STATE_BODY, EVENT_STEP_DUE},    {STATE_BODY, EVENT_TOTAL_DUE},
                  {STATE_DIAL, EVENT_UPSTREAM_UP}, {STATE_SEND, EVENT_UPSTREAM_SENT}};
     (void)unused;
     for (size_t i = 0; i < countof(states); i++) {
@@ -202,7 +219,8 @@ every_notice_in_every_state(void **unused)
             pass(50);
             bool may_move = notice == EVENT_CLIENT_GONE;
             for (size_t k = 0; k < countof(moves); k++)
-                may_move = may_move || (moves[k].state == states[i] && (int)moves[k].notice == notice);
+                may_move =
+                    may_move || (moves[k].state == states[i] && (int)moves[k].notice == notice);
             if (!may_move)
                 assert_state(states[i]);
             if (to == STATE_COUNT)
@@ -237,7 +255,8 @@ a_request_that_ends_well(void **unused)
     client_await(scene.client, 1, 1000);
     end();
     begin(patient, plan_well);
-    client_say(scene.client, SLICE_LIT("POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 99999999999\r\n\r\n"));
+    client_say(scene.client, SLICE_LIT("POST /v1/chat/completions HTTP/1.1\r\nHost: "
+                                       "g\r\nContent-Length: 99999999999\r\n\r\n"));
     client_await(scene.client, 1, 1000);
     client_expect(scene.client, 0, 413, TOLD_ERROR, NULL);
     end();
@@ -252,26 +271,31 @@ plan_sse_error(struct visit *visit)
 static void
 plan_garbage(struct visit *visit)
 {
-    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "
+                    "chunked\r\n\r\nzz\r\n");
 }
 
 static void
 plan_too_large(struct visit *visit)
 {
-    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n");
+    say_text(
+        visit,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n");
 }
 
 static void
 plan_400(struct visit *visit)
 {
-    plan_status(visit, 400, "", "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\"}}");
+    plan_status(visit, 400, "",
+                "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\"}}");
 }
 
 static void
 plan_bad_then_wait(struct visit *visit)
 {
     wait_ms(visit, 15000); /* past the early commit */
-    visit->provider->plan = visit->provider->user ? (provider_plan *)(uintptr_t)visit->provider->user : plan_well;
+    visit->provider->plan =
+        visit->provider->user ? (provider_plan *)(uintptr_t)visit->provider->user : plan_well;
     say_text(visit, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
     say_end(visit, STEP_NEXT);
 }
@@ -280,7 +304,8 @@ plan_bad_then_wait(struct visit *visit)
 static void
 failures_before_the_commit_point(void **unused)
 {
-    static provider_plan *const plans[] = {plan_reset, plan_garbage, plan_400, plan_half_error, plan_sse_error, plan_too_large};
+    static provider_plan *const plans[] = {plan_reset,      plan_garbage,   plan_400,
+                                           plan_half_error, plan_sse_error, plan_too_large};
     (void)unused;
     for (size_t i = 0; i < countof(plans); i++) {
         for (int stream = 0; stream < 2; stream++) {
@@ -319,7 +344,9 @@ the_request_deadline_before_the_commit_point(void **unused)
     static provider_plan *const plans[] = {plan_silent, plan_half_error, plan_head_only};
     (void)unused;
     for (size_t i = 0; i < countof(plans); i++) {
-        begin(PATIENT "  timeouts: {request: 30s, connect: 200s, first_byte: 200s, idle: 200s, commit: 100s}\n", plans[i]);
+        begin(PATIENT "  timeouts: {request: 30s, connect: 200s, first_byte: 200s, idle: 200s, "
+                      "commit: 100s}\n",
+              plans[i]);
         ask(true);
         client_await(scene.client, 1, 60000);
         client_expect(scene.client, 0, 504, TOLD_ERROR, "request_timeout");
@@ -330,7 +357,8 @@ the_request_deadline_before_the_commit_point(void **unused)
 static void
 plan_early_error(struct visit *visit)
 {
-    say_text(visit, "HTTP/1.1 413 Too large\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"error\":1}");
+    say_text(visit, "HTTP/1.1 413 Too large\r\nContent-Type: application/json\r\nContent-Length: "
+                    "11\r\n\r\n{\"error\":1}");
 }
 
 static void
@@ -344,9 +372,12 @@ static void
 plan_early_stream(struct visit *visit)
 {
     visit->streams = true;
-    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n");
+    say_text(visit,
+             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n");
     wait_ms(visit, 100);
-    say_text(visit, "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
+    say_text(visit, "data: "
+                    "{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":"
+                    "\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
     say_end(visit, STEP_FIN);
 }
 
@@ -354,7 +385,8 @@ static void
 plan_early_and_gone(struct visit *visit)
 {
     say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
-                    "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":\"stop\"}]}");
+                    "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
+                    "\"x\"},\"finish_reason\":\"stop\"}]}");
     say_end(visit, STEP_FIN);
 }
 
@@ -362,12 +394,15 @@ plan_early_and_gone(struct visit *visit)
 static void
 while_the_request_is_sent(void **unused)
 {
-    static provider_plan *const plans[] = {plan_early_error, plan_early_reset, plan_early_stream, plan_early_and_gone};
+    static provider_plan *const plans[] = {plan_early_error, plan_early_reset, plan_early_stream,
+                                           plan_early_and_gone};
     (void)unused;
     for (size_t i = 0; i < countof(plans); i++) {
         begin(patient, plans[i]);
         scene.provider->deaf = scene.provider->early = true;
-        client_ask(scene.client, (struct asking){.model = "chat", .marker = "mark-1", .stream = true, .padding = 600000});
+        client_ask(scene.client,
+                   (struct asking){
+                       .model = "chat", .marker = "mark-1", .stream = true, .padding = 600000});
         client_await(scene.client, 1, 60000);
         if (plans[i] == plan_early_stream || plans[i] == plan_early_and_gone)
             client_expect(scene.client, 0, 200, TOLD_WELL, NULL);
@@ -381,7 +416,8 @@ while_the_request_is_sent(void **unused)
         stream_fail(stream, -ERR_MEMORY);
         stream_post(stream, EVENT_STEP_DUE);
         client_await(scene.client, 1, 1000);
-        client_expect(scene.client, 0, committed ? 200 : 503, TOLD_ERROR, committed ? "out_of_memory" : NULL);
+        client_expect(scene.client, 0, committed ? 200 : 503, TOLD_ERROR,
+                      committed ? "out_of_memory" : NULL);
         end();
     }
 }
@@ -397,7 +433,8 @@ the_queue(void **unused)
     for (int i = 1; i < 4; i++)
         clients[i] = client_connect(&scene.world, SPEAKS_CHAT);
     for (int i = 0; i < 4; i++) {
-        client_ask(clients[i], (struct asking){.model = "chat", .marker = "mark-1", .stream = true});
+        client_ask(clients[i],
+                   (struct asking){.model = "chat", .marker = "mark-1", .stream = true});
         pass(1);
     }
     client_await(clients[3], 1, 5000);
@@ -409,7 +446,8 @@ the_queue(void **unused)
     end();
 }
 
-/* Whoever can not count is not asked twice: an estimate is the answer, whatever the state it failed in. */
+/* Whoever can not count is not asked twice: an estimate is the answer, whatever the state it failed
+ * in. */
 static void
 counting_tokens(void **unused)
 {
@@ -420,7 +458,9 @@ counting_tokens(void **unused)
         struct provider *claude = world_provider(&scene.world, WORLD_CLAUDE_PORT);
         provider_serve(claude, plans[i]);
         struct client *client = client_connect(&scene.world, SPEAKS_MESSAGES);
-        client_ask(client, (struct asking){.model = i == 0 ? "chat" : "claude", .marker = "mark-1", .count_tokens = true});
+        client_ask(client, (struct asking){.model = i == 0 ? "chat" : "claude",
+                                           .marker = "mark-1",
+                                           .count_tokens = true});
         client_await(client, 1, 60000);
         struct answer answer;
         assert_true(client_answer(client, 0, &answer));
@@ -436,7 +476,10 @@ counting_tokens(void **unused)
         claude->deaf = sending;
         provider_serve(claude, plan_silent);
         struct client *client = client_connect(&scene.world, SPEAKS_MESSAGES);
-        client_ask(client, (struct asking){.model = "claude", .marker = "mark-1", .count_tokens = true, .padding = sending ? 600000 : 0});
+        client_ask(client, (struct asking){.model = "claude",
+                                           .marker = "mark-1",
+                                           .count_tokens = true,
+                                           .padding = sending ? 600000 : 0});
         pass(100);
         struct stream *stream = world_stream(&scene.world, 1);
         assert_int_equal(stream->state, sending ? STATE_SEND : STATE_AWAIT);
@@ -499,13 +542,15 @@ every_row_was_taken(void **unused)
     (void)unused;
     for (int state = 0; state < STATE_COUNT; state++) {
         for (int event = 0; event < EVENT_COUNT; event++) {
-            if (stream_next((enum stream_state)state, (enum stream_event)event, NULL) == STATE_COUNT)
+            if (stream_next((enum stream_state)state, (enum stream_event)event, NULL) ==
+                STATE_COUNT)
                 continue;
             rows++;
             if (world_covered((enum stream_state)state, (enum stream_event)event))
                 continue;
             missing++;
-            fprintf(stderr, "never taken: %s | %s\n", stream_state_name((enum stream_state)state), stream_event_name((enum stream_event)event));
+            fprintf(stderr, "never taken: %s | %s\n", stream_state_name((enum stream_state)state),
+                    stream_event_name((enum stream_event)event));
         }
     }
     print_message("%d rows, %d never taken\n", rows, missing);
@@ -518,17 +563,23 @@ static void
 put_table(struct sink *out)
 {
     sink_text(out, "# The stream table\n\n"
-                   "What a stream does in each state about each event, and where that leads. Notices come from connections and\n"
-                   "deadlines; verdicts are what actions answer. A notice without a row is stale: it is dropped and counted. Written by\n"
-                   "`test_sim_table --print`; a test compares it with gateway/stream.c, and another takes every row.\n");
+                   "What a stream does in each state about each event, and where that leads. "
+                   "Notices come from connections and\n"
+                   "deadlines; verdicts are what actions answer. A notice without a row is stale: "
+                   "it is dropped and counted. Written by\n"
+                   "`test_sim_table --print`; a test compares it with gateway/stream.c, and "
+                   "another takes every row.\n");
     for (int state = 0; state < STATE_CLOSED; state++) {
-        sink_printf(out, "\n## %s\n\n| event | | action | leads to |\n| --- | --- | --- | --- |\n", stream_state_name((enum stream_state)state));
+        sink_printf(out, "\n## %s\n\n| event | | action | leads to |\n| --- | --- | --- | --- |\n",
+                    stream_state_name((enum stream_state)state));
         for (int event = 0; event < EVENT_COUNT; event++) {
             const char *action;
-            enum stream_state to = stream_next((enum stream_state)state, (enum stream_event)event, &action);
+            enum stream_state to =
+                stream_next((enum stream_state)state, (enum stream_event)event, &action);
             if (to != STATE_COUNT)
-                sink_printf(out, "| %s | %s | %s | %s |\n", stream_event_name((enum stream_event)event),
-                            event < EVENT_NOTICES ? "notice" : "verdict", action, stream_state_name(to));
+                sink_printf(
+                    out, "| %s | %s | %s | %s |\n", stream_event_name((enum stream_event)event),
+                    event < EVENT_NOTICES ? "notice" : "verdict", action, stream_state_name(to));
         }
     }
 }
@@ -548,7 +599,8 @@ the_document_shows_the_table(void **unused)
     sink_init(&text, 1u << 20);
     put_table(&text);
     if (len != text.len || memcmp(found, text.ptr, len) != 0)
-        print_message("docs/stream-table.md is out of date: test_sim_table --print > docs/stream-table.md\n");
+        print_message(
+            "docs/stream-table.md is out of date: test_sim_table --print > docs/stream-table.md\n");
     assert_int_equal(len, text.len);
     assert_memory_equal(found, text.ptr, len);
     sink_fini(&text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tries.c - one try after another, in virtual time: what is tried again and after what wait, where else to try,
- * which deployments rest. Each test is named for its requirement.
+ * test_tries.c - one try after another, in virtual time: what is tried again and after what wait,
+ * where else to try, which deployments rest. Each test is named for its requirement.
  */
 #include "tests/sim/pairs.h"
 
@@ -11,7 +11,8 @@ static void
 plan_once_429(struct visit *visit)
 {
     provider_serve(visit->provider, plan_well);
-    plan_status(visit, 429, "Retry-After: 3\r\n", "{\"error\":{\"message\":\"slow down\",\"type\":\"rate_limit_error\"}}");
+    plan_status(visit, 429, "Retry-After: 3\r\n",
+                "{\"error\":{\"message\":\"slow down\",\"type\":\"rate_limit_error\"}}");
 }
 
 static void
@@ -39,7 +40,8 @@ static void
 plan_once_half(struct visit *visit)
 {
     provider_serve(visit->provider, plan_well);
-    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 500\r\n\r\n: wait\n\n");
+    say_text(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: "
+                    "500\r\n\r\n: wait\n\n");
     say_end(visit, STEP_FIN);
 }
 
@@ -60,13 +62,16 @@ plan_once_garbage(struct visit *visit)
 static void
 r32_failures_before_the_commit_point_are_tried_again(void **unused)
 {
-    static provider_plan *const plans[] = {plan_once_429, plan_once_500, plan_once_503, plan_once_reset, plan_once_half,
-                                           plan_once_garbage, plan_once_error_event};
+    static provider_plan *const plans[] = {plan_once_429,        plan_once_500,  plan_once_503,
+                                           plan_once_reset,      plan_once_half, plan_once_garbage,
+                                           plan_once_error_event};
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (size_t i = 0; i < countof(plans); i++) {
             for (int stream = 0; stream < 2; stream++) {
-                if (plans[i] == plan_once_error_event && !stream && CLIENT_OF(pair) == (pair & 2 ? SPEAKS_MESSAGES : SPEAKS_CHAT))
+                if (plans[i] == plan_once_error_event && !stream &&
+                    CLIENT_OF(pair) == (pair & 2 ? SPEAKS_MESSAGES : SPEAKS_CHAT))
                     continue; /* its object is not an error */
                 world_open(&world, 1, NULL, NULL);
                 struct provider *provider = serves(PORT_OF(pair), plans[i]);
@@ -77,7 +82,9 @@ r32_failures_before_the_commit_point_are_tried_again(void **unused)
                 client_expect_text(client, 0, &five);
                 assert_int_equal(provider->requests, 2);
                 assert_int_equal(field_of(client, 0, "x-penstock-attempts"), 2);
-                uint64_t least = plans[i] == plan_once_429 ? 3000 : 250; /* Retry-After, or half of the base and some */
+                uint64_t least = plans[i] == plan_once_429
+                                     ? 3000
+                                     : 250; /* Retry-After, or half of the base and some */
                 assert_in_range(client->heard_ms - before, least, least == 3000 ? 3100 : 520);
                 world_close(&world);
             }
@@ -88,7 +95,8 @@ r32_failures_before_the_commit_point_are_tried_again(void **unused)
 static void
 plan_half_400(struct visit *visit)
 {
-    say_text(visit, "HTTP/1.1 400 No\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"error\":{\"mess");
+    say_text(visit, "HTTP/1.1 400 No\r\nContent-Type: application/json\r\nContent-Length: "
+                    "500\r\n\r\n{\"error\":{\"mess");
     wait_ms(visit, 10);
     say_end(visit, STEP_RESET);
 }
@@ -98,7 +106,8 @@ static void
 r2_an_error_reply_cut_short_is_still_an_error_reply(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             world_open(&world, 1, NULL, NULL);
             struct provider *provider = serves(PORT_OF(pair), plan_half_400);
@@ -129,20 +138,23 @@ r32_a_refused_connection_is_tried_again(void **unused)
 static void
 plan_429(struct visit *visit)
 {
-    plan_status(visit, 429, "Retry-After: 2\r\n", "{\"error\":{\"message\":\"slow down\",\"type\":\"rate_limit_error\"}}");
+    plan_status(visit, 429, "Retry-After: 2\r\n",
+                "{\"error\":{\"message\":\"slow down\",\"type\":\"rate_limit_error\"}}");
 }
 
 static void
 plan_400(struct visit *visit)
 {
-    plan_status(visit, 400, "", "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\"}}");
+    plan_status(visit, 400, "",
+                "{\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\"}}");
 }
 
 static void
 r32_tries_end_and_the_last_status_is_told_at_once(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, "router_settings: {num_retries: 2, allowed_fails: 100}\n");
         struct provider *provider = serves(PORT_OF(pair), plan_429);
         uint64_t before = world_ms(&world);
@@ -151,7 +163,8 @@ r32_tries_end_and_the_last_status_is_told_at_once(void **unused)
         client_expect(client, 0, 429, TOLD_ERROR, NULL);
         assert_int_equal(provider->requests, 3);
         assert_int_equal(field_of(client, 0, "retry-after"), 2);
-        assert_in_range(client->heard_ms - before, 4000, 4100); /* two waits, and none for a try that is not made */
+        assert_in_range(client->heard_ms - before, 4000,
+                        4100); /* two waits, and none for a try that is not made */
         provider_serve(provider, plan_400);
         provider->requests = 0;
         client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -168,7 +181,8 @@ r32_another_deployment_is_not_kept_waiting(void **unused)
 {
     (void)unused;
     world_open(&world, 1, NULL, "router_settings: {routing_strategy: order}\n");
-    struct provider *first = serves(WORLD_CHAT_PORT, plan_429), *second = world_provider(&world, WORLD_SPARE_PORT);
+    struct provider *first = serves(WORLD_CHAT_PORT, plan_429),
+                    *second = world_provider(&world, WORLD_SPARE_PORT);
     uint64_t before = world_ms(&world);
     struct client *client = asks(SPEAKS_CHAT, "pair", true);
     client_await(client, 1, 60000);
@@ -191,7 +205,8 @@ static void
 r32_after_the_commit_point_nothing_is_tried_again(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         struct provider *provider = serves(PORT_OF(pair), plan_word_then_reset);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -214,8 +229,10 @@ plan_500(struct visit *visit)
 static void
 plan_full_window(struct visit *visit)
 {
-    plan_status(visit, 400, "", "{\"error\":{\"message\":\"maximum context length is 10 tokens\",\"type\":\"invalid_request_error\","
-                                "\"code\":\"context_length_exceeded\"}}");
+    plan_status(visit, 400, "",
+                "{\"error\":{\"message\":\"maximum context length is 10 "
+                "tokens\",\"type\":\"invalid_request_error\","
+                "\"code\":\"context_length_exceeded\"}}");
 }
 
 static void
@@ -223,8 +240,11 @@ r32_fallbacks_are_tried_in_order_and_never_in_circles(void **unused)
 {
     (void)unused;
     for (int all_fail = 0; all_fail < 2; all_fail++) {
-        world_open(&world, 1, NULL, "router_settings: {num_retries: 0, fallbacks: [{chat: [claude, spare]}, {spare: [chat]}]}\n");
-        struct provider *first = serves(WORLD_CHAT_PORT, plan_500), *second = serves(WORLD_CLAUDE_PORT, plan_500);
+        world_open(&world, 1, NULL,
+                   "router_settings: {num_retries: 0, fallbacks: [{chat: [claude, spare]}, {spare: "
+                   "[chat]}]}\n");
+        struct provider *first = serves(WORLD_CHAT_PORT, plan_500),
+                        *second = serves(WORLD_CLAUDE_PORT, plan_500);
         struct provider *third = serves(WORLD_SPARE_PORT, all_fail ? plan_500 : plan_well);
         struct client *client = asks(SPEAKS_CHAT, "chat", true);
         client_await(client, 1, 60000);
@@ -241,15 +261,20 @@ static void
 r32_a_full_window_walks_its_own_fallbacks(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
-        world_open(&world, 1, NULL, "router_settings: {fallbacks: [{chat: [spare]}, {claude: [spare]}], "
-                                    "context_window_fallbacks: [{chat: [claude]}, {claude: [chat]}]}\n");
-        struct provider *small = serves(PORT_OF(pair), plan_full_window), *spare = world_provider(&world, WORLD_SPARE_PORT);
-        struct provider *large = world_provider(&world, pair & 2 ? WORLD_CHAT_PORT : WORLD_CLAUDE_PORT);
+    FOR_EACH_PAIR
+    {
+        world_open(&world, 1, NULL,
+                   "router_settings: {fallbacks: [{chat: [spare]}, {claude: [spare]}], "
+                   "context_window_fallbacks: [{chat: [claude]}, {claude: [chat]}]}\n");
+        struct provider *small = serves(PORT_OF(pair), plan_full_window),
+                        *spare = world_provider(&world, WORLD_SPARE_PORT);
+        struct provider *large =
+            world_provider(&world, pair & 2 ? WORLD_CHAT_PORT : WORLD_CLAUDE_PORT);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), pair & 1);
         client_await(client, 1, 60000);
         client_expect(client, 0, 200, TOLD_WELL, NULL);
-        assert_int_equal(small->requests, 1); /* a longer prompt does not become shorter by trying again */
+        assert_int_equal(small->requests,
+                         1); /* a longer prompt does not become shorter by trying again */
         assert_int_equal(large->requests, 1);
         assert_int_equal(spare->requests, 0);
         world_close(&world);
@@ -260,8 +285,10 @@ static void
 r32_a_failing_deployment_rests(void **unused)
 {
     (void)unused;
-    world_open(&world, 1, NULL, "router_settings: {routing_strategy: order, allowed_fails: 2, cooldown_time: 30}\n");
-    struct provider *first = serves(WORLD_CHAT_PORT, plan_500), *second = world_provider(&world, WORLD_SPARE_PORT);
+    world_open(&world, 1, NULL,
+               "router_settings: {routing_strategy: order, allowed_fails: 2, cooldown_time: 30}\n");
+    struct provider *first = serves(WORLD_CHAT_PORT, plan_500),
+                    *second = world_provider(&world, WORLD_SPARE_PORT);
     for (uint32_t i = 0; i < 6; i++) {
         struct client *client = asks(SPEAKS_CHAT, "pair", true);
         client_await(client, 1, 60000);
@@ -282,7 +309,8 @@ static void
 r33_when_every_deployment_rests_the_client_is_told_when_to_come_back(void **unused)
 {
     (void)unused;
-    world_open(&world, 1, NULL, "router_settings: {num_retries: 0, allowed_fails: 0, cooldown_time: 30}\n");
+    world_open(&world, 1, NULL,
+               "router_settings: {num_retries: 0, allowed_fails: 0, cooldown_time: 30}\n");
     struct provider *provider = serves(WORLD_CHAT_PORT, plan_500);
     client_await(asks(SPEAKS_CHAT, "chat", true), 1, 60000);
     struct client *client = asks(SPEAKS_CHAT, "chat", true);

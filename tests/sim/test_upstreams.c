@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_upstreams.c - what upstreams may do, in virtual time: cut a stream at any byte, speak a byte at a time, close
- * what was kept, run out of places, fail inside a stream. Each test is named for its requirement.
+ * test_upstreams.c - what upstreams may do, in virtual time: cut a stream at any byte, speak a byte
+ * at a time, close what was kept, run out of places, fail inside a stream. Each test is named for
+ * its requirement.
  */
 #include "tests/sim/pairs.h"
 
@@ -16,15 +17,18 @@ static void
 plan_cut(struct visit *visit)
 {
     struct sink body, reply;
-    struct tale tale = {.dialect = visit->provider->dialect, .marker = visit->marker, .words = 3, .tool = true};
+    struct tale tale = {
+        .dialect = visit->provider->dialect, .marker = visit->marker, .words = 3, .tool = true};
     sink_init(&body, SIZE_MAX / 2);
     sink_init(&reply, SIZE_MAX / 2);
     tale_put(&tale, &body);
     reply_put(&reply, 200, "text/event-stream", "", sink_slice(&body), FRAMED_CHUNKED, 50);
-    const char *needle = tale.dialect == SPEAKS_CHAT ? "tool_calls\"}" : "tool_use\",\"stop_sequence";
+    const char *needle =
+        tale.dialect == SPEAKS_CHAT ? "tool_calls\"}" : "tool_use\",\"stop_sequence";
     const char *at = memmem(body.ptr, body.len, needle, strlen(needle));
     assert_non_null(at);
-    size_t head_len = (size_t)((const char *)memmem(reply.ptr, reply.len, "\r\n\r\n", 4) - reply.ptr) + 4;
+    size_t head_len =
+        (size_t)((const char *)memmem(reply.ptr, reply.len, "\r\n\r\n", 4) - reply.ptr) + 4;
     finish_at = (size_t)(at - body.ptr);
     finish_at += head_len + 4 + 6 * (finish_at / 50); /* with the frames of its chunks */
     reply_len = reply.len;
@@ -42,7 +46,8 @@ judge_cut(struct client *client, bool stream)
     client_told(client, 0, &telling);
     assert_true(client_answer(client, 0, &answer));
     if (telling.how != TOLD_WELL && telling.how != TOLD_ERROR) {
-        fprintf(stderr, "cut at %zu: %s\n%.*s\n", cut_at, telling.wrong, SLICE_ARG(client_heard(client)));
+        fprintf(stderr, "cut at %zu: %s\n%.*s\n", cut_at, telling.wrong,
+                SLICE_ARG(client_heard(client)));
         fail();
     }
     if (telling.how == TOLD_WELL) {
@@ -63,7 +68,8 @@ static void
 r10_an_upstream_cut_at_any_byte_is_told(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int how = 0; how < 2; how++) {
             cut_how = how ? STEP_RESET : STEP_FIN;
             reply_len = SIZE_MAX - 1;
@@ -93,7 +99,8 @@ normalise(struct sink *body)
 {
     for (size_t i = 0; i + 9 < body->len; i++) { /* the wall clock is not part of the simulation */
         if (memcmp(body->ptr + i, "\"created\":", 10) == 0)
-            for (size_t k = i + 10; k < body->len && body->ptr[k] >= '0' && body->ptr[k] <= '9'; k++)
+            for (size_t k = i + 10; k < body->len && body->ptr[k] >= '0' && body->ptr[k] <= '9';
+                 k++)
                 body->ptr[k] = '0';
     }
 }
@@ -103,7 +110,8 @@ r4_output_does_not_depend_on_how_the_upstream_is_read(void **unused)
 {
     static const size_t windows[] = {0, 1, 2, 3, 7, 100};
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             struct answer whole = {0};
             for (size_t i = 0; i < countof(windows); i++) {
@@ -151,7 +159,8 @@ static void
 r31_connections_are_kept_and_used_again(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         struct provider *provider = world_provider(&world, PORT_OF(pair));
         for (int i = 0; i < 5; i++) {
@@ -177,12 +186,14 @@ plan_last_chunk_late(struct visit *visit)
     say_end(visit, STEP_NEXT);
 }
 
-/* The client does not wait for the upstream's last chunk, and the connection is still worth keeping. */
+/* The client does not wait for the upstream's last chunk, and the connection is still worth
+ * keeping. */
 static void
 r31_the_rest_of_a_reply_is_read_away(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         struct provider *provider = serves(PORT_OF(pair), plan_last_chunk_late);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -212,7 +223,8 @@ static void
 r31_a_stale_kept_connection_costs_no_try(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, "router_settings: {num_retries: 0}\n");
         struct provider *provider = serves(PORT_OF(pair), plan_well_then_dead);
         client_await(asks(CLIENT_OF(pair), MODEL_OF(pair), true), 1, 60000);
@@ -247,7 +259,8 @@ static void
 r31_a_kept_connection_that_answers_and_dies_has_failed(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, ONE_TRY);
         struct provider *provider = serves(PORT_OF(pair), plan_well_then_half);
         struct client *client = client_connect(&world, CLIENT_OF(pair));
@@ -259,7 +272,8 @@ r31_a_kept_connection_that_answers_and_dies_has_failed(void **unused)
         client_await(client, 2, 60000);
         client_expect(client, 1, 502, TOLD_ERROR, NULL);
         assert_int_equal(provider->requests, 2);
-        provider_serve(provider, plan_well); /* the same client meets a stale one later: that is no failure */
+        provider_serve(provider,
+                       plan_well); /* the same client meets a stale one later: that is no failure */
         client_ask(client, asking);
         client_await(client, 3, 60000);
         world_run(&world, 100);
@@ -275,11 +289,15 @@ static void
 plan_says_close(struct visit *visit)
 {
     struct sink body, reply;
-    struct tale tale = {.dialect = visit->provider->dialect, .marker = visit->marker, .words = 5, .whole = !visit->streams};
+    struct tale tale = {.dialect = visit->provider->dialect,
+                        .marker = visit->marker,
+                        .words = 5,
+                        .whole = !visit->streams};
     sink_init(&body, SIZE_MAX / 2);
     sink_init(&reply, SIZE_MAX / 2);
     tale_put(&tale, &body);
-    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream", "Connection: close\r\n", sink_slice(&body), FRAMED_LENGTH, 0);
+    reply_put(&reply, 200, tale.whole ? "application/json" : "text/event-stream",
+              "Connection: close\r\n", sink_slice(&body), FRAMED_LENGTH, 0);
     say(visit, sink_slice(&reply));
     say_end(visit, STEP_NEXT);
     sink_fini(&body);
@@ -290,7 +308,8 @@ static void
 r31_what_is_to_be_closed_is_not_kept_and_what_failed_politely_is(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
             world_open(&world, 1, NULL, NULL);
             struct provider *provider = serves(PORT_OF(pair), plan_says_close);
@@ -316,8 +335,11 @@ r33_over_the_queue_is_a_429_with_retry_after(void **unused)
 {
     struct client *clients[6];
     (void)unused;
-    FOR_EACH_PAIR {
-        world_open(&world, 1, NULL, ONE_TRY "penstock:\n  limits: {upstream_connections: 2, upstream_queue: 3}\n  timeouts: {connect: 60s}\n");
+    FOR_EACH_PAIR
+    {
+        world_open(&world, 1, NULL,
+                   ONE_TRY "penstock:\n  limits: {upstream_connections: 2, upstream_queue: 3}\n  "
+                           "timeouts: {connect: 60s}\n");
         struct provider *provider = serves(PORT_OF(pair), plan_slow);
         for (int i = 0; i < 6; i++) {
             clients[i] = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
@@ -340,7 +362,9 @@ static void
 r33_a_turn_that_is_not_taken_is_passed_on(void **unused)
 {
     (void)unused;
-    world_open(&world, 1, NULL, ONE_TRY "penstock:\n  limits: {upstream_connections: 1, upstream_queue: 5}\n  timeouts: {connect: 60s}\n");
+    world_open(&world, 1, NULL,
+               ONE_TRY "penstock:\n  limits: {upstream_connections: 1, upstream_queue: 5}\n  "
+                       "timeouts: {connect: 60s}\n");
     serves(WORLD_CHAT_PORT, plan_slow);
     struct client *clients[3];
     for (int i = 0; i < 3; i++) {
@@ -349,7 +373,8 @@ r33_a_turn_that_is_not_taken_is_passed_on(void **unused)
     }
     assert_true(world_stream(&world, 1)->queued);
     assert_true(world_stream(&world, 2)->queued);
-    client_reset(clients[0]); /* the place is free and the second is called, and in the same tick it is gone */
+    client_reset(clients[0]); /* the place is free and the second is called, and in the same tick it
+                                 is gone */
     client_reset(clients[1]);
     uint64_t before = world_ms(&world);
     client_await(clients[2], 1, 100000);
@@ -363,23 +388,27 @@ r33_a_turn_that_is_not_taken_is_passed_on(void **unused)
 static void
 plan_cut_call(struct visit *visit)
 {
-    plan_tale(visit, (struct tale){.words = 2, .tool = true, .end = TALE_CUT_CALL}, SIZE_MAX / 2, 0);
+    plan_tale(visit, (struct tale){.words = 2, .tool = true, .end = TALE_CUT_CALL}, SIZE_MAX / 2,
+              0);
 }
 
 static void
 r42_a_truncated_tool_call_ends_in_an_error(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int stream = 0; stream < 2; stream++) {
-            bool collected = stream || CLIENT_OF(pair) != (pair & 2 ? SPEAKS_MESSAGES : SPEAKS_CHAT);
+            bool collected =
+                stream || CLIENT_OF(pair) != (pair & 2 ? SPEAKS_MESSAGES : SPEAKS_CHAT);
             if (!collected)
                 continue; /* an object of the same dialect passes */
             world_open(&world, 1, NULL, ONE_TRY);
             serves(PORT_OF(pair), plan_cut_call);
             struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), stream);
             client_await(client, 1, 60000);
-            client_expect(client, 0, stream ? 200 : 502, TOLD_ERROR, stream ? "invalid_tool_call" : NULL);
+            client_expect(client, 0, stream ? 200 : 502, TOLD_ERROR,
+                          stream ? "invalid_tool_call" : NULL);
             world_close(&world);
         }
     }
@@ -395,14 +424,16 @@ static void
 r11_an_error_in_the_stream_is_told_in_the_client_s_dialect(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         world_open(&world, 1, NULL, NULL);
         serves(PORT_OF(pair), plan_error_event);
         struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
         client_await(client, 1, 60000);
         client_expect(client, 0, 200, TOLD_ERROR, NULL);
         client_expect_text(client, 0, &(struct tale){.marker = "mark-1", .words = 2});
-        assert_true(memmem(client_heard(client).ptr, client_heard(client).len, "the engine broke", 16) != NULL);
+        assert_true(memmem(client_heard(client).ptr, client_heard(client).len, "the engine broke",
+                           16) != NULL);
         world_close(&world);
     }
 }
@@ -427,12 +458,14 @@ plan_ends_in_noise(struct visit *visit)
     sink_fini(&reply);
 }
 
-/* Noise behind the finish is no harm, unless the finish itself never found its way to the client. */
+/* Noise behind the finish is no harm, unless the finish itself never found its way to the client.
+ */
 static void
 r10_a_finish_that_found_no_memory_was_not_said(void **unused)
 {
     (void)unused;
-    FOR_EACH_PAIR {
+    FOR_EACH_PAIR
+    {
         for (int tight = 0; tight < 2; tight++) {
             world_open(&world, 1, NULL, NULL);
             serves(PORT_OF(pair), plan_ends_in_noise);

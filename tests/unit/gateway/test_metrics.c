@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_metrics.c - labels, and the exposition: every family announced once with its samples behind it, no series twice,
- * histograms that add up, workers summed.
+ * test_metrics.c - labels, and the exposition: every family announced once with its samples behind
+ * it, no series twice, histograms that add up, workers summed.
  */
 #include "gateway/worker.h"
 
@@ -92,7 +92,8 @@ static bool
 is_name(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_:", text[i]) && !(i > 0 && text[i] >= '0' && text[i] <= '9'))
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_:", text[i]) &&
+            !(i > 0 && text[i] >= '0' && text[i] <= '9'))
             return false;
     return len > 0;
 }
@@ -107,7 +108,8 @@ belongs(const char *sample, const char *family, bool histogram)
     const char *rest = sample + len;
     if (!histogram)
         return *rest == '{' || *rest == ' ';
-    return strncmp(rest, "_bucket{", 8) == 0 || strncmp(rest, "_sum", 4) == 0 || strncmp(rest, "_count", 6) == 0;
+    return strncmp(rest, "_bucket{", 8) == 0 || strncmp(rest, "_sum", 4) == 0 ||
+           strncmp(rest, "_count", 6) == 0;
 }
 
 static void
@@ -137,7 +139,8 @@ test_exposition_is_well_formed(void **unused)
         }
         if (sscanf(line, "# TYPE %255s %63s", family, type) == 2) {
             assert_string_equal(family, families[family_count - 1]);
-            assert_true(strcmp(type, "counter") == 0 || strcmp(type, "gauge") == 0 || strcmp(type, "histogram") == 0);
+            assert_true(strcmp(type, "counter") == 0 || strcmp(type, "gauge") == 0 ||
+                        strcmp(type, "histogram") == 0);
             continue;
         }
         if (!belongs(line, family, strcmp(type, "histogram") == 0))
@@ -185,7 +188,9 @@ test_labels(void **unused)
     int odd = metrics_label(SLICE_LIT("say \"hi\"\\\n"), SLICE_LIT("p"), SLICE_LIT("odd"));
     metrics_add(&metrics_model(workers[0]->metrics, odd)->attempts, 1);
     text = exposed();
-    expect(&text, "penstock_upstream_attempts_total{model=\"say \\\"hi\\\"\\\\\\n\",upstream=\"odd\"}", "1");
+    expect(&text,
+           "penstock_upstream_attempts_total{model=\"say \\\"hi\\\"\\\\\\n\",upstream=\"odd\"}",
+           "1");
     sink_fini(&text);
 }
 
@@ -210,7 +215,8 @@ test_workers_are_summed(void **unused)
     expect(&text, "penstock_streams_active", "9");
     expect(&text, "penstock_transitions_total{from=\"RELAY\",event=\"BREAK\"}", "8");
     expect(&text, "penstock_stream_ends_total{reason=\"timeout\"}", "6");
-    expect(&text, "penstock_errors_total{error=\"IDLE_TIMEOUT\",code=\"upstream_idle_timeout\"}", "1");
+    expect(&text, "penstock_errors_total{error=\"IDLE_TIMEOUT\",code=\"upstream_idle_timeout\"}",
+           "1");
     expect(&text, "penstock_client_disconnects_total{phase=\"STALL\"}", "9");
     expect(&text, "penstock_longest_stall_seconds", "1.500000");
     assert_null(value_of(&text, "penstock_transitions_total{from=\"CLOSED\",event=\"BREAK\"}"));
@@ -221,9 +227,10 @@ static void
 test_histograms_add_up(void **unused)
 {
     (void)unused;
-    hist_record(&workers[0]->metrics->first_token, &metrics_latency, 1000);     /* on a bound */
+    hist_record(&workers[0]->metrics->first_token, &metrics_latency, 1000); /* on a bound */
     hist_record(&workers[0]->metrics->first_token, &metrics_latency, 1001);
-    hist_record(&workers[1]->metrics->first_token, &metrics_latency, 700000000); /* over all bounds */
+    hist_record(&workers[1]->metrics->first_token, &metrics_latency,
+                700000000); /* over all bounds */
     hist_record(&workers[1]->metrics->chunk_size, &metrics_size, 100);
     struct sink text = exposed();
     expect(&text, "penstock_first_token_seconds_bucket{le=\"0.001\"}", "1");
@@ -265,7 +272,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_labels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_workers_are_summed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_histograms_add_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_figures_are_those_that_were_published, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_figures_are_those_that_were_published, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_route.c - names to deployments: exact, aliases, wildcards; order, weights, tries, rests, rates, fallbacks; and
- * which failures may be tried again, after what wait.
+ * test_route.c - names to deployments: exact, aliases, wildcards; order, weights, tries, rests,
+ * rates, fallbacks; and which failures may be tried again, after what wait.
  */
 #include "gateway/route.h"
 
 #include "tests/unit/gateway/config_case.h"
 
-#define ENTRY(name, model, more) "  - {model_name: '" name "', litellm_params: {model: '" model "', api_base: 'http://127.0.0.1:1/v1', api_key: k" more "}}\n"
+#define ENTRY(name, model, more)                                                                   \
+    "  - {model_name: '" name "', litellm_params: {model: '" model                                 \
+    "', api_base: 'http://127.0.0.1:1/v1', api_key: k" more "}}\n"
 
 static struct generation *generation;
 static struct route route;
@@ -74,10 +76,12 @@ walk(const char *name, const struct canon_error *failed)
     text[0] = '\0';
     const struct canon_error *last = NULL;
     for (int i = 0; i < 64; i++) {
-        struct deployment *deployment = route_next(&route, last, now_ms, (uint64_t)i * 7919, &error);
+        struct deployment *deployment =
+            route_next(&route, last, now_ms, (uint64_t)i * 7919, &error);
         if (!deployment)
             return text;
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%.*s", at ? " " : "", SLICE_ARG(deployment->config->model));
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%.*s", at ? " " : "",
+                               SLICE_ARG(deployment->config->model));
         last = failed;
     }
     fail_msg("the walk never ends: %s", text);
@@ -90,9 +94,11 @@ static void
 test_names(void **state)
 {
     (void)state;
-    begin("model_list:\n" ENTRY("gpt", "openai/gpt-4", "") ENTRY("claude-*", "anthropic/claude-*", "") ENTRY("claude-3*", "anthropic/old-*", "")
-          ENTRY("*", "openai/any-*", "") ENTRY("fixed-*-end", "openai/same", "")
-          "router_settings: {model_group_alias: {short: gpt, other: claude-9}}\n");
+    begin(
+        "model_list:\n" ENTRY("gpt", "openai/gpt-4", "") ENTRY("claude-*", "anthropic/claude-*", "")
+            ENTRY("claude-3*", "anthropic/old-*", "") ENTRY("*", "openai/any-*", "")
+                ENTRY("fixed-*-end", "openai/same",
+                      "") "router_settings: {model_group_alias: {short: gpt, other: claude-9}}\n");
     assert_string_equal(served_by("gpt"), "gpt-4");
     assert_string_equal(served_by("short"), "gpt-4");
     assert_string_equal(served_by("claude-opus"), "claude-opus");
@@ -101,7 +107,8 @@ test_names(void **state)
     assert_string_equal(served_by("claude-"), "claude-");
     assert_string_equal(served_by("whatever/it-is"), "any-whatever/it-is");
     assert_string_equal(served_by("fixed-a-b-end"), "same");
-    assert_string_equal(served_by("fixed-end"), "any-fixed-end"); /* the star's two sides may not overlap */
+    assert_string_equal(served_by("fixed-end"),
+                        "any-fixed-end"); /* the star's two sides may not overlap */
     assert_string_equal(served_by(""), "any-");
     end();
 }
@@ -111,19 +118,23 @@ test_unknown_names(void **state)
 {
     struct slice near = SLICE_NONE;
     (void)state;
-    begin("model_list:\n" ENTRY("gpt-4o", "openai/gpt-4o", "") ENTRY("claude-*", "anthropic/claude-*", ""));
+    begin("model_list:\n" ENTRY("gpt-4o", "openai/gpt-4o", "")
+              ENTRY("claude-*", "anthropic/claude-*", ""));
     assert_int_equal(route_begin(&route, generation, SLICE_LIT("gpt-40"), &near), -ERR_MODEL);
     assert_true(slice_is(near, "gpt-4o"));
     near = SLICE_NONE;
-    assert_int_equal(route_begin(&route, generation, SLICE_LIT("something quite different"), &near), -ERR_MODEL);
+    assert_int_equal(route_begin(&route, generation, SLICE_LIT("something quite different"), &near),
+                     -ERR_MODEL);
     assert_false(near.len > 0);
-    assert_int_equal(route_begin(&route, generation, SLICE_LIT("GPT-4o"), &near), -ERR_MODEL); /* names have case */
+    assert_int_equal(route_begin(&route, generation, SLICE_LIT("GPT-4o"), &near),
+                     -ERR_MODEL); /* names have case */
     end();
 }
 
 /* ---------------------------------------------------------------- tries */
 
-#define TWO "model_list:\n" ENTRY("m", "openai/a", ", order: 1") ENTRY("m", "openai/b", ", order: 2")
+#define TWO                                                                                        \
+    "model_list:\n" ENTRY("m", "openai/a", ", order: 1") ENTRY("m", "openai/b", ", order: 2")
 
 static void
 test_tries(void **state)
@@ -139,7 +150,8 @@ test_tries(void **state)
     begin(TWO "router_settings: {num_retries: 3}\n");
     assert_string_equal(walk("m", &failed), "a b a a");
     end();
-    begin("model_list:\n" ENTRY("m", "openai/a", ", max_retries: 2") "router_settings: {num_retries: 0}\n");
+    begin("model_list:\n" ENTRY("m", "openai/a",
+                                ", max_retries: 2") "router_settings: {num_retries: 0}\n");
     assert_string_equal(walk("m", &failed), "a a a");
     end();
 }
@@ -149,12 +161,15 @@ test_weights(void **state)
 {
     int counts[3] = {0};
     (void)state;
-    begin("model_list:\n" ENTRY("m", "openai/0", ", weight: 1") ENTRY("m", "openai/1", ", weight: 3") ENTRY("m", "openai/2", ", weight: 6"));
+    begin("model_list:\n" ENTRY("m", "openai/0", ", weight: 1")
+              ENTRY("m", "openai/1", ", weight: 3") ENTRY("m", "openai/2", ", weight: 6"));
     for (uint64_t i = 0; i < 10000; i++) {
         struct slice near;
         int error;
         assert_int_equal(route_begin(&route, generation, SLICE_LIT("m"), &near), 0);
-        counts[*route_next(&route, NULL, now_ms, i * 0x9e3779b97f4a7c15u >> 20, &error)->config->model.ptr - '0']++;
+        counts[*route_next(&route, NULL, now_ms, i * 0x9e3779b97f4a7c15u >> 20, &error)
+                    ->config->model.ptr -
+               '0']++;
     }
     assert_in_range(counts[0], 800, 1200);
     assert_in_range(counts[1], 2700, 3300);
@@ -164,7 +179,9 @@ test_weights(void **state)
 
 /* ---------------------------------------------------------------- fallbacks */
 
-#define THREE "model_list:\n" ENTRY("one", "openai/1", "") ENTRY("two", "openai/2", "") ENTRY("three", "openai/3", "")
+#define THREE                                                                                      \
+    "model_list:\n" ENTRY("one", "openai/1", "") ENTRY("two", "openai/2", "")                      \
+        ENTRY("three", "openai/3", "")
 
 static void
 test_fallbacks(void **state)
@@ -175,7 +192,8 @@ test_fallbacks(void **state)
     assert_string_equal(walk("one", &failed), "1 2 3");
     assert_string_equal(walk("two", &failed), "2");
     end();
-    begin(THREE "router_settings: {num_retries: 0, fallbacks: [{one: [two]}, {two: [one, three]}]}\n");
+    begin(THREE
+          "router_settings: {num_retries: 0, fallbacks: [{one: [two]}, {two: [one, three]}]}\n");
     assert_string_equal(walk("one", &failed), "1 2 3"); /* chains are followed, circles are not */
     assert_string_equal(walk("two", &failed), "2 1 3");
     end();
@@ -194,7 +212,8 @@ test_a_full_window(void **state)
     struct canon_error failed = failure(400);
     (void)state;
     failed.kind = KIND_CONTEXT;
-    begin(THREE "router_settings: {num_retries: 3, fallbacks: [{one: [two]}], context_window_fallbacks: [{one: [three]}]}\n");
+    begin(THREE "router_settings: {num_retries: 3, fallbacks: [{one: [two]}], "
+                "context_window_fallbacks: [{one: [three]}]}\n");
     assert_string_equal(walk("one", &failed), "1 3"); /* the same window is not tried again */
     assert_true(route_retryable(generation, &failed));
     end();
@@ -219,10 +238,12 @@ test_cooldown(void **state)
     struct canon_error failed = failure(500), theirs = failure(400), slow = failure(429);
     int error;
     (void)state;
-    begin("model_list:\n" ENTRY("m", "openai/a", "") "router_settings: {allowed_fails: 2, cooldown_time: 5}\n");
+    begin("model_list:\n" ENTRY("m", "openai/a",
+                                "") "router_settings: {allowed_fails: 2, cooldown_time: 5}\n");
     struct deployment *only = next("m", &error);
     for (int i = 0; i < 10; i++)
-        assert_false(route_report_failure(generation, only, &theirs, now_ms)); /* the caller's mistakes */
+        assert_false(
+            route_report_failure(generation, only, &theirs, now_ms)); /* the caller's mistakes */
     assert_false(route_report_failure(generation, only, &failed, now_ms));
     assert_false(route_report_failure(generation, only, &failed, now_ms));
     assert_true(route_usable(generation, now_ms));
@@ -237,13 +258,15 @@ test_cooldown(void **state)
     assert_false(route_report_failure(generation, only, &failed, now_ms));
     slow.retry_after_ms = 20000;
     assert_false(route_report_failure(generation, only, &slow, now_ms));
-    assert_true(route_report_failure(generation, only, &slow, now_ms)); /* it said itself for how long */
+    assert_true(
+        route_report_failure(generation, only, &slow, now_ms)); /* it said itself for how long */
     now_ms += 19999;
     assert_null(next("m", &error));
     now_ms += 1;
     assert_non_null(next("m", &error));
     end();
-    begin("model_list:\n" ENTRY("m", "openai/a", "") "router_settings: {allowed_fails: 0, cooldown_time: 0}\n");
+    begin("model_list:\n" ENTRY("m", "openai/a",
+                                "") "router_settings: {allowed_fails: 0, cooldown_time: 0}\n");
     assert_false(route_report_failure(generation, next("m", &error), &failed, now_ms));
     end();
 }
@@ -271,7 +294,8 @@ test_rates(void **state)
     end();
 }
 
-/* ---------------------------------------------------------------- what may be tried again, and when */
+/* ---------------------------------------------------------------- what may be tried again, and
+ * when */
 
 static void
 test_retryable(void **state)
@@ -279,8 +303,9 @@ test_retryable(void **state)
     static const struct {
         int status;
         bool again;
-    } rows[] = {{400, false}, {401, false}, {403, false}, {404, false}, {408, true}, {413, false}, {422, false}, {429, true},
-                {500, true}, {502, true}, {503, true}, {504, true}, {529, true}};
+    } rows[] = {{400, false}, {401, false}, {403, false}, {404, false}, {408, true},
+                {413, false}, {422, false}, {429, true},  {500, true},  {502, true},
+                {503, true},  {504, true},  {529, true}};
     (void)state;
     begin(THREE);
     for (size_t i = 0; i < countof(rows); i++) {
@@ -333,9 +358,11 @@ static void
 test_connections_are_shared_by_address_only(void **state)
 {
     (void)state;
-    begin("model_list:\n" ENTRY("a", "openai/a", "") ENTRY("b", "openai/b", "")
-          "  - {model_name: c, litellm_params: {model: openai/c, api_base: 'http://127.0.0.1:2/v1', api_key: k}}\n"
-          "  - {model_name: d, litellm_params: {model: openai/d, api_base: 'http://localhost:1/v1', api_key: k}}\n");
+    begin("model_list:\n" ENTRY("a", "openai/a", "")
+              ENTRY("b", "openai/b", "") "  - {model_name: c, litellm_params: {model: openai/c, "
+                                         "api_base: 'http://127.0.0.1:2/v1', api_key: k}}\n"
+                                         "  - {model_name: d, litellm_params: {model: openai/d, "
+                                         "api_base: 'http://localhost:1/v1', api_key: k}}\n");
     struct slice keys[4];
     for (int i = 0; i < 4; i++)
         keys[i] = generation->deployments[i].target.cache_key;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_stream.c - the shape of the stream table, whatever the actions do: no dead ends, no way past the end, and
- * nothing that a waiting stream could sleep through. tests/sim takes its rows.
+ * test_stream.c - the shape of the stream table, whatever the actions do: no dead ends, no way past
+ * the end, and nothing that a waiting stream could sleep through. tests/sim takes its rows.
  */
 #include "gateway/stream.h"
 
@@ -29,13 +29,16 @@ test_names(void **unused)
     (void)unused;
     for (int i = 0; i < STATE_COUNT; i++)
         for (int k = 0; k < i; k++)
-            assert_string_not_equal(stream_state_name((enum stream_state)i), stream_state_name((enum stream_state)k));
+            assert_string_not_equal(stream_state_name((enum stream_state)i),
+                                    stream_state_name((enum stream_state)k));
     for (int i = 0; i < EVENT_COUNT; i++)
         for (int k = 0; k < i; k++)
-            assert_string_not_equal(stream_event_name((enum stream_event)i), stream_event_name((enum stream_event)k));
+            assert_string_not_equal(stream_event_name((enum stream_event)i),
+                                    stream_event_name((enum stream_event)k));
     for (int i = 0; i < END_COUNT; i++)
         for (int k = 0; k < i; k++)
-            assert_string_not_equal(stream_end_name((enum stream_end)i), stream_end_name((enum stream_end)k));
+            assert_string_not_equal(stream_end_name((enum stream_end)i),
+                                    stream_end_name((enum stream_end)k));
     assert_string_equal(stream_state_name(STATE_RELAY), "RELAY");
     assert_string_equal(stream_event_name(EVENT_PING_DUE), "PING_DUE");
     assert_string_equal(stream_end_name(END_CLIENT_CLOSE), "client_close");
@@ -103,23 +106,27 @@ test_verdicts_have_rows(void **unused)
             if (strcmp(action, "judge") == 0) {
                 assert_true(to == (enum stream_state)state);
                 assert_true(has(to, EVENT_BREAK) || has(to, EVENT_REJECT));
-                assert_true(has(to, EVENT_BREAK) && (to == STATE_STALL || (has(to, EVENT_REJECT) && has(to, EVENT_NEXT))));
+                assert_true(has(to, EVENT_BREAK) &&
+                            (to == STATE_STALL || (has(to, EVENT_REJECT) && has(to, EVENT_NEXT))));
             }
             if (strcmp(action, "pump") == 0 || strcmp(action, "resume") == 0) {
                 assert_true(has(to, EVENT_UPSTREAM_BYTES));
-                assert_true(has(to, EVENT_FAILED) && has(to, EVENT_CLIENT_FULL) && has(to, EVENT_REPLY_DONE));
+                assert_true(has(to, EVENT_FAILED) && has(to, EVENT_CLIENT_FULL) &&
+                            has(to, EVENT_REPLY_DONE));
             }
             if (strcmp(action, "part") == 0)
                 assert_true(has(to, EVENT_KEEP) && has(to, EVENT_LEAVE) && has(to, EVENT_FAILED));
             if (strcmp(action, "read_reply") == 0)
-                assert_true(has(to, EVENT_REPLY_OK) && has(to, EVENT_REPLY_WHOLE) && has(to, EVENT_FAILED));
+                assert_true(has(to, EVENT_REPLY_OK) && has(to, EVENT_REPLY_WHOLE) &&
+                            has(to, EVENT_FAILED));
             if (to == STATE_FINISH && state != STATE_FINISH)
                 assert_true(has(to, EVENT_CLIENT_ROOM) && has(to, EVENT_CLIENT_EMPTY));
         }
     }
 }
 
-/* From everywhere there is a way to the end and back to IDLE; from IDLE there is a way everywhere. */
+/* From everywhere there is a way to the end and back to IDLE; from IDLE there is a way everywhere.
+ */
 static void
 test_no_dead_ends(void **unused)
 {

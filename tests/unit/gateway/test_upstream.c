@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_upstream.c - the pool of upstream connections alone: leases, returns, drops, the queue and its turns, what is
- * kept and for how long. Streams are empty shells here that note which notices were posted to them.
+ * test_upstream.c - the pool of upstream connections alone: leases, returns, drops, the queue and
+ * its turns, what is kept and for how long. Streams are empty shells here that note which notices
+ * were posted to them.
  */
 #include "gateway/worker.h"
 #include "reactor/sim.h"
@@ -57,10 +58,12 @@ begin(void **unused)
     struct http_head none = {.framing = HTTP_NO_BODY};
     struct http_limits limits = {1000, 1000, 10};
     (void)unused;
-    struct loaded loaded = load_text(
-        "model_list: [{model_name: m, litellm_params: {model: openai/m, api_base: 'http://127.0.0.1:9001/v1', api_key: k}}]\n"
-        "penstock: {limits: {upstream_connections: 2, upstream_queue: 2, upstream_idle: 1}, timeouts: {upstream_idle: 10s}}\n",
-        NO_ENVIRONMENT);
+    struct loaded loaded =
+        load_text("model_list: [{model_name: m, litellm_params: {model: openai/m, api_base: "
+                  "'http://127.0.0.1:9001/v1', api_key: k}}]\n"
+                  "penstock: {limits: {upstream_connections: 2, upstream_queue: 2, upstream_idle: "
+                  "1}, timeouts: {upstream_idle: 10s}}\n",
+                  NO_ENVIRONMENT);
     expect_good(&loaded);
     sink_init(&problem, 4096);
     assert_int_equal(generation_new(config_hold(loaded.config), 0, &generation, &problem), 0);
@@ -106,7 +109,8 @@ end(void **unused)
 static int
 lease(int shell)
 {
-    return upstream_lease(&worker->upstreams, shells[shell], deployment, false, &shells[shell]->lease);
+    return upstream_lease(&worker->upstreams, shells[shell], deployment, false,
+                          &shells[shell]->lease);
 }
 
 static void
@@ -172,7 +176,8 @@ test_a_fresh_one_when_asked_for(void **unused)
     assert_int_equal(lease(0), 0);
     pass(10);
     give_back(0);
-    assert_int_equal(upstream_lease(&worker->upstreams, shells[1], deployment, true, &shells[1]->lease), 0);
+    assert_int_equal(
+        upstream_lease(&worker->upstreams, shells[1], deployment, true, &shells[1]->lease), 0);
     assert_int_equal(worker->upstreams.idle, 1);
     drop(1);
 }
@@ -356,7 +361,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_connection_is_dialled_returned_and_leased_again, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_connection_is_dialled_returned_and_leased_again,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(test_a_fresh_one_when_asked_for, begin, end),
         cmocka_unit_test_setup_teardown(test_a_refused_connection_is_lost, begin, end),
         cmocka_unit_test_setup_teardown(test_the_queue_is_bounded_and_served_in_order, begin, end),
