@@ -313,15 +313,45 @@ stream_take_limits(struct stream *stream, const struct config *config)
     stream->client->out_low = from->queue_bytes / 2;
 }
 
+static void
+ignore(void *owner, struct conn *conn, unsigned notices)
+{
+    (void)owner;
+    (void)conn;
+    (void)notices;
+}
+
+/* One connection too many is told so, unread, and closed behind the answer: a reset would explain nothing. */
+static void
+turn_away(struct worker *worker, int fd, const char *peer)
+{
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 109\r\n"
+        "Retry-After: 1\r\nConnection: close\r\n\r\n"
+        "{\"error\":{\"message\":\"too many connections\",\"type\":\"server_error\",\"param\":null,"
+        "\"code\":\"too_many_connections\"}}";
+    struct conn *conn;
+    metrics_add(&worker->metrics->rejected_connections, 1);
+    if (conn_adopt(&worker->loop, fd, worker->generation->server_key, peer, ignore, worker, &conn) < 0) {
+        worker->loop.ops->socket_close(&worker->loop, fd, true);
+        return;
+    }
+    bool said = conn_put(conn, slice_of(answer, sizeof answer - 1)) == 0;
+    conn_close(conn, !said);
+}
+
 struct stream *
 stream_new(struct worker *worker, int fd, const char *peer)
 {
     const struct config *config = worker->generation->config;
+    if (worker->stream_count >= config->limits.connections) {
+        turn_away(worker, fd, peer);
+        return NULL;
+    }
     struct stream *stream = calloc(1, sizeof *stream);
-    if (!stream || worker->stream_count >= config->limits.connections) {
+    if (!stream) {
         metrics_add(&worker->metrics->rejected_connections, 1);
         worker->loop.ops->socket_close(&worker->loop, fd, true);
-        free(stream);
         return NULL;
     }
     stream->magic = MAGIC_STREAM;

@@ -5,6 +5,8 @@
  */
 #include "tests/sim/pairs.h"
 
+#include "base/text.h"
+
 static const struct tale flood = {.marker = "mark-1", .words = 1000, .padding = 1000};
 
 static void
@@ -173,6 +175,33 @@ r61_without_memory_streams_fail_one_by_one(void **unused)
     }
 }
 
+/* One connection too many hears why, even when its request is on the way; a place that is free
+ * again serves. */
+static void
+a_connection_over_the_limit_is_told_so(void **unused)
+{
+    (void)unused;
+    world_open(&world, 1, NULL, ONE_TRY "penstock:\n  limits: {connections: 2}\n");
+    struct client *first = client_connect(&world, SPEAKS_CHAT),
+                  *second = client_connect(&world, SPEAKS_CHAT);
+    world_run(&world, 10);
+    struct client *third = client_connect(&world, SPEAKS_CHAT);
+    client_say(third, SLICE_LIT("GET /health HTTP/1.1\r\nHost: g\r\n\r\n"));
+    world_run(&world, 5000);
+    struct answer answer;
+    assert_true(client_answer(third, 0, &answer));
+    assert_int_equal(answer.status, 503);
+    assert_true(text_find(sink_slice(&answer.body), SLICE_LIT("too_many_connections\"}}")) > 0);
+    answer_fini(&answer);
+    assert_true(third->ended);
+    assert_int_equal(world.worker->metrics->rejected_connections, 1);
+    client_reset(first);
+    world_run(&world, 10);
+    assert_int_equal(readiness(), 200);
+    client_reset(second);
+    world_close(&world);
+}
+
 int
 main(void)
 {
@@ -182,6 +211,7 @@ main(void)
         cmocka_unit_test(r25_a_slow_client_does_not_stop_the_second_signal),
         cmocka_unit_test(r193_a_new_configuration_does_not_touch_running_streams),
         cmocka_unit_test(r61_without_memory_streams_fail_one_by_one),
+        cmocka_unit_test(a_connection_over_the_limit_is_told_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
