@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_expand.c - values that stand elsewhere: os.environ/NAME, ${NAME:-default}, file:PATH.
+ * config_expand.c - values that stand elsewhere: os.environ/NAME, ${NAME:-default}, file:PATH, command:TEXT.
  */
 #include "gateway/config_internal.h"
 
@@ -154,6 +154,11 @@ config_expand(struct config_loader *loader, const struct config_origin *origin, 
     if (slice_starts(raw, file_prefix)) {
         *from = raw;
         return read_secret(loader, origin, slice_skip(raw, file_prefix.len), out);
+    }
+    static const struct slice command_prefix = SLICE_LIT("command:");
+    if (origin->kind == SOURCE_FILE && slice_starts(raw, command_prefix)) {
+        *from = command_prefix; /* its words may say where secrets lie */
+        return config_run_command(loader, origin, slice_skip(raw, command_prefix.len), out);
     }
     if (text_find(raw, SLICE_LIT("${")) >= 0)
         return expand_braces(loader, origin, raw, out, from);

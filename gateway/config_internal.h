@@ -219,11 +219,14 @@ struct config_node *config_yaml_read(struct config_loader *loader, struct slice 
 struct slice config_getenv(struct config_loader *loader, const char *name);
 struct slice config_getenv_slice(struct config_loader *loader, struct slice name);
 /*
- * config_expand - resolve os.environ/NAME, ${NAME}, ${NAME:-default} and file:PATH.
+ * config_expand - resolve os.environ/NAME, ${NAME}, ${NAME:-default}, file:PATH and (in a file) command:TEXT.
  * from  [out] name of the variable or file it came from; absent when the text is literal
  */
 bool config_expand(struct config_loader *loader, const struct config_origin *origin,
                    struct slice raw, struct slice *out, struct slice *from);
+/* config_run_command - what /bin/sh prints for this text, without the newline at its end; false with a problem noted. */
+bool config_run_command(struct config_loader *loader, const struct config_origin *origin,
+                        struct slice text, struct slice *out);
 /* config_scalar - a node's expanded text; false with an error noted if it is not a scalar. */
 bool config_scalar(struct config_loader *loader, const struct config_node *node, struct slice *out,
                    struct slice *from);

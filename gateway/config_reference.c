@@ -239,7 +239,7 @@ config_reference(struct sink *out)
         "that\n"
         "# is missing has the default shown here, and lines like \"#key: value\" are not set.\n"
         "# LiteLLM's config.yaml is read as it is. Values may be os.environ/NAME, ${NAME},\n"
-        "# ${NAME:-default} or file:PATH. See docs/configuration.md.\n\n");
+        "# ${NAME:-default}, file:PATH or command:TEXT. See docs/configuration.md.\n\n");
     put_wrapped(out, 0, slice_from(config_section_of(SECTION_MODEL)->title));
     sink_text(out, "model_list:\n");
     put_section(out, SECTION_MODEL, 4);
@@ -305,6 +305,8 @@ static const char manual_head[] =
     "for an empty one. `$${` is a literal `${` |\n"
     "| `file:PATH` | what the file holds, without the newline at its end; a warning when others "
     "can read it |\n"
+    "| `command:TEXT` | what `/bin/sh -c TEXT` prints, without the newline at its end, whenever the "
+    "configuration is read; in the file only. It must end with status 0 within 30 s |\n"
     "| `10s`, `500ms`, `2m`, `1h`, `600` | durations; a bare number is seconds |\n"
     "| `4096`, `64KiB`, `50MB` | sizes; all units are powers of 1024 |\n\n"
     "Paths that do not begin with `/` start at the directory of the file. A file is at most 1 MiB "

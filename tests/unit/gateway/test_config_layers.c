@@ -51,6 +51,37 @@ values_may_stand_elsewhere(void **state)
 }
 
 static void
+commands_print_secrets(void **state)
+{
+    static const struct {
+        const char *text, *problem;
+    } wrong[] = {
+        {"penstock: {keys: [\"command:exit 3\"]}", "the command failed with status 3"},
+        {"penstock: {keys: [\"command:true\"]}", "the command printed nothing"},
+        {"penstock: {keys: [\"command:kill -9 $$\"]}", "was killed"},
+        {"penstock: {keys: [\"command:head -c 10000000 /dev/zero\"]}", "printed too much"},
+    };
+    (void)state;
+    struct loaded loaded = load_text(
+        "penstock: {keys: [\"command:printf '%s\\\\n' sk-$WHO-1\", \"command:echo two\"]}",
+        ENVIRONMENT("WHO=vault", "PATH=/bin:/usr/bin"));
+    expect_clean(&loaded);
+    expect_slice(loaded.config->keys[0].key, "sk-vault-1");
+    expect_slice(loaded.config->keys[1].key, "two");
+    unload(&loaded);
+    for (size_t i = 0; i < countof(wrong); i++) {
+        loaded = load_text(wrong[i].text, ENVIRONMENT("PATH=/bin:/usr/bin"));
+        expect_problem(&loaded, false, wrong[i].problem);
+        unload(&loaded);
+    }
+    /* An environment variable is no place to run things from. */
+    loaded = load_text("", ENVIRONMENT("PENSTOCK_MASTER_KEY=command:true", "PATH=/bin"));
+    expect_good(&loaded);
+    expect_slice(loaded.config->keys[0].key, "command:true");
+    unload(&loaded);
+}
+
+static void
 paths_start_at_the_file(void **state)
 {
     (void)state;
@@ -152,8 +183,9 @@ slips_in_variable_names_are_seen(void **state)
                         "PENSTOCK_LISTEN_PORT=4001", "PENSTOCK=", "OTHER_PROT=1"));
     expect_good(&loaded);
     expect_problem(&loaded, true, "PENSTOCK_PROT: unknown variable, without effect; PENSTOCK_PORT");
-    expect_problem(&loaded, true, "PENSTOCK_TIMEOUTS_IDEL: unknown variable, without effect; "
-                                  "PENSTOCK_TIMEOUTS_IDLE is near");
+    expect_problem(&loaded, true,
+                   "PENSTOCK_TIMEOUTS_IDEL: unknown variable, without effect; "
+                   "PENSTOCK_TIMEOUTS_IDLE is near");
     assert_null(loaded.problems->next->next);
     assert_int_equal(loaded.config->port, 4001);
     unload(&loaded);
@@ -306,6 +338,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_may_stand_elsewhere),
+        cmocka_unit_test(commands_print_secrets),
         cmocka_unit_test(paths_start_at_the_file),
         cmocka_unit_test(later_layers_win),
         cmocka_unit_test(lists_come_from_the_environment),
