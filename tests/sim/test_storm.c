@@ -107,8 +107,7 @@ plan_fails(struct visit *visit)
         "{\"error\":{\"message\":\"no\",\"type\":\"server_error\",\"code\":null,\"param\":null}}",
         "<html>Bad gateway</html>",
         "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"no\"}}",
-        "{\"error\":{\"message\":\"too "
-        "long\",\"type\":\"invalid_request_error\",\"code\":\"context_length_exceeded\"}}"};
+        "{\"error\":{\"message\":\"long\",\"type\":\"\",\"code\":\"context_length_exceeded\"}}"};
     plan_status(visit, statuses[pick(countof(statuses))], fields[pick(countof(fields))],
                 bodies[pick(countof(bodies))]);
 }
@@ -225,8 +224,7 @@ make_request(struct guest *guest, struct request *request, uint32_t guest_number
     if (chance(5)) {
         static const char *const bad[] = {
             "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 3\r\n\r\n{}}",
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: "
-            "9\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n",
             "GARBAGE\r\n\r\n",
             "POST /v1/messages HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             "POST /v1/messages HTTP/1.1\r\nHost: g\r\nContent-Length: 99999999999\r\n\r\n"};
