@@ -107,7 +107,7 @@ plan_fails(struct visit *visit)
         "{\"error\":{\"message\":\"no\",\"type\":\"server_error\",\"code\":null,\"param\":null}}",
         "<html>Bad gateway</html>",
         "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"no\"}}",
-        "{\"error\":{\"message\":\"long\",\"type\":\"\",\"code\":\"context_length_exceeded\"}}"};
+        "{\"error\":{\"message\":\"long\",\"type\":\"x\",\"code\":\"context_length_exceeded\"}}"};
     plan_status(visit, statuses[pick(countof(statuses))], fields[pick(countof(fields))],
                 bodies[pick(countof(bodies))]);
 }
