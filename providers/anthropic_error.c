@@ -80,36 +80,6 @@ static const char *const type_words[KIND_COUNT] = {
     [KIND_CANCELLED] = "api_error",
 };
 
-static enum err_kind
-kind_of_status(int status)
-{
-    switch (status) {
-    case 401:
-        return KIND_AUTH;
-    case 402:
-        return KIND_BILLING;
-    case 403:
-        return KIND_PERMISSION;
-    case 404:
-        return KIND_NOT_FOUND;
-    case 408:
-    case 504:
-    case 524:
-        return KIND_TIMEOUT;
-    case 413:
-        return KIND_TOO_LARGE;
-    case 429:
-        return KIND_RATE_LIMIT;
-    case 499:
-        return KIND_CANCELLED;
-    case 503:
-    case 529:
-        return KIND_OVERLOADED;
-    default:
-        return status >= 400 && status < 500 ? KIND_INVALID : KIND_UPSTREAM;
-    }
-}
-
 static bool
 kind_of_word(struct slice word, enum err_kind *out)
 {
@@ -213,11 +183,11 @@ scrubbed(struct slice message, struct arena *arena)
 static enum err_kind
 kind_of_error(int status, const struct canon_error *error)
 {
-    enum err_kind kind = status >= 400 ? kind_of_status(status) : KIND_UPSTREAM;
+    enum err_kind kind = status >= 400 ? canon_kind_of_status(status) : KIND_UPSTREAM;
     enum err_kind said;
     uint64_t code;
     if (status == 0 && text_u64(error->code, &code) && code >= 400 && code < 600)
-        kind = kind_of_status((int)code);
+        kind = canon_kind_of_status((int)code);
     else if (status == 0 && (kind_of_word(error->type, &said) || kind_of_word(error->code, &said)))
         kind = said;
     bool refused = kind == KIND_INVALID || kind == KIND_TOO_LARGE || kind == KIND_UPSTREAM;

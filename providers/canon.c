@@ -235,3 +235,33 @@ canon_legal_id(struct slice id, size_t max, struct arena *arena)
         return id;
     return arena_printf(arena, "call_%016llx", (unsigned long long)canon_hash(id));
 }
+
+enum err_kind
+canon_kind_of_status(int status)
+{
+    switch (status) {
+    case 401:
+        return KIND_AUTH;
+    case 402:
+        return KIND_BILLING;
+    case 403:
+        return KIND_PERMISSION;
+    case 404:
+        return KIND_NOT_FOUND;
+    case 408:
+    case 504:
+    case 524:
+        return KIND_TIMEOUT;
+    case 413:
+        return KIND_TOO_LARGE;
+    case 429:
+        return KIND_RATE_LIMIT;
+    case 499:
+        return KIND_CANCELLED;
+    case 503:
+    case 529:
+        return KIND_OVERLOADED;
+    default:
+        return status >= 400 && status < 500 ? KIND_INVALID : KIND_UPSTREAM;
+    }
+}

@@ -163,6 +163,8 @@ struct canon_error {
     uint64_t retry_after_ms;        /* UINT64_MAX: none */
     int should_retry;               /* x-should-retry: -1 not said, 0, 1 */
 };
+/* canon_kind_of_status - what an upstream's HTTP status alone says; 400 to 599, anything else is its fault. */
+enum err_kind canon_kind_of_status(int status);
 /* canon_error_of - an error of our own with the row's kind, status, code and text. */
 struct canon_error canon_error_of(int error);
 

@@ -33,34 +33,6 @@ is_context(const struct canon_error *error)
     return false;
 }
 
-static enum err_kind
-kind_of_status(int status)
-{
-    switch (status) {
-    case 401:
-        return KIND_AUTH;
-    case 402:
-        return KIND_BILLING;
-    case 403:
-        return KIND_PERMISSION;
-    case 404:
-        return KIND_NOT_FOUND;
-    case 408:
-    case 504:
-    case 524:
-        return KIND_TIMEOUT;
-    case 413:
-        return KIND_TOO_LARGE;
-    case 429:
-        return KIND_RATE_LIMIT;
-    case 503:
-    case 529:
-        return KIND_OVERLOADED;
-    default:
-        return status >= 400 && status < 500 ? KIND_INVALID : KIND_UPSTREAM;
-    }
-}
-
 /* Words that say more than the status, or stand in for one; in error->code or error->type. */
 static const struct word_row {
     const char *word;
@@ -91,7 +63,7 @@ static const struct word_row {
 static enum err_kind
 kind_of(const struct canon_error *error, int status)
 {
-    enum err_kind by_status = kind_of_status(status);
+    enum err_kind by_status = canon_kind_of_status(status);
     if ((by_status == KIND_INVALID || by_status == KIND_TOO_LARGE || status == 0) &&
         is_context(error))
         return KIND_CONTEXT;
