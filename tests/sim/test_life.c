@@ -58,6 +58,12 @@ r25_draining_lets_streams_end_and_then_stops(void **unused)
     assert_true(idle->ended);
     assert_int_equal(readiness(), 503);
     assert_false(world.worker->stop);
+    struct client *late = asks(SPEAKS_CHAT, "chat", true);
+    struct answer refusal;
+    world_run(&world, 100);
+    assert_true(client_answer(late, 0, &refusal));
+    assert_int_equal(refusal.status, 503);
+    answer_fini(&refusal);
     client_await(client, 1, 60000);
     client_expect(client, 0, 200, TOLD_WELL, NULL);
     client_expect_text(client, 0, &five);
