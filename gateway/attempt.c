@@ -112,7 +112,7 @@ choose_deployment(struct stream *stream)
     stream->deployment = deployment;
     stream->chosen = true;
     take_times(stream);
-    if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !deployment->dialect->count_path)
+    if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !(deployment->dialect->can_count && deployment->dialect->can_count(&deployment->upstream)))
         return EVENT_ANSWER;
     struct canon_fault fault = {0};
     error = write_body(stream, deployment, &fault);
@@ -203,8 +203,7 @@ write_head(struct stream *stream, struct sink *out)
     struct sink target;
     sink_init(&target, 65536);
     if (stream->endpoint == ENDPOINT_COUNT_TOKENS) {
-        sink_put(&target, upstream.base_path);
-        sink_text(&target, dialect->count_path);
+        dialect->put_count_target(&target, &upstream);
     } else {
         dialect->put_target(&target, &upstream, stream->streaming || !stream->same_dialect);
     }

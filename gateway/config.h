@@ -13,7 +13,12 @@
 #include "base/sink.h"
 #include "base/slice.h"
 
-enum config_dialect { CONFIG_OPENAI_CHAT, CONFIG_ANTHROPIC };
+/* In the order of enum dialect_id, dialect_auth, dialect_surface, dialect_ids, dialect_switch. */
+enum config_dialect { CONFIG_OPENAI_CHAT, CONFIG_ANTHROPIC, CONFIG_OPENAI_RESPONSES, CONFIG_GEMINI };
+enum config_auth { CONFIG_AUTH_DEFAULT, CONFIG_AUTH_BEARER, CONFIG_AUTH_X_API_KEY, CONFIG_AUTH_API_KEY, CONFIG_AUTH_GOOGLE, CONFIG_AUTH_NONE };
+enum config_surface { CONFIG_PLAIN, CONFIG_AZURE, CONFIG_VERTEX };
+enum config_ids { CONFIG_IDS_ANY, CONFIG_IDS_NINE };
+enum config_switch { CONFIG_UNSET, CONFIG_OFF, CONFIG_ON };
 enum config_reasoning { REASONING_AS_SENT, REASONING_CONTENT, REASONING_FIELD, REASONING_THINK, REASONING_DROP };
 enum config_effort_style { EFFORT_NONE, EFFORT_REASONING_EFFORT, EFFORT_ENABLE_THINKING, EFFORT_THINKING };
 enum config_strategy { STRATEGY_SHUFFLE, STRATEGY_ORDER };
@@ -63,6 +68,12 @@ struct config_deployment {
     struct slice base_path;    /* "" or "/v1": no trailing slash */
     struct slice api_key;      /* secret; absent: none is sent */
     bool bearer;               /* Anthropic dialect: send the key as Authorization: Bearer, not x-api-key */
+    enum config_auth auth;     /* where the key stands; bearer says the same for Anthropic */
+    enum config_surface surface;
+    struct slice api_version;  /* Azure; absent: none */
+    struct slice project, location; /* Vertex AI; a list of locations was made one deployment each, in order (R89) */
+    bool google;               /* api_key is none: an access token of google_credentials is sent */
+    struct slice google_credentials; /* file, or JSON text; absent: the usual places (R87). Secret */
     struct slice *headers;     /* extra request headers: name, value, name, value ... */
     uint32_t header_count;     /* pairs */
     struct slice tls_server_name, ca_file, spki_pin; /* penstock.*; absent: none. Pin is 32 raw bytes */
@@ -87,6 +98,14 @@ struct config_deployment {
     enum config_reasoning reasoning;
     enum config_effort_style effort;
     struct slice default_params;    /* a JSON object of defaults for absent keys (R38), or absent */
+    enum config_ids ids;
+    bool forced_choice, system_parts, flat_content, thinking_level, json_schema, result_media, keeps_state, url_media,
+        strip_tool_fields;          /* see struct dialect_upstream */
+    uint64_t thinking_budget_max;
+    struct slice safety;            /* raw JSON, or absent */
+    enum config_switch grounding;
+    struct slice betas;
+    struct slice mode;              /* "chat", "embedding", "image_generation", ...; absent: any */
 };
 
 struct config_pair {

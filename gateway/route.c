@@ -48,7 +48,11 @@ resolve_upstream(struct dialect_upstream *out, const struct config_deployment *f
 {
     *out = (struct dialect_upstream){
         .api_key = from->api_key,
-        .bearer = from->bearer,
+        .auth = from->bearer ? AUTH_BEARER : (enum dialect_auth)from->auth,
+        .surface = (enum dialect_surface)from->surface,
+        .api_version = from->api_version,
+        .project = from->project,
+        .location = from->location,
         .base_path = from->base_path,
         .max_output_tokens = from->max_output_tokens,
         .max_completion_tokens = from->max_completion_tokens,
@@ -59,6 +63,20 @@ resolve_upstream(struct dialect_upstream *out, const struct config_deployment *f
         .developer_role = from->developer_role,
         .replay_reasoning = from->replay_reasoning,
         .effort = (enum dialect_effort)from->effort,
+        .ids = (enum dialect_ids)from->ids,
+        .forced_choice = from->forced_choice,
+        .system_parts = from->system_parts,
+        .flat_content = from->flat_content,
+        .thinking_level = from->thinking_level,
+        .json_schema = from->json_schema,
+        .result_media = from->result_media,
+        .keeps_state = from->keeps_state,
+        .url_media = from->url_media,
+        .strip_tool_fields = from->strip_tool_fields,
+        .thinking_budget_max = from->thinking_budget_max,
+        .safety = from->safety,
+        .grounding = (enum dialect_switch)from->grounding,
+        .betas = from->betas,
         .default_params = from->default_params,
     };
 }

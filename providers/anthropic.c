@@ -129,6 +129,7 @@ anthropic_outline(struct canon_request *request, struct canon_fault *fault)
         return wrong(fault, "messages", "messages: must be an array");
     request->stream = type == JSON_TRUE;
     request->include_usage = true;
+    request->from = DIALECT_ANTHROPIC;
     return 0;
 }
 
@@ -145,14 +146,7 @@ static int
 anthropic_fields(const struct dialect_upstream *upstream, struct arena *scratch,
                  struct dialect_field out[4])
 {
-    int count = 0;
-    if (slice_present(upstream->api_key) && upstream->bearer) {
-        struct slice value = arena_printf(scratch, "Bearer %.*s", SLICE_ARG(upstream->api_key));
-        if (slice_present(value))
-            out[count++] = (struct dialect_field){"authorization", value};
-    } else if (slice_present(upstream->api_key)) {
-        out[count++] = (struct dialect_field){"x-api-key", upstream->api_key};
-    }
+    int count = dialect_auth_field(upstream, AUTH_X_API_KEY, scratch, out);
     out[count++] = (struct dialect_field){"anthropic-version", SLICE_LIT("2023-06-01")};
     return count;
 }
@@ -213,11 +207,56 @@ anthropic_pass_request(const struct canon_request *request, const struct dialect
     return error != 0 ? error : splice_put(&splice, out);
 }
 
+/* ---------------------------------------------------------------- counting */
+
+static bool
+anthropic_can_count(const struct dialect_upstream *upstream)
+{
+    (void)upstream;
+    return true;
+}
+
+static void
+anthropic_put_count_target(struct sink *out, const struct dialect_upstream *upstream)
+{
+    sink_put(out, upstream->base_path);
+    sink_text(out, slice_ends(upstream->base_path, SLICE_LIT("/v1")) ? "/messages/count_tokens" : "/v1/messages/count_tokens");
+}
+
+static int
+anthropic_write_count(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
+                      struct canon_report *report, struct canon_fault *fault)
+{
+    if (request->from == DIALECT_ANTHROPIC)
+        return anthropic_pass_request(request, upstream, out);
+    return anthropic_write_request(request, upstream, out, report, fault);
+}
+
+static int
+anthropic_read_count(struct slice body, struct arena *scratch, uint64_t *tokens)
+{
+    struct json root;
+    int error = json_parse(body, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, scratch, &root);
+    if (error != 0)
+        return error == -ERR_MEMORY ? error : -ERR_UPSTREAM_PROTOCOL;
+    *tokens = json_u64_or(json_get(root, "input_tokens"), UINT64_MAX);
+    return *tokens != UINT64_MAX ? 0 : -ERR_UPSTREAM_PROTOCOL;
+}
+
+static void
+anthropic_write_count_reply(uint64_t tokens, struct sink *out)
+{
+    sink_printf(out, "{\"input_tokens\":%llu}", (unsigned long long)tokens);
+}
+
 const struct dialect anthropic_dialect = {
     .id = DIALECT_ANTHROPIC,
     .name = "anthropic",
     .named_events = true,
-    .count_path = "/messages/count_tokens",
+    .can_count = anthropic_can_count,
+    .put_count_target = anthropic_put_count_target,
+    .write_count = anthropic_write_count,
+    .read_count = anthropic_read_count,
     .outline = anthropic_outline,
     .read_request = anthropic_read_request,
     .put_target = anthropic_put_target,
@@ -240,6 +279,7 @@ const struct dialect anthropic_dialect = {
     .write_ping = anthropic_write_ping,
     .write_error = anthropic_write_error,
     .write_whole = anthropic_write_whole,
+    .write_count_reply = anthropic_write_count_reply,
     .error_status = anthropic_error_status,
     .error_body = anthropic_error_body,
     .error_conforms = anthropic_error_conforms,

@@ -304,6 +304,8 @@ put_inner(struct writing *at, const struct canon_part *part)
         return put_document(at, part);
     case PART_AUDIO:
         return unsupported(at, "input_audio");
+    case PART_VIDEO:
+        return unsupported(at, "video");
     case PART_FILE:
         return unsupported(at, "a file known by its id to another provider");
     case PART_CALL:
@@ -420,6 +422,7 @@ put_item(struct writing *at, const struct turn_item *item)
     case PART_IMAGE:
     case PART_DOCUMENT:
     case PART_AUDIO:
+    case PART_VIDEO:
     case PART_FILE:
     case PART_REFUSAL:
     case PART_NATIVE:

@@ -61,6 +61,7 @@ track(struct anthropic_writer *writer, const struct canon_event *event)
         writer->failed = true;
         break;
     case CANON_DELTA:
+    case CANON_CITATION:
     case CANON_NATIVE:
         break;
     }

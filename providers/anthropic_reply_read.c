@@ -236,6 +236,7 @@ read_block_start(struct anthropic_reader *reader, struct json root, struct canon
         event->id = json_text(json_get(block, "id"));
         event->name = json_text(json_get(block, "name"));
         return keep_input(reader, json_get(block, "input"));
+    case BLOCK_IMAGE:
     case BLOCK_NATIVE:
     case BLOCK_REFUSAL:
         event->id = json_text(json_get(block, "id"));
@@ -500,6 +501,7 @@ read_whole_block(struct anthropic_reader *reader, struct json block, struct cano
                     ? keep_input(reader, json_get(block, "input"))
                     : -ERR_UPSTREAM_PROTOCOL;
         break;
+    case BLOCK_IMAGE:
     case BLOCK_NATIVE:
     case BLOCK_REFUSAL:
         event->name = word;

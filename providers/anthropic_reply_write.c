@@ -173,6 +173,7 @@ put_block_start(const struct canon_event *event, const struct anthropic_writer *
         sink_put(out, canon_client_name(writer->options.request, event->name, writer->arena));
         sink_text(out, whole ? "\",\"input\":" : "\",\"input\":{}}");
         break;
+    case BLOCK_IMAGE:
     case BLOCK_NATIVE:
         break;
     }
@@ -315,6 +316,7 @@ close_whole(struct anthropic_writer *writer)
         close_input(writer);
         break;
     case BLOCK_REDACTED:
+    case BLOCK_IMAGE:
     case BLOCK_NATIVE:
         break;
     }
@@ -542,6 +544,7 @@ anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *e
     case CANON_END:
         end_event(writer, frames);
         break;
+    case CANON_CITATION:
     case CANON_NATIVE:
         break;
     }

@@ -99,6 +99,7 @@ says_nothing(struct building *at, const struct canon_part *part)
     case PART_IMAGE:
     case PART_DOCUMENT:
     case PART_AUDIO:
+    case PART_VIDEO:
     case PART_FILE:
     case PART_CALL:
     case PART_RESULT:

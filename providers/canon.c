@@ -5,6 +5,7 @@
  */
 #include "providers/canon.h"
 
+#include "base/text.h"
 #include "providers/dialect.h"
 
 void
@@ -264,4 +265,65 @@ canon_kind_of_status(int status)
     default:
         return status >= 400 && status < 500 ? KIND_INVALID : KIND_UPSTREAM;
     }
+}
+
+/* ---------------------------------------------------------------- wrappers */
+
+static const char *const origin_names[ORIGIN_COUNT] = {"", "anthropic", "gemini", "responses", "chat"};
+#define WRAPPER "penstock.1."
+#define REDACTED "-redacted"
+
+const char *
+canon_origin_name(enum canon_origin origin)
+{
+    assert((unsigned)origin < ORIGIN_COUNT);
+    return origin_names[origin];
+}
+
+struct slice
+canon_wrap(enum canon_origin origin, bool redacted, struct slice state, struct arena *arena)
+{
+    assert(origin > ORIGIN_NONE && origin < ORIGIN_COUNT);
+    struct sink out;
+    sink_init(&out, state.len * 4 / 3 + 64);
+    sink_printf(&out, WRAPPER "%s%s.", origin_names[origin], redacted ? REDACTED : "");
+    size_t head = out.len;
+    text_base64(&out, state);
+    for (size_t i = head; i < out.len; i++) { /* the URL-safe alphabet, without padding: nothing to escape anywhere */
+        if (out.ptr[i] == '+')
+            out.ptr[i] = '-';
+        else if (out.ptr[i] == '/')
+            out.ptr[i] = '_';
+        else if (out.ptr[i] == '=')
+            out.len = i;
+    }
+    struct slice wrapped = out.error ? SLICE_NONE : arena_copy(arena, sink_slice(&out));
+    sink_fini(&out);
+    return wrapped;
+}
+
+bool
+canon_unwrap(struct slice token, enum canon_origin *origin, bool *redacted, struct slice *state, struct arena *arena)
+{
+    if (!slice_starts(token, SLICE_LIT(WRAPPER)))
+        return false;
+    struct slice rest = slice_skip(token, sizeof(WRAPPER) - 1);
+    struct slice name = text_split(&rest, '.');
+    *redacted = slice_ends(name, SLICE_LIT(REDACTED));
+    if (*redacted)
+        name = slice_take(name, name.len - (sizeof(REDACTED) - 1));
+    *origin = ORIGIN_NONE;
+    for (int i = 1; i < ORIGIN_COUNT; i++) {
+        if (slice_is(name, origin_names[i]))
+            *origin = (enum canon_origin)i;
+    }
+    if (*origin == ORIGIN_NONE || !slice_present(rest))
+        return false;
+    struct sink out;
+    sink_init(&out, rest.len + 16);
+    bool good = text_base64_decode(rest, &out) && !out.error;
+    if (good)
+        *state = arena_copy(arena, sink_slice(&out));
+    sink_fini(&out);
+    return good && slice_present(*state);
 }

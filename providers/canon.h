@@ -17,6 +17,12 @@
 
 /* ---------------------------------------------------------------- requests */
 
+/*
+ * Whose opaque reasoning state (a signature, encrypted reasoning) a thing is: it goes back to that family of providers only.
+ * Towards clients of another dialect it travels in a wrapper, see canon_wrap.
+ */
+enum canon_origin { ORIGIN_NONE /* nobody knows */, ORIGIN_ANTHROPIC, ORIGIN_GEMINI, ORIGIN_RESPONSES, ORIGIN_CHAT, ORIGIN_COUNT };
+
 enum canon_role { ROLE_SYSTEM, ROLE_DEVELOPER, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
 
 enum canon_part_kind {
@@ -24,9 +30,10 @@ enum canon_part_kind {
     PART_IMAGE,    /* url, or media_type and data */
     PART_DOCUMENT, /* url, or media_type and data (base64), or text; name is the title or filename */
     PART_AUDIO,    /* media_type ("wav", "mp3") and data */
+    PART_VIDEO,    /* url, or media_type and data */
     PART_FILE,     /* id: a file known to one provider only */
     PART_CALL,     /* id, name, arguments: a tool call by the assistant; custom: text is the free-form input */
-    PART_RESULT,   /* id, parts, is_error: what a tool answered */
+    PART_RESULT,   /* id, name (may be absent), parts, is_error: what a tool answered */
     PART_THINKING, /* text, signature */
     PART_REDACTED, /* data: opaque reasoning */
     PART_REFUSAL,  /* text */
@@ -38,7 +45,8 @@ struct canon_part {
     enum canon_part_kind kind;
     struct slice text;        /* escaped */
     struct slice id, name;    /* escaped */
-    struct slice signature;   /* escaped */
+    struct slice signature;   /* escaped, unwrapped: opaque state of origin. Of thinking; Gemini signs calls and text, too */
+    enum canon_origin origin; /* of signature, and of a redacted part's data */
     struct slice url;         /* decoded; never a data: URL */
     struct slice media_type;  /* decoded */
     struct slice data;        /* decoded: base64 text, standard alphabet as given */
@@ -64,6 +72,7 @@ struct canon_tool {
     struct canon_tool *next;
     enum canon_tool_kind kind;
     struct slice name, description; /* escaped */
+    struct slice format;            /* raw JSON: the grammar of a custom tool; absent */
     struct slice schema;            /* raw JSON of the parameters; absent: none given */
     struct slice strict;            /* raw JSON; absent */
     struct slice cache_control;     /* raw JSON; absent */
@@ -80,11 +89,22 @@ struct canon_stop {
     struct slice text; /* escaped */
 };
 
+/* What was left out on the way to another dialect: named in a response header and counted. */
+#define CANON_DROPPED_MAX 32
+struct canon_report {
+    const char *dropped[CANON_DROPPED_MAX]; /* literals: names of request fields or part types */
+    int count;
+};
+/* canon_drop - note a name once; more than CANON_DROPPED_MAX become "more". */
+void canon_drop(struct canon_report *report, const char *name);
+
 struct canon_request {
+    int from;           /* enum dialect_id of the client, set by its outline */
     struct slice body;  /* as received */
     struct json root;   /* parsed body */
     struct arena *arena;
-    /* the outline: read for every request */
+    /* the outline: read for every request. Where the path says them (Gemini, Vertex) model and stream are set before, and
+     * the body needs none */
     struct slice model;      /* decoded */
     bool stream;
     bool include_usage;      /* Chat: the client asked for the usage chunk; others: true */
@@ -93,6 +113,7 @@ struct canon_request {
     struct canon_tool *tools;
     enum canon_choice choice;
     struct slice choice_name; /* escaped */
+    struct canon_stop *choice_allowed; /* names of the only tools that may be called (with AUTO or REQUIRED); NULL: all */
     int parallel;             /* -1 not given, 0 false, 1 true */
     struct slice max_tokens, temperature, top_p, top_k, seed, n, presence_penalty, frequency_penalty;
     struct slice logprobs, top_logprobs, logit_bias;
@@ -103,9 +124,16 @@ struct canon_request {
     enum canon_thinking thinking;
     struct slice thinking_budget; /* raw */
     struct slice effort;          /* escaped: none, minimal, low, medium, high, xhigh, max */
+    int show_thoughts;            /* -1 not given, 0, 1: are thoughts wanted in the reply? */
+    struct slice verbosity;       /* escaped */
+    struct slice cache_key;       /* escaped: prompt_cache_key */
+    struct slice store;           /* raw */
+    struct slice safety;          /* raw: Gemini's safetySettings */
     struct slice user;            /* escaped */
     struct slice service_tier;    /* escaped */
     struct slice metadata;        /* raw */
+    struct canon_report unsaid;   /* given fields that have no canonical form, noted by read_request: the gateway adds them to
+                                   * the report of whoever writes the request in another dialect */
 };
 
 /* Where a request is at fault, for the error body. */
@@ -114,31 +142,43 @@ struct canon_fault {
     struct slice param;   /* name of the field at fault; absent: none */
 };
 
-/* What was left out on the way to another dialect: named in a response header and counted. */
-#define CANON_DROPPED_MAX 32
-struct canon_report {
-    const char *dropped[CANON_DROPPED_MAX]; /* literals: names of request fields or part types */
-    int count;
-};
-/* canon_drop - note a name once; more than CANON_DROPPED_MAX become "more". */
-void canon_drop(struct canon_report *report, const char *name);
-
 /* ---------------------------------------------------------------- replies */
 
 enum canon_event_kind {
     CANON_START,  /* the reply begins: id, model as the upstream calls them */
     CANON_OPEN,   /* a block opens: block, type; calls: id and name */
-    CANON_DELTA,  /* text for a block; signature instead for a thinking block's signature */
+    CANON_DELTA,  /* text for a block; or signature: its opaque state (any block's, before its CLOSE); or data of an image;
+                   * logprobs may come with text */
     CANON_CLOSE,  /* a block is complete */
     CANON_USAGE,  /* counters; those not given keep their value */
     CANON_FINISH, /* why generation ended: finish, stop_sequence */
     CANON_ERROR,  /* the upstream reported an error in its stream: error */
     CANON_END,    /* the terminal marker was seen, or the end was clean without one */
-    CANON_NATIVE, /* something only this dialect knows; passes unchanged, reported across */
+    CANON_CITATION, /* what a text block is founded on: block, citation */
+    CANON_NATIVE, /* something only this dialect knows: name, native; passes unchanged, reported across */
 };
 
 enum canon_block {
-    BLOCK_TEXT, BLOCK_THINKING, BLOCK_REDACTED, BLOCK_CALL, BLOCK_REFUSAL, BLOCK_NATIVE
+    BLOCK_TEXT, BLOCK_THINKING, BLOCK_REDACTED, BLOCK_CALL, BLOCK_REFUSAL, BLOCK_NATIVE,
+    BLOCK_IMAGE /* OPEN: name is the media type; DELTA: data is base64 */
+};
+
+/* A source for text of the reply. */
+struct canon_citation {
+    struct slice url, title; /* escaped; url absent: a document of the request */
+    struct slice quote;      /* escaped: the source's words; absent */
+    int64_t start, end;      /* code points of the block's text; -1: the whole block as far as it was written */
+    struct slice native;     /* raw JSON as origin wrote it; absent */
+    enum canon_origin origin;
+};
+
+/* One token and what else it could have been, in order. */
+struct canon_logprob {
+    struct canon_logprob *next;
+    struct canon_logprob *top; /* alternatives; of an alternative: NULL */
+    struct slice token;        /* escaped */
+    struct slice logprob;      /* raw number */
+    struct slice bytes;        /* raw JSON array; absent */
 };
 
 enum canon_finish {
@@ -177,10 +217,14 @@ struct canon_event {
     bool custom;                 /* OPEN of a custom tool's call: its input is free text, not JSON */
     struct slice id, name;       /* escaped */
     struct slice text;           /* escaped */
-    struct slice signature;      /* escaped */
+    struct slice signature;      /* escaped: DELTA, or OPEN of a call that is signed as a whole */
+    enum canon_origin origin;    /* of signature, or of redacted data */
     struct slice model;          /* escaped */
     struct slice stop_sequence;  /* escaped */
-    struct slice data;           /* escaped: redacted reasoning */
+    struct slice data;           /* escaped: redacted reasoning; an image's base64 */
+    struct slice native;         /* raw JSON, of NATIVE */
+    struct canon_citation *citation;
+    struct canon_logprob *logprobs;
     struct canon_usage usage;
     struct canon_error error;
 };
@@ -226,6 +270,15 @@ struct slice canon_legal_name(struct slice name, size_t max, struct arena *arena
 struct slice canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena);
 /* canon_legal_id - an id of [A-Za-z0-9_-], at most max (24 or more) characters: as it is, or "call_" and 16 hex digits of its hash. */
 struct slice canon_legal_id(struct slice id, size_t max, struct arena *arena) must_check;
+
+/*
+ * canon_wrap - opaque state as clients of another dialect carry it: "penstock.1.<origin>.<base64url>", or "....<origin>-redacted..."
+ * for redacted reasoning. state is escaped; the wrapper needs no escape. Absent without memory.
+ */
+struct slice canon_wrap(enum canon_origin origin, bool redacted, struct slice state, struct arena *arena) must_check;
+/* canon_unwrap - is token (escaped or not) a wrapper? Then what it holds; state is escaped. */
+bool canon_unwrap(struct slice token, enum canon_origin *origin, bool *redacted, struct slice *state, struct arena *arena);
+const char *canon_origin_name(enum canon_origin origin); /* "anthropic", "gemini", "responses", "chat" */
 
 /* ---------------------------------------------------------------- guard.c */
 

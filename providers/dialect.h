@@ -12,7 +12,26 @@
 
 #define DIALECT_LINE_MAX (60u * 1024) /* long text deltas are split so that no SSE line passes 64 KiB */
 
-enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_COUNT };
+enum dialect_id {
+    DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_OPENAI_RESPONSES, DIALECT_GEMINI,
+    DIALECT_OPENAI_TEXT, /* /v1/completions: clients only, its upstream members are NULL */
+    DIALECT_COUNT
+};
+
+/* Where in a request the key stands. */
+enum dialect_auth {
+    AUTH_DEFAULT, /* the dialect's own: Bearer, x-api-key or x-goog-api-key */
+    AUTH_BEARER, AUTH_X_API_KEY, AUTH_API_KEY /* "api-key", Azure */, AUTH_GOOG_API_KEY, AUTH_NONE
+};
+/* How a provider arranges its targets. */
+enum dialect_surface {
+    SURFACE_PLAIN,  /* base path and the dialect's own path */
+    SURFACE_AZURE,  /* /openai/deployments/{model}/..., ?api-version= */
+    SURFACE_VERTEX, /* /v1/projects/{project}/locations/{location}/publishers/{google|anthropic}/models/{model}:... */
+};
+/* What ids of tool calls a provider takes. */
+enum dialect_ids { IDS_ANY /* [A-Za-z0-9_-], 40 characters */, IDS_NINE /* [A-Za-z0-9]{9}, Mistral */ };
+enum dialect_switch { SWITCH_UNSET, SWITCH_OFF, SWITCH_ON };
 
 /* How reasoning is shown to OpenAI Chat clients (R47). As sent: untouched in a reply of the same dialect, else
  * reasoning_content. */
@@ -24,11 +43,28 @@ enum dialect_effort { TELL_NOTHING, TELL_REASONING_EFFORT, TELL_ENABLE_THINKING,
 struct dialect_upstream {
     struct slice model;         /* decoded: what the upstream is asked for */
     struct slice api_key;       /* secret; absent: none */
-    bool bearer;                /* Anthropic: Authorization instead of x-api-key */
+    enum dialect_auth auth;
+    enum dialect_surface surface;
+    struct slice api_version;   /* Azure; absent: none is sent */
+    struct slice project, location; /* Vertex */
     struct slice base_path;     /* "" or "/v1" */
     uint64_t max_output_tokens; /* 0: unknown */
     bool max_completion_tokens, usage_in_stream, strict_turns, extra_fields, top_k, developer_role, replay_reasoning;
     enum dialect_effort effort;
+    enum dialect_ids ids;
+    bool forced_choice;         /* object tool_choice is not understood: "required" and that one tool instead (P52) */
+    bool system_parts;          /* system content as an array of parts, cache_control on its last only (R114) */
+    bool flat_content;          /* content without media becomes one string (R114) */
+    bool thinking_level;        /* Gemini 3: thinkingLevel and signatures; otherwise thinkingBudget */
+    bool json_schema;           /* Gemini: takes parametersJsonSchema and responseJsonSchema; otherwise the OpenAPI subset */
+    bool result_media;          /* Gemini 3: functionResponse.parts; otherwise media go into a content of their own */
+    bool keeps_state;           /* Responses: takes previous_response_id, conversation, item references */
+    bool url_media;             /* takes images and documents by URL */
+    uint64_t thinking_budget_max; /* Gemini: default budget min(80 % of max_tokens, this) where the client said nothing (R98); 0: none */
+    struct slice safety;        /* raw: Gemini's safetySettings, used where the client sent none; absent */
+    enum dialect_switch grounding; /* Gemini: googleSearch (R100); UNSET: as the request says */
+    struct slice betas;         /* Anthropic: the only anthropic-beta names sent, separated by commas; absent: all (P49) */
+    bool strip_tool_fields;     /* Anthropic hosts that refuse defer_loading and the like (P50) */
     struct slice default_params; /* JSON object of defaults for absent keys, or absent */
 };
 
@@ -78,7 +114,6 @@ struct dialect {
     enum dialect_id id;
     const char *name;          /* "openai_chat": metric label, config word */
     bool named_events;         /* its SSE events carry event: lines */
-    const char *count_path;    /* "/messages/count_tokens", or NULL: the upstream cannot count */
 
     /* ---- client's request */
     /* outline - fill model, stream, include_usage of a request whose root is parsed. Refuses a missing or non-string model,
@@ -90,6 +125,17 @@ struct dialect {
     /* ---- upstream's request */
     /* put_target - the request target, base path included: "/v1/messages". */
     void (*put_target)(struct sink *out, const struct dialect_upstream *upstream, bool stream);
+    /*
+     * Counting tokens; all four NULL: the upstream cannot count.
+     * put_count_target - the target that counts. write_count - the body for it, from a request of any dialect, its own too
+     * (errors as write_request). read_count - the number in a reply; 0 or -ERR_UPSTREAM_PROTOCOL.
+     * can_count - does this very upstream have it? (most servers that speak a dialect do not)
+     */
+    bool (*can_count)(const struct dialect_upstream *upstream);
+    void (*put_count_target)(struct sink *out, const struct dialect_upstream *upstream);
+    int (*write_count)(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
+                       struct canon_report *report, struct canon_fault *fault);
+    int (*read_count)(struct slice body, struct arena *scratch, uint64_t *tokens);
     /* fields - authentication and version fields; returns how many were set (at most 4). scratch holds made values. */
     int (*fields)(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4]);
     /* pass_request - same dialect: the client's bytes with only the model replaced, configured defaults added, and (Chat) usage asked for. */
@@ -131,7 +177,11 @@ struct dialect {
     int (*write_error)(void *writer, const struct canon_error *error, struct frames *frames);
     /* write_whole - the collected reply as one JSON object. */
     int (*write_whole)(void *writer, struct sink *out);
-
+    /* pass_whole - same dialect, a whole reply that must not pass as it is: only what the events correct is mended in body, all
+     * else stays. NULL: the reply is written anew. */
+    int (*pass_whole)(void *writer, struct slice body, const struct canon_events *events, struct sink *out);
+    /* write_count_reply - what a client of this dialect gets for its question how many tokens. NULL: it cannot ask. */
+    void (*write_count_reply)(uint64_t tokens, struct sink *out);
 
     /* ---- errors before the commit point */
     /* error_status - the HTTP status for an error in this dialect (overloaded: 503 or 529). */
@@ -144,10 +194,18 @@ struct dialect {
 
 extern const struct dialect openai_chat_dialect;
 extern const struct dialect anthropic_dialect;
+extern const struct dialect openai_responses_dialect;
+extern const struct dialect gemini_dialect;
+extern const struct dialect openai_text_dialect;
 
 /* dialects.c */
 const struct dialect *dialect_of(enum dialect_id id);
 const struct dialect *dialect_named(struct slice name); /* NULL: no such dialect */
+/* dialect_auth_field - the field that carries the upstream's key: auth, or otherwise when auth is AUTH_DEFAULT. 1, or 0 without a key. */
+int dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_auth otherwise, struct arena *scratch,
+                       struct dialect_field *out);
+/* dialect_put_vertex - "/v1/projects/P/locations/L/publishers/PUBLISHER/models/MODEL:METHOD". */
+void dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstream, const char *publisher, const char *method);
 /* dialect_put_text_split - call once per piece: the largest prefix of escaped text of at most max bytes that cuts neither a UTF-8
  * sequence nor an escape nor an escaped surrogate pair; advances *text. Absent when *text is used up. */
 struct slice dialect_text_piece(struct slice *text, size_t max);

@@ -15,7 +15,7 @@ const struct dialect *
 dialect_of(enum dialect_id id)
 {
     assert((unsigned)id < DIALECT_COUNT);
-    assert(dialects[id]->id == id);
+    assert(dialects[id] && dialects[id]->id == id);
     return dialects[id];
 }
 
@@ -23,10 +23,36 @@ const struct dialect *
 dialect_named(struct slice name)
 {
     for (size_t i = 0; i < countof(dialects); i++) {
-        if (slice_is(name, dialects[i]->name))
+        if (dialects[i] && slice_is(name, dialects[i]->name))
             return dialects[i];
     }
     return NULL;
+}
+
+int
+dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_auth otherwise, struct arena *scratch,
+                   struct dialect_field *out)
+{
+    static const char *const names[] = {
+        [AUTH_BEARER] = "authorization", [AUTH_X_API_KEY] = "x-api-key", [AUTH_API_KEY] = "api-key", [AUTH_GOOG_API_KEY] = "x-goog-api-key",
+    };
+    enum dialect_auth auth = upstream->auth == AUTH_DEFAULT ? otherwise : upstream->auth;
+    if (upstream->api_key.len == 0 || auth == AUTH_NONE)
+        return 0;
+    assert((size_t)auth < countof(names) && names[auth]);
+    out->name = names[auth];
+    out->value = auth == AUTH_BEARER ? arena_printf(scratch, "Bearer %.*s", SLICE_ARG(upstream->api_key)) : upstream->api_key;
+    return slice_present(out->value) ? 1 : 0;
+}
+
+void
+dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstream, const char *publisher, const char *method)
+{
+    sink_put(out, upstream->base_path);
+    if (!slice_ends(upstream->base_path, SLICE_LIT("/v1")) && !slice_ends(upstream->base_path, SLICE_LIT("/v1beta1")))
+        sink_text(out, "/v1");
+    sink_printf(out, "/projects/%.*s/locations/%.*s/publishers/%s/models/%.*s:%s", SLICE_ARG(upstream->project),
+                SLICE_ARG(upstream->location), publisher, SLICE_ARG(upstream->model), method);
 }
 
 /* Is text[at..] an escape of a UTF-16 unit between low and high? */

@@ -260,6 +260,7 @@ check_one(struct canon_guard *guard, struct canon_events *events, struct canon_e
         guard->ended = true;
         return 0;
     case CANON_USAGE:
+    case CANON_CITATION:
     case CANON_NATIVE:
         return 0;
     }

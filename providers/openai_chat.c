@@ -69,6 +69,7 @@ chat_outline(struct canon_request *request, struct canon_fault *fault)
         return chat_refuse(fault, ERR_REQUEST, "stream_options.include_usage",
                            "include_usage must be true or false");
     request->include_usage = request->stream && json_type(usage) == JSON_TRUE;
+    request->from = DIALECT_OPENAI_CHAT;
     return 0;
 }
 
@@ -83,18 +84,13 @@ put_target(struct sink *out, const struct dialect_upstream *upstream, bool strea
 static int
 fields(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4])
 {
-    if (upstream->api_key.len == 0)
-        return 0;
-    out[0].name = "Authorization";
-    out[0].value = arena_printf(scratch, "Bearer %.*s", SLICE_ARG(upstream->api_key));
-    return slice_present(out[0].value) ? 1 : 0;
+    return dialect_auth_field(upstream, AUTH_BEARER, scratch, out);
 }
 
 const struct dialect openai_chat_dialect = {
     .id = DIALECT_OPENAI_CHAT,
     .name = "openai_chat",
     .named_events = false,
-    .count_path = NULL,
     .outline = chat_outline,
     .read_request = chat_read_request,
     .put_target = put_target,

@@ -219,6 +219,8 @@ put_part(struct chat_request_writer *to, const struct canon_part *part)
     case PART_AUDIO:
         put_audio(to, part);
         return 0;
+    case PART_VIDEO:
+        return refuse(to, "video");
     case PART_FILE:
         return refuse(to, "files that another provider keeps");
     case PART_NATIVE:

@@ -55,6 +55,7 @@ note_event(struct chat_writer *writer, const struct canon_event *event, uint32_t
     case CANON_START:
     case CANON_CLOSE:
     case CANON_ERROR:
+    case CANON_CITATION:
     case CANON_NATIVE:
         return 0;
     }

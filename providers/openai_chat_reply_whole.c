@@ -112,6 +112,7 @@ gather_delta(struct chat_writer *writer, struct chat_write_choice *choice,
         sink_put(&call->arguments, event->text);
         return call->arguments.error;
     case BLOCK_REDACTED:
+    case BLOCK_IMAGE:
     case BLOCK_NATIVE:
         return 0;
     }
@@ -162,6 +163,7 @@ chat_gather_event(struct chat_writer *writer, const struct canon_event *event)
         writer->ended = true;
         return 0;
     case CANON_START:
+    case CANON_CITATION:
     case CANON_NATIVE:
         return 0;
     }

@@ -288,6 +288,7 @@ write_delta(struct chat_writer *writer, struct chat_write_choice *choice,
         call->said = call->said || event->text.len > 0;
         return chat_write_arguments(writer, choice->index, call, event->text, frames);
     case BLOCK_REDACTED:
+    case BLOCK_IMAGE:
     case BLOCK_NATIVE:
         return 0;
     }
@@ -378,6 +379,7 @@ chat_write_event(struct chat_writer *writer, const struct canon_event *event, st
         return chat_write_error(writer, &event->error, frames);
     case CANON_END:
         return write_end(writer, frames);
+    case CANON_CITATION:
     case CANON_NATIVE:
         return 0;
     }

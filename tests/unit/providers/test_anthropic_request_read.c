@@ -196,7 +196,7 @@ addresses_and_authenticates(void **state)
     assert_int_equal(anthropic_dialect.fields(&upstream, &arena, fields), 2);
     assert_string_equal(fields[0].name, "x-api-key");
     assert_string_equal(fields[1].name, "anthropic-version");
-    upstream.bearer = true;
+    upstream.auth = AUTH_BEARER;
     assert_int_equal(anthropic_dialect.fields(&upstream, &arena, fields), 2);
     assert_true(slice_is(fields[0].value, "Bearer k"));
     upstream.api_key = SLICE_NONE;
