@@ -140,7 +140,7 @@ static const struct config_row override_timeouts_rows[] = {
 
 static const struct config_row override_rows[] = {
     {"timeouts", CONFIG_MAP, .into = SECTION_OVERRIDE_TIMEOUTS},
-    {"dialect", CONFIG_CHOICE, MODEL(deployment.dialect), .choices = "openai_chat|anthropic",
+    {"dialect", CONFIG_CHOICE, MODEL(deployment.dialect), .choices = "openai_chat|anthropic|openai_responses|gemini",
      .flags = ROW_ALWAYS, .help = "What the upstream speaks; default: the provider's."},
     {"tls_server_name", CONFIG_TEXT, MODEL(deployment.tls_server_name), .example = "api.example.com",
      .help = "Name in the certificate, when it is not the host of api_base."},

@@ -110,6 +110,7 @@ struct canon_request {
     bool include_usage;      /* Chat: the client asked for the usage chunk; others: true */
     /* the rest: read for translation only. Numbers are raw JSON text, absent when not given. */
     struct canon_message *messages;
+    struct canon_stop *prompts; /* /v1/completions: each is a reply of its own, one after another; NULL elsewhere */
     struct canon_tool *tools;
     enum canon_choice choice;
     struct slice choice_name; /* escaped */
