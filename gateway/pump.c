@@ -105,12 +105,14 @@ stream_write_out(struct stream *stream, struct canon_events *events, const struc
         return error;
     if (!stream->streaming) {
         error = stream->dialect->write_events(stream->dialect_writer, events, frames);
+        metrics_add(&worker->metrics->dropped_fields, frames->unsaid);
         return error == -ERR_LIMIT ? -ERR_UPSTREAM_TOO_LARGE : error; /* the limit of what is collected */
     }
     if (stream->same_dialect && raw)
         error = stream->dialect->pass_event(stream->dialect_writer, raw->data, events, frames);
     else
         error = stream->dialect->write_events(stream->dialect_writer, events, frames);
+    metrics_add(&worker->metrics->dropped_fields, frames->unsaid);
     if (error == 0 && frames->count > 0)
         error = stream_commit(stream);
     if (error == 0)

@@ -117,6 +117,7 @@ frames_init(struct frames *frames, size_t bytes_max)
 {
     sink_init(&frames->bytes, bytes_max);
     frames->count = 0;
+    frames->unsaid = 0;
     frames->error = 0;
 }
 
@@ -132,6 +133,7 @@ frames_clear(struct frames *frames)
 {
     sink_reset(&frames->bytes, 64 * 1024);
     frames->count = 0;
+    frames->unsaid = 0;
     frames->error = 0;
 }
 

@@ -295,6 +295,7 @@ struct canon_guard {
     struct canon_guard_call *spare; /* nodes of closed blocks, for reuse */
     uint32_t open_blocks, blocks, call_count;
     uint64_t finished_choices[2]; /* one bit a choice: its FINISH was seen */
+    uint64_t text_blocks[16];     /* one bit a block: it is, or was, text: what citations may speak of */
     bool native; /* the reply holds blocks that only its own dialect understands: they may be calls */
     int error;   /* the first, which sticks */
     bool started, finished, ended, failed;
@@ -335,6 +336,7 @@ struct canon_think {
     char held[32];        /* white space and part of a tag, escaped as they came */
     struct canon_think_block *open, *spare;
     bool watching;
+    bool cut;             /* the text under watch lacks its beginning: positions in it mean nothing any more */
 };
 void canon_think_init(struct canon_think *think, struct arena *arena);
 /* canon_think_filter - rewrite events in place; sets rewrite when something changed. 0 or -ERR_MEMORY. */

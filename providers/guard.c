@@ -114,6 +114,8 @@ check_open(struct canon_guard *guard, const struct canon_event *event)
     *list = node;
     guard->call_count += event->type == BLOCK_CALL;
     guard->native |= event->type == BLOCK_NATIVE;
+    if (event->type == BLOCK_TEXT && event->block < 64 * countof(guard->text_blocks))
+        guard->text_blocks[event->block >> 6] |= (uint64_t)1 << (event->block & 63);
     guard->blocks++;
     guard->open_blocks++;
     return 0;
@@ -151,6 +153,16 @@ check_close(struct canon_guard *guard, const struct canon_event *event)
     node->next = guard->spare;
     guard->spare = node;
     return 0;
+}
+
+/* Is it text, open or closed? What no longer fits into the bits is believed. */
+static bool
+is_text(const struct canon_guard *guard, uint32_t block)
+{
+    if (block < 64 * countof(guard->text_blocks))
+        return guard->text_blocks[block >> 6] >> (block & 63) & 1;
+    const struct canon_guard_call *node = open_block(guard, block);
+    return block < guard->blocks && (!node || node->type == BLOCK_TEXT);
 }
 
 /* Why a call may not reach a client as finished, or NULL. */
@@ -259,8 +271,10 @@ check_one(struct canon_guard *guard, struct canon_events *events, struct canon_e
     case CANON_ERROR:
         guard->ended = true;
         return 0;
-    case CANON_USAGE:
     case CANON_CITATION:
+        assert(event->citation);
+        return is_text(guard, event->block) ? 0 : disorder(guard, "citation_outside_text");
+    case CANON_USAGE:
     case CANON_NATIVE:
         return 0;
     }

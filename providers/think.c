@@ -166,6 +166,7 @@ end_thought(struct filter *filter, const struct canon_event *event)
 {
     filter->think->held_len = filter->think->matched = 0;
     filter->think->state = THINK_AFTER;
+    filter->think->cut = true;
     return put(filter, event, CANON_CLOSE, BLOCK_THINKING, SLICE_NONE);
 }
 
@@ -246,6 +247,56 @@ watch_text(struct filter *filter, const struct canon_event *event)
     return error;
 }
 
+/* Something about the watched text that is not text itself: a signature, a citation; or text that is
+ * no longer looked at. */
+static int
+carry(struct filter *filter, const struct canon_event *event)
+{
+    struct canon_think *think = filter->think;
+    int error = 0;
+    if (think->state == THINK_OPENING || think->state == THINK_AFTER)
+        error = settle_as_text(filter, event, SLICE_NONE);
+    bool is_thought = think->state == THINK_THOUGHT;
+    if (error || (is_thought && event->kind == CANON_CITATION))
+        return error; /* what a thought is founded on has no words anywhere */
+    struct canon_event *copy = canon_add(&filter->out, event->kind);
+    if (!copy)
+        return -ERR_MEMORY;
+    *copy = *event;
+    copy->block = think->shown;
+    copy->type = is_thought ? BLOCK_THINKING : event->type;
+    if (event->kind != CANON_CITATION || !think->cut)
+        return 0;
+    struct canon_citation *citation = arena_take(filter->out.arena, sizeof(*citation));
+    if (!citation)
+        return -ERR_MEMORY;
+    *citation = *event->citation;
+    citation->start = citation->end = -1;
+    copy->citation = citation;
+    return 0;
+}
+
+static int
+watch_delta(struct filter *filter, const struct canon_event *event)
+{
+    if (filter->think->state == THINK_OVER)
+        return carry(filter, event);
+    int before = filter->out.count;
+    int error = watch_text(filter, event);
+    for (int i = before; i < filter->out.count && event->logprobs; i++) {
+        if (filter->out.at[i].kind == CANON_DELTA) {
+            filter->out.at[i].logprobs = event->logprobs;
+            break;
+        }
+    }
+    if (error || !slice_present(event->signature))
+        return error;
+    struct canon_event signature = *event;
+    signature.text = SLICE_NONE;
+    signature.logprobs = NULL;
+    return carry(filter, &signature);
+}
+
 /* The upstream closes the watched block, wherever we are in it. */
 static int
 close_text(struct filter *filter, const struct canon_event *event)
@@ -305,8 +356,8 @@ static int
 filter_event(struct filter *filter, const struct canon_event *event)
 {
     struct canon_think *think = filter->think;
-    bool is_block =
-        event->kind == CANON_OPEN || event->kind == CANON_DELTA || event->kind == CANON_CLOSE;
+    bool is_block = event->kind == CANON_OPEN || event->kind == CANON_DELTA ||
+                    event->kind == CANON_CLOSE || event->kind == CANON_CITATION;
     if (!is_block) {
         struct canon_event *copy = canon_add(&filter->out, event->kind);
         if (copy)
@@ -324,7 +375,9 @@ filter_event(struct filter *filter, const struct canon_event *event)
     if (!is_watched)
         return map_block(filter, event);
     if (event->kind == CANON_DELTA)
-        return watch_text(filter, event);
+        return watch_delta(filter, event);
+    if (event->kind == CANON_CITATION)
+        return carry(filter, event);
     think->watching = false;
     return close_text(filter, event);
 }

@@ -41,9 +41,9 @@ static inline void
 relay_line(struct relay *relay, const struct canon_event *event)
 {
     static const char *const kinds[] = {"START",  "OPEN",  "DELTA", "CLOSE", "USAGE",
-                                        "FINISH", "ERROR", "END",   "NATIVE"};
-    static const char *const types[] = {"text", "thinking", "redacted",
-                                        "call", "refusal",  "native"};
+                                        "FINISH", "ERROR", "END",   "CITATION", "NATIVE"};
+    static const char *const types[] = {"text",    "thinking", "redacted", "call",
+                                        "refusal", "native",   "image"};
     static const char *const ends[] = {"none",  "stop",   "sequence", "length", "context",
                                        "calls", "filter", "pause",    "other"};
     struct sink *out = &relay->lines;
@@ -56,6 +56,25 @@ relay_line(struct relay *relay, const struct canon_event *event)
     for (size_t i = 0; i < countof(texts); i++) {
         if (slice_present(texts[i]))
             sink_printf(out, " %s=%.*s", names[i], SLICE_ARG(texts[i]));
+    }
+    if (event->origin != ORIGIN_NONE)
+        sink_printf(out, " origin=%s", canon_origin_name(event->origin));
+    if (event->kind == CANON_CITATION) {
+        const struct canon_citation *citation = event->citation;
+        const struct slice parts[] = {citation->url, citation->title, citation->quote, citation->native};
+        const char *const words[] = {"url", "title", "quote", "native"};
+        sink_printf(out, " %u", (unsigned)event->block);
+        for (size_t i = 0; i < countof(parts); i++) {
+            if (slice_present(parts[i]))
+                sink_printf(out, " %s=%.*s", words[i], SLICE_ARG(parts[i]));
+        }
+        sink_printf(out, " %lld..%lld", (long long)citation->start, (long long)citation->end);
+    }
+    for (const struct canon_logprob *at = event->logprobs; at; at = at->next) {
+        sink_printf(out, " [%.*s %.*s", SLICE_ARG(at->token), SLICE_ARG(at->logprob));
+        for (const struct canon_logprob *top = at->top; top; top = top->next)
+            sink_printf(out, " (%.*s %.*s)", SLICE_ARG(top->token), SLICE_ARG(top->logprob));
+        sink_text(out, "]");
     }
     const uint64_t counts[] = {event->usage.in_total, event->usage.cache_read,
                                event->usage.cache_write, event->usage.out_total,
