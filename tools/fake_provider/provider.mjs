@@ -15,11 +15,41 @@ import { Delivery } from './delivery.mjs';
 import { make_turn, turn_names } from './turns.mjs';
 import { chat_error, chat_json, chat_stream } from './write_chat.mjs';
 import { anthropic_error, anthropic_json, anthropic_stream } from './write_anthropic.mjs';
+import { responses_break, responses_json, responses_stream } from './write_responses.mjs';
+import { frame_array, gemini_error, gemini_json, gemini_stream } from './write_gemini.mjs';
 
 const reasons = {
     200: 'OK', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 413: 'Content Too Large',
     429: 'Too Many Requests', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 529: 'Overloaded',
 };
+
+/* How each dialect is written: a stream, a whole answer, an error. */
+const writers = {
+    chat: { stream: chat_stream, json: chat_json, error: chat_error },
+    anthropic: { stream: anthropic_stream, json: anthropic_json, error: anthropic_error },
+    responses: { stream: responses_stream, json: responses_json, error: chat_error },
+    gemini: { stream: gemini_stream, json: gemini_json, error: gemini_error },
+};
+
+/*
+ * place_of - what a request's path says: {dialect, model, method}. Gemini and Vertex have model and method in it, behind the last
+ * colon; Azure has the model as a deployment.
+ */
+export function place_of(target) {
+    const path_only = target.split('?')[0];
+    const google = /\/models\/([^/]+):([A-Za-z]+)$/.exec(path_only);
+    const streams = (method) => method.startsWith('stream');
+    if (google) {
+        const [, model, method] = google;
+        const dialect = path_only.includes('/publishers/anthropic/') ? 'anthropic' : 'gemini';
+        if (model === 'count-tokens') return { dialect, method: 'countTokens' };
+        return { dialect, model: decodeURIComponent(model), method, stream: streams(method), as_array: dialect === 'gemini' && !/[?&]alt=sse\b/.test(target) };
+    }
+    const deployment = /\/deployments\/([^/]+)\//.exec(path_only);
+    const dialect = /\/responses(\/|$)/.test(path_only) ? 'responses' : path_only.includes('/messages') ? 'anthropic' : 'chat';
+    const counts = /\/(count_tokens|input_tokens)$/.test(path_only);
+    return { dialect, model: deployment ? decodeURIComponent(deployment[1]) : undefined, method: counts ? 'countTokens' : undefined };
+}
 
 /* "text,pace_ms=5,done=false" as a behaviour. */
 export function behaviour_of_name(model) {
@@ -168,9 +198,13 @@ export class FakeProvider {
         Object.defineProperty(record, 'wakers', { value: new Set() });
         try {
             record.json = JSON.parse(request.body.toString('utf8'));
-            record.model = record.json.model;
         } catch { /* not JSON: the record then simply has none */ }
-        record.dialect = request.path.includes('/messages') ? 'anthropic' : 'chat';
+        const place = place_of(request.target);
+        record.dialect = place.dialect;
+        record.model = place.model ?? record.json?.model;
+        record.call = place.method;
+        record.stream = place.stream ?? record.json?.stream === true;
+        record.as_array = place.as_array ?? false;
         return record;
     }
 
@@ -204,7 +238,7 @@ export class FakeProvider {
 
     #answer(record, behaviour) {
         const json = (status, body) => ({ status, content_type: 'application/json', pieces: [Buffer.from(JSON.stringify(body))], behaviour });
-        const error_body = record.dialect === 'anthropic' ? anthropic_error : chat_error;
+        const error_body = writers[record.dialect].error;
         if (behaviour.replay) return this.#replay(behaviour);
         if (behaviour.raw_response !== undefined) return { raw: Buffer.from(behaviour.raw_response, 'latin1'), behaviour };
         if (behaviour.body !== undefined) {
@@ -213,29 +247,58 @@ export class FakeProvider {
             return { status: behaviour.status ?? 200, content_type, pieces: [Buffer.from(text)], behaviour };
         }
         if (behaviour.status && behaviour.status !== 200) {
-            return json(behaviour.status, error_body(behaviour.error ?? { message: `status ${behaviour.status} as asked` }));
+            return json(behaviour.status, error_body(behaviour.error ?? { message: `status ${behaviour.status} as asked` }, behaviour.status));
+        }
+        const simple = this.#simple(record);
+        if (simple) return json(200, simple);
+        const turn = behaviour.turn ?? make_turn(behaviour.scenario ?? 'text', behaviour, record.json);
+        if (!turn && !behaviour.events) return json(404, error_body({ message: `no model ${record.model}`, type: 'not_found_error', code: 'model_not_found' }, 404));
+        if (record.stream || behaviour.stream) return this.#stream(record, turn, behaviour);
+        return json(200, writers[record.dialect].json(turn, { ...record.json, model: record.model }, behaviour));
+    }
+
+    /* What is no generation: lists of models, counts of tokens, embeddings. */
+    #simple(record) {
+        if (record.method === 'GET' && record.path.endsWith('/v1beta/models')) {
+            return { models: turn_names.map((id) => ({ name: `models/${id}`, displayName: id, inputTokenLimit: 100000, outputTokenLimit: 8000, supportedGenerationMethods: ['generateContent'] })) };
         }
         if (record.method === 'GET' && record.path.endsWith('/models')) {
-            return json(200, { object: 'list', data: turn_names.map((id) => ({ id, object: 'model', created: 1754000000, owned_by: 'fake' })) });
+            return { object: 'list', data: turn_names.map((id) => ({ id, object: 'model', created: 1754000000, owned_by: 'fake' })) };
         }
-        if (record.path.endsWith('/count_tokens')) return json(200, { input_tokens: Math.ceil(record.body.length / 4) });
-        const turn = behaviour.turn ?? make_turn(behaviour.scenario ?? 'text', behaviour, record.json);
-        if (!turn && !behaviour.events) return json(404, error_body({ message: `no model ${record.model}`, type: 'not_found_error', code: 'model_not_found' }));
-        if (record.json?.stream === true || behaviour.stream) return this.#stream(record, turn, behaviour);
-        const write = record.dialect === 'anthropic' ? anthropic_json : chat_json;
-        return json(200, write(turn, record.json ?? {}, behaviour));
+        if (record.call === 'countTokens') {
+            const count = Math.ceil(record.body.length / 4);
+            if (record.dialect === 'gemini') return { totalTokens: count, promptTokensDetails: [{ modality: 'TEXT', tokenCount: count }] };
+            return record.dialect === 'responses' ? { object: 'response.input_tokens', input_tokens: count } : { input_tokens: count };
+        }
+        if (record.call === 'embedContent') return { embedding: { values: [0.25, -0.5, 1] } };
+        if (record.call === 'batchEmbedContents') return { embeddings: (record.json?.requests ?? []).map(() => ({ values: [0.25, -0.5, 1] })) };
+        if (record.path.endsWith('/embeddings')) {
+            const inputs = [record.json?.input ?? ''].flat();
+            const data = inputs.map((_, index) => ({ object: 'embedding', index, embedding: [0.25, -0.5, 1] }));
+            return { object: 'list', data, model: record.model, usage: { prompt_tokens: inputs.length, total_tokens: inputs.length } };
+        }
+        return null;
+    }
+
+    /* What breaks a stream in the middle, in the words of its dialect. */
+    #break(record, behaviour, sequence_number) {
+        const error = behaviour.error ?? { message: 'broke in the middle' };
+        if (record.dialect === 'responses') return responses_break(error, { ...record.json, model: record.model }, sequence_number);
+        return [{ event: record.dialect === 'anthropic' ? 'error' : undefined, data: JSON.stringify(writers[record.dialect].error(error, behaviour.error_status ?? 500)) }];
     }
 
     #stream(record, turn, behaviour) {
-        const write = record.dialect === 'anthropic' ? anthropic_stream : chat_stream;
-        let events = behaviour.events ?? write(turn, record.json ?? {}, behaviour);
+        let events = behaviour.events ?? writers[record.dialect].stream(turn, { ...record.json, model: record.model }, behaviour);
         if (behaviour.error_after !== undefined) {
-            const body = (record.dialect === 'anthropic' ? anthropic_error : chat_error)(behaviour.error ?? { message: 'broke in the middle' });
-            const event = record.dialect === 'anthropic' ? 'error' : undefined;
-            events = [...events.slice(0, behaviour.error_after), { event, data: JSON.stringify(body) }];
+            events = [...events.slice(0, behaviour.error_after), ...this.#break(record, behaviour, behaviour.error_after)];
+        }
+        if (record.as_array) {
+            const elements = frame_array(events);
+            return { status: 200, content_type: 'application/json; charset=UTF-8', pieces: behaviour.whole ? [Buffer.concat(elements)] : elements, behaviour: { framing: 'chunked', ...behaviour } };
         }
         if (behaviour.comments) events = events.flatMap((event) => [{ raw: ': keep-alive\n\n' }, event]);
-        let pieces = frame_events(events, behaviour);
+        // Google ends its lines with CR and LF.
+        let pieces = frame_events(events, record.dialect === 'gemini' ? { line_end: '\r\n', ...behaviour } : behaviour);
         if (behaviour.prefix) pieces.unshift(Buffer.from(behaviour.prefix));
         if (behaviour.endless_event) {
             // A good beginning, then one event that never ends.
@@ -259,7 +322,7 @@ export class FakeProvider {
         const hop = new Set(['content-type', 'content-length', 'transfer-encoding', 'connection', 'content-encoding', 'date']);
         const headers = Object.fromEntries(Object.entries(entry?.response_headers ?? {}).filter(([name]) => !hop.has(name.toLowerCase())));
         return {
-            status: entry?.status ?? 200, content_type: entry?.response_headers?.['content-type'] ?? 'application/json',
+            status: entry?.status ?? 200, content_type: behaviour.content_type ?? entry?.response_headers?.['content-type'] ?? 'application/json',
             pieces, behaviour: { headers, ...behaviour },
         };
     }

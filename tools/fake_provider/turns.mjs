@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // turns - what the fake models say, in a form that belongs to no dialect. A turn:
-//   blocks   [{type: 'text', pieces}, {type: 'thinking', pieces, signature}, {type: 'tool', id, name, pieces}]
+//   blocks   [{type: 'text', pieces, citations: [{url, title, start, end}]}, {type: 'thinking', pieces, signature},
+//             {type: 'redacted', data}, {type: 'tool', id, name, pieces}, {type: 'image', media_type, data}]
+//             citations count in code points; a dialect leaves out the blocks that it has no words for
 //   finish   'stop' | 'length' | 'tools' | 'filter' | 'stop_sequence' | 'refusal' | 'pause' | 'window'
 //   usage    {input, cache_read, cache_write, output, reasoning}: input counts every prompt token
 
@@ -105,6 +107,43 @@ const named = {
     }),
 };
 
+/* The smallest PNG there is. */
+export const tiny_png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
+Object.assign(named, {
+    citations: () => ({
+        blocks: [{
+            type: 'text',
+            pieces: ['Grüße aus ', 'Paris 🚀', ' und Rom.'],
+            citations: [
+                { url: 'https://example.com/paris', title: 'Paris', start: 10, end: 17 },
+                { url: 'https://example.com/rome', title: 'Rome "eternal"', start: 22, end: 25 },
+            ],
+        }],
+        finish: 'stop',
+        usage,
+    }),
+    image: () => ({
+        blocks: [text_block('Here you are.'), { type: 'image', media_type: 'image/png', data: tiny_png }],
+        finish: 'stop',
+        usage,
+    }),
+    redacted: () => ({
+        blocks: [{ type: 'redacted', data: 'cmVkYWN0ZWQtMQ==' }, text_block('After hidden thought.')],
+        finish: 'stop',
+        usage: { ...usage, reasoning: 3 },
+    }),
+    thinking_parallel: () => ({
+        blocks: [
+            thinking_block('c2lnbmF0dXJlLTM=', 'Two cities ', 'at once'),
+            tool_block('call_a', 'get_weather', '{"city":"Paris"}'),
+            tool_block('call_b', 'get_weather', '{"city":', '"Rome"}'),
+        ],
+        finish: 'tools',
+        usage: { ...usage, reasoning: 4 },
+    }),
+});
+
 /* A numbered text of exactly `bytes` ASCII bytes, so that a lost or doubled piece shows at once. */
 export function numbered_text(bytes) {
     const lines = [];
@@ -122,12 +161,14 @@ function in_pieces(text, piece_bytes) {
     return pieces;
 }
 
-/* The last user text of a request in either dialect. */
+/* The last user text of a request in any dialect. */
 export function last_user_text(request) {
-    const messages = Array.isArray(request?.messages) ? request.messages : [];
+    if (typeof request?.input === 'string') return request.input;
+    const messages = [request?.messages, request?.input, request?.contents].find(Array.isArray) ?? [];
     for (let at = messages.length - 1; at >= 0; at--) {
-        const { role, content } = messages[at] ?? {};
+        const { role, content, parts } = messages[at] ?? {};
         if (role !== 'user') continue;
+        if (Array.isArray(parts)) return parts.map((part) => part?.text ?? '').join('');
         if (typeof content === 'string') return content;
         if (Array.isArray(content)) return content.map((part) => part?.text ?? '').join('');
     }
@@ -170,6 +211,9 @@ export function joined(turn) {
             name: block.name,
             arguments: block.pieces.join('') || '{}',
         })),
+        citations: of('text').flatMap((block) => block.citations ?? []),
+        images: of('image').map((block) => ({ media_type: block.media_type, data: block.data })),
+        signatures: of('thinking').map((block) => block.signature),
         finish: turn.finish,
         usage: turn.usage,
     };

@@ -22,14 +22,31 @@ function tool_id(block) {
     return block.id.replace(/^call_/, 'toolu_');
 }
 
+/* What Claude cites when it has searched the web; the words are those of the answer itself. */
+function citations_of(block) {
+    const letters = Array.from(block.pieces.join(''));
+    return (block.citations ?? []).map(({ url, title, start, end }) => ({
+        type: 'web_search_result_location', url, title, encrypted_index: 'ZW5jcnlwdGVk', cited_text: letters.slice(start, end).join(''),
+    }));
+}
+
+/* Blocks that this dialect can say; Claude makes no images. */
+function blocks_of(turn) {
+    return turn.blocks.filter((block) => block.type !== 'image');
+}
+
 function start_of(block) {
     if (block.type === 'text') return { type: 'text', text: '' };
     if (block.type === 'thinking') return { type: 'thinking', thinking: '', signature: '' };
+    if (block.type === 'redacted') return { type: 'redacted_thinking', data: block.data };
     return { type: 'tool_use', id: tool_id(block), name: block.name, input: {} };
 }
 
 function deltas_of(block) {
-    if (block.type === 'text') return block.pieces.map((text) => ({ type: 'text_delta', text }));
+    if (block.type === 'redacted') return [];
+    if (block.type === 'text') {
+        return [...citations_of(block).map((citation) => ({ type: 'citations_delta', citation })), ...block.pieces.map((text) => ({ type: 'text_delta', text }))];
+    }
     if (block.type === 'tool') {
         return ['', ...block.pieces.filter((piece) => piece !== '')]
             .map((partial_json) => ({ type: 'input_json_delta', partial_json }));
@@ -53,7 +70,7 @@ export function anthropic_stream(turn, request, options = {}) {
             stop_reason: null, stop_sequence: null, usage: { ...usage, output_tokens: 1 },
         },
     }];
-    turn.blocks.forEach((block, index) => {
+    blocks_of(turn).forEach((block, index) => {
         events.push({ type: 'content_block_start', index, content_block: start_of(block) });
         if (index === 0 && options.ping !== false) events.push({ type: 'ping' });
         for (const delta of deltas_of(block)) events.push({ type: 'content_block_delta', index, delta });
@@ -68,9 +85,10 @@ export function anthropic_stream(turn, request, options = {}) {
 }
 
 export function anthropic_json(turn, request, options = {}) {
-    const content = turn.blocks.map((block) => {
+    const content = blocks_of(turn).map((block) => {
+        if (block.type === 'redacted') return start_of(block);
         const joined = block.pieces.join('');
-        if (block.type === 'text') return { type: 'text', text: joined };
+        if (block.type === 'text') return { type: 'text', text: joined, ...(block.citations ? { citations: citations_of(block) } : {}) };
         if (block.type === 'thinking') return { type: 'thinking', thinking: joined, signature: block.signature };
         return { type: 'tool_use', id: tool_id(block), name: block.name, input: JSON.parse(joined || '{}') };
     });

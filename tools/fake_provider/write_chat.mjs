@@ -17,6 +17,15 @@ export function chat_usage(usage) {
     };
 }
 
+function annotations_of(block) {
+    return (block.citations ?? []).map(({ url, title, start, end }) => ({ type: 'url_citation', url_citation: { url, title, start_index: start, end_index: end } }));
+}
+
+/* Images in an answer are an extension that several providers share. */
+function image_of(block, index) {
+    return { type: 'image_url', index, image_url: { url: `data:${block.media_type};base64,${block.data}` } };
+}
+
 function delta_events(turn, options) {
     const deltas = [];
     const reasoning = options.reasoning_field ?? 'reasoning_content';
@@ -25,9 +34,12 @@ function delta_events(turn, options) {
         if (block.type === 'text') {
             const field = turn.finish === 'refusal' ? 'refusal' : 'content';
             for (const piece of block.pieces) deltas.push({ [field]: piece });
+            if (block.citations) deltas.push({ annotations: annotations_of(block) });
+        } else if (block.type === 'image') {
+            deltas.push({ images: [image_of(block, 0)] });
         } else if (block.type === 'thinking') {
             for (const piece of block.pieces) deltas.push({ [reasoning]: piece });
-        } else {
+        } else if (block.type === 'tool') {
             const index = tool_index++;
             deltas.push({
                 tool_calls: [{ index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } }],
@@ -79,6 +91,9 @@ export function chat_json(turn, request, options = {}) {
     const message = { role: 'assistant', content: refused || (calls.length && !text) ? null : text, refusal: refused ? text : null };
     if (thinking) message[options.reasoning_field ?? 'reasoning_content'] = thinking;
     if (calls.length) message.tool_calls = calls;
+    const annotations = of('text').flatMap(annotations_of);
+    if (annotations.length) message.annotations = annotations;
+    if (of('image').length) message.images = of('image').map(image_of);
     return {
         id: options.id ?? 'chatcmpl-fake0001',
         object: 'chat.completion',
