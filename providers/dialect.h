@@ -180,7 +180,7 @@ struct dialect {
     /* write_whole - the collected reply as one JSON object. */
     int (*write_whole)(void *writer, struct sink *out);
     /* pass_whole - same dialect, a whole reply that must not pass as it is: only what the events correct is mended in body, all
-     * else stays. NULL: the reply is written anew. */
+     * else stays. The writer has not seen the events before. NULL: the reply is written anew. */
     int (*pass_whole)(void *writer, struct slice body, const struct canon_events *events, struct sink *out);
     /* write_count_reply - what a client of this dialect gets for its question how many tokens. NULL: it cannot ask. */
     void (*write_count_reply)(uint64_t tokens, struct sink *out);

@@ -3,10 +3,10 @@
  * run.c - the golden cases: one folder each, with what comes in and what must go out, byte for
  * byte.
  *
- *     case.json              what the case is about, the dialects, the upstream's configuration,
- * what to expect request.json           the client's request          expect-request.json    the
- * upstream's upstream.sse, .json    the upstream's answer         expect-client.sse, .json   the
- * client's
+ *     case.json              what the case is about, the dialects, the upstream's configuration, what to
+ *                            expect; "path": what a path said (model, stream)
+ *     request.json           the client's request          expect-request.json    the upstream's
+ *     upstream.sse, .json    the upstream's answer         expect-client.sse, .json   the client's
  *
  * Every answer is run whole, byte by byte and at seeded random splits; all must say the same. A
  * Chat stream is judged besides. "run --write FOLDER..." writes the expectations, to be read by a
@@ -124,7 +124,35 @@ upstream_of(struct test *test)
         .developer_role = flag_of(config, "developer_role", true),
         .replay_reasoning = flag_of(config, "replay_reasoning", false),
         .default_params = json_raw(json_get(config, "default_params")),
+        .api_version = json_string(json_get(config, "api_version"), &test->arena),
+        .project = text_of(test, config, "project", "the-project"),
+        .location = text_of(test, config, "location", "global"),
+        .base_path = text_of(test, config, "base_path", ""),
+        .forced_choice = flag_of(config, "forced_choice", false),
+        .system_parts = flag_of(config, "system_parts", false),
+        .flat_content = flag_of(config, "flat_content", false),
+        .thinking_level = flag_of(config, "thinking_level", false),
+        .json_schema = flag_of(config, "json_schema", false),
+        .result_media = flag_of(config, "result_media", false),
+        .keeps_state = flag_of(config, "keeps_state", false),
+        .url_media = flag_of(config, "url_media", false),
+        .thinking_budget_max = json_u64_or(json_get(config, "thinking_budget_max"), 0),
+        .safety = json_raw(json_get(config, "safety")),
+        .betas = json_string(json_get(config, "betas"), &test->arena),
+        .strip_tool_fields = flag_of(config, "strip_tool_fields", false),
     };
+    static const char *const surfaces[] = {"plain", "azure", "vertex"};
+    static const char *const ids[] = {"any", "nine"};
+    static const char *const switches[] = {"unset", "off", "on"};
+    for (size_t i = 0; i < countof(surfaces); i++)
+        if (json_is(json_get(config, "surface"), surfaces[i]))
+            upstream.surface = (enum dialect_surface)i;
+    for (size_t i = 0; i < countof(ids); i++)
+        if (json_is(json_get(config, "ids"), ids[i]))
+            upstream.ids = (enum dialect_ids)i;
+    for (size_t i = 0; i < countof(switches); i++)
+        if (json_is(json_get(config, "grounding"), switches[i]))
+            upstream.grounding = (enum dialect_switch)i;
     for (size_t i = 0; i < countof(efforts); i++)
         if (json_is(json_get(config, "effort"), efforts[i]))
             upstream.effort = (enum dialect_effort)i;
@@ -178,6 +206,8 @@ run_request(struct test *test, struct canon_request *request, const struct diale
         error = client->read_request(request, &fault);
         if (!error)
             error = upstream->write_request(request, &target, &out, &report, &fault);
+        for (int i = 0; i < request->unsaid.count; i++)
+            canon_drop(&report, request->unsaid.dropped[i]);
     }
     struct json expect = json_get(test->config, "expect");
     bool of_reply = json_present(json_get(expect, "reply_error"));
@@ -269,7 +299,11 @@ run_case(struct test *test)
     assert(drive.client);
     assert(drive.upstream);
     struct slice body = read_file(test, "request.json");
+    /* Where the path says them, the model and whether to stream are known before the body is read. */
+    struct json path = json_get(config, "path");
     struct canon_request request = {.body = without_line_end(body), .arena = &test->arena};
+    request.model = json_string(json_get(path, "model"), &test->arena);
+    request.stream = flag_of(path, "stream", false);
     if (slice_present(body)) {
         if (json_parse(request.body, 64, 1u << 20, &test->arena, &request.root) != 0) {
             complain(test, "request.json is not JSON", SLICE_NONE, request.body);
