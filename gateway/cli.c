@@ -239,8 +239,8 @@ put_models(const struct config *config, struct sink *out)
             sink_printf(out, "%s://%.*s%.*s", deployment->tls ? "https" : "http",
                         SLICE_ARG(deployment->host_header), SLICE_ARG(deployment->base_path));
         sink_printf(out, " %s%s\n",
-                    deployment->dialect == CONFIG_ANTHROPIC ? "anthropic" : "openai_chat",
-                    slice_present(deployment->api_key) || demo ? "" : " (no key)");
+                    config_dialect_name(deployment->dialect),
+                    slice_present(deployment->api_key) || deployment->google || demo ? "" : " (no key)");
     }
     for (uint32_t i = 0; i < config->alias_count; i++)
         sink_printf(out, "%-28.*s is %.*s\n", SLICE_ARG(config->aliases[i].from),

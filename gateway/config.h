@@ -106,6 +106,7 @@ struct config_deployment {
     enum config_switch grounding;
     struct slice betas;
     struct slice mode;              /* "chat", "embedding", "image_generation", ...; absent: any */
+    struct slice info;              /* model_info as a JSON object, prices included; absent: none */
 };
 
 struct config_pair {
@@ -206,6 +207,8 @@ void config_reference(struct sink *out);
 /* config_manual - docs/configuration.md, from the same table. */
 void config_manual(struct sink *out);
 
+/* config_dialect_name - "openai_chat", ... as it stands in a file. */
+const char *config_dialect_name(enum config_dialect dialect);
 /* config_is_loopback - is this listen host reachable from this machine only? */
 bool config_is_loopback(struct slice host);
 

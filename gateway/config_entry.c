@@ -8,6 +8,8 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <stdio.h>
+
 #define DEFAULTS_BYTES_MAX (256u << 10)
 
 /* ---- provider ---- */
@@ -101,6 +103,117 @@ is_self(const struct config_loader *loader, const struct config_deployment *depl
     return config_is_loopback(deployment->host) && deployment->port == loader->config->port;
 }
 
+/* ---- Google ---- */
+
+/* The project that credentials name, when nobody else does. */
+static struct slice
+credentials_project(struct config_loader *loader, struct slice credentials)
+{
+    static const char *const members[] = {"project_id", "quota_project_id"};
+    char bytes[16384];
+    struct slice text = credentials;
+    if (credentials.len > 0 && credentials.ptr[0] != '{') {
+        struct slice path = arena_printf(&loader->scratch, "%.*s", SLICE_ARG(credentials));
+        FILE *file = slice_present(path) ? fopen(path.ptr, "re") : NULL;
+        size_t n = file != NULL ? fread(bytes, 1, sizeof(bytes), file) : 0;
+        if (file != NULL)
+            fclose(file);
+        text = slice_of(bytes, n);
+    }
+    struct json root;
+    if (text.len == 0 || json_parse(text, 16, 4096, &loader->scratch, &root) != 0)
+        return SLICE_NONE;
+    for (size_t i = 0; i < countof(members); i++) {
+        struct slice project = json_string(json_get(root, members[i]), &loader->config->arena);
+        if (project.len > 0)
+            return project;
+    }
+    return SLICE_NONE;
+}
+
+/* A text from the file, else from the first variable that is set, else what otherwise says. */
+static void
+fill_text(struct config_loader *loader, struct config_entry *entry, size_t offset, const char *variables, struct slice otherwise)
+{
+    struct config_target target = {entry, &entry->sources};
+    struct slice *at = (struct slice *)(void *)((char *)entry + offset);
+    struct config_origin origin = {.kind = SOURCE_ENVIRONMENT};
+    if (at->len > 0)
+        return;
+    struct slice value = first_variable(loader, variables, &origin.name);
+    if (value.len == 0) {
+        origin = (struct config_origin){.kind = SOURCE_PROVIDER, .name = entry->deployment.provider};
+        value = otherwise;
+    }
+    *at = value.len > 0 ? arena_copy(&loader->config->arena, value) : SLICE_NONE;
+    if (value.len > 0)
+        config_source_set(loader, &target, offset, &origin, SLICE_NONE);
+}
+#define FILL(member, variables, otherwise)                                                         \
+    fill_text(loader, entry, offsetof(struct config_entry, deployment.member), variables, otherwise)
+
+static bool
+path_word(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char byte = text_lower(text.ptr[i]);
+        if (!(byte >= 'a' && byte <= 'z') && !(byte >= '0' && byte <= '9') && strchr("-_.:", byte) == NULL)
+            return false;
+    }
+    return text.len > 0;
+}
+
+/* Project, location, credentials, and the region's own host (R82). */
+static bool
+resolve_google(struct config_loader *loader, struct config_entry *entry)
+{
+    struct config_deployment *deployment = &entry->deployment;
+    const struct config_node *node = entry->locations != NULL ? entry->locations->child : NULL;
+    struct slice from;
+    for (uint32_t i = 0; i < entry->location_index; i++)
+        node = node->next;
+    if (node != NULL) {
+        struct slice text;
+        if (!config_scalar(loader, node, &text, &from))
+            return false;
+        deployment->location = arena_copy(&loader->config->arena, text);
+        deployment->order += entry->location_index;
+        if (deployment->id.len > 0)
+            deployment->id = arena_printf(&loader->config->arena, "%.*s@%.*s", SLICE_ARG(deployment->id), SLICE_ARG(text));
+    }
+    FILL(location, "VERTEXAI_LOCATION VERTEX_LOCATION GOOGLE_CLOUD_LOCATION", SLICE_LIT("global"));
+    FILL(google_credentials, "GOOGLE_APPLICATION_CREDENTIALS", SLICE_NONE);
+    FILL(project, "VERTEXAI_PROJECT VERTEX_PROJECT GOOGLE_CLOUD_PROJECT", credentials_project(loader, deployment->google_credentials));
+    if (deployment->project.len == 0) {
+        config_entry_problem(loader, false, entry, "model", "vertex_project is needed, here or as VERTEXAI_PROJECT", SLICE_NONE);
+        return false;
+    }
+    if (!path_word(deployment->project) || !path_word(deployment->location)) {
+        config_entry_problem(loader, false, entry, "vertex_location", "a project or location cannot be written like this", SLICE_NONE);
+        return false;
+    }
+    deployment->google = deployment->api_key.len == 0;
+    if (entry->api_base.len > 0)
+        return true;
+    struct slice at = deployment->location;
+    const char *format = slice_is(at, "global") ? "https://aiplatform.googleapis.com%.0s"
+                         : slice_is(at, "us") || slice_is(at, "eu") ? "https://aiplatform.%s.rep.googleapis.com"
+                                                                    : "https://%s-aiplatform.googleapis.com";
+    entry->api_base = arena_printf(&loader->config->arena, format, at.ptr);
+    struct config_target target = {entry, &entry->sources};
+    struct config_origin origin = {.kind = SOURCE_PROVIDER, .name = deployment->provider};
+    config_source_set(loader, &target, offsetof(struct config_entry, api_base), &origin, SLICE_NONE);
+    return slice_present(entry->api_base);
+}
+
+/* Access tokens are Google's to see, and nobody's who is merely configured (R104). */
+static bool
+google_may_see(const struct config_deployment *deployment)
+{
+    return !deployment->google || config_is_loopback(deployment->host) ||
+           (deployment->tls && slice_ends(deployment->host, SLICE_LIT(".googleapis.com")));
+}
+
 static bool
 resolve_address(struct config_loader *loader, struct config_entry *entry,
                 const struct config_provider *provider)
@@ -170,20 +283,22 @@ resolve_key(struct config_loader *loader, struct config_entry *entry,
     /* A provider's key from the environment goes to an address from the file only if that is the
      * provider's own, or the provider has none of its own. */
     bool trusted = base == NULL || base->kind != SOURCE_FILE || is_own_host(provider, deployment) ||
-                   (provider->flags & PROVIDER_KEYLESS);
+                   (provider->flags & PROVIDER_KEYLESS) ||
+                   ((provider->flags & PROVIDER_AZURE) && deployment->tls &&
+                    slice_ends(deployment->host, SLICE_LIT(".azure.com")));
     if (config_source_find(entry->sources, key_offset) == NULL && trusted) {
         struct config_origin origin = {.kind = SOURCE_ENVIRONMENT};
         struct slice key = first_variable(loader, provider->key_variables, &origin.name);
         if (key.len > 0) {
             deployment->api_key = arena_copy(&loader->config->arena, key);
             config_source_set(loader, &target, key_offset, &origin, SLICE_NONE);
-            if (slice_is(origin.name, "ANTHROPIC_AUTH_TOKEN"))
+            if (slice_is(origin.name, "ANTHROPIC_AUTH_TOKEN") || slice_ends(origin.name, SLICE_LIT("_AD_TOKEN")))
                 deployment->bearer = true;
         }
     }
     if (deployment->api_key.len == 0) {
         deployment->api_key = SLICE_NONE;
-        if (!(provider->flags & PROVIDER_KEYLESS) && is_own_host(provider, deployment)) {
+        if (!(provider->flags & (PROVIDER_KEYLESS | PROVIDER_VERTEX)) && is_own_host(provider, deployment)) {
             struct slice names = slice_from(provider->key_variables);
             config_entry_problem(loader, true, entry, "model",
                                  "no api_key here and none in the environment as ",
@@ -230,6 +345,35 @@ openai_reasons(struct slice model)
            (model.ptr[1] == '*' || (model.ptr[1] >= '0' && model.ptr[1] <= '9'));
 }
 
+/* Flags that only say what they say. */
+static const struct {
+    unsigned flag;
+    size_t offset;
+} more[] = {
+#define MORE(flag, member) {flag, offsetof(struct config_entry, deployment.member)}
+    MORE(PROVIDER_KEEPS_STATE, keeps_state),
+    MORE(PROVIDER_FORCED_CHOICE, forced_choice),
+    MORE(PROVIDER_THINKING_LEVEL, thinking_level),
+    MORE(PROVIDER_JSON_SCHEMA, json_schema),
+    MORE(PROVIDER_RESULT_MEDIA, result_media),
+    MORE(PROVIDER_STRIP_TOOL_FIELDS, strip_tool_fields),
+    MORE(PROVIDER_SYSTEM_PARTS, system_parts),
+#undef MORE
+};
+
+/* The same for a choice: all of them are enums, which are ints here. */
+static void
+choose(struct config_loader *loader, struct config_entry *entry, size_t offset, int value)
+{
+    struct config_target target = {entry, &entry->sources};
+    struct config_origin origin = {.kind = SOURCE_PROVIDER, .name = entry->deployment.provider};
+    _Static_assert(sizeof(enum config_auth) == sizeof(int), "enums are ints");
+    if (config_source_find(entry->sources, offset) != NULL)
+        return;
+    memcpy((char *)entry + offset, &value, sizeof(value));
+    config_source_set(loader, &target, offset, &origin, SLICE_NONE);
+}
+
 static void
 apply_habits(struct config_loader *loader, struct config_entry *entry,
              const struct config_provider *provider)
@@ -239,10 +383,17 @@ apply_habits(struct config_loader *loader, struct config_entry *entry,
     unsigned flags = provider->flags;
     enum config_effort_style effort = provider->effort;
     bool anthropic = deployment->dialect == CONFIG_ANTHROPIC;
+    for (size_t i = 0; i < config_model_habit_count; i++) {
+        const struct config_model_habit *row = &config_model_habits[i];
+        if (config_model_habit_fits(row, deployment->provider, deployment->model))
+            flags |= row->flags;
+    }
+    if (flags & PROVIDER_AZURE)
+        effort = openai_reasons(deployment->model) ? EFFORT_REASONING_EFFORT : EFFORT_NONE;
     if (flags & PROVIDER_OFFICIAL) {
         bool own = is_own_host(provider, deployment);
         if (!own)
-            flags &= ~(PROVIDER_COMPLETION_TOKENS | PROVIDER_DEVELOPER);
+            flags &= ~(PROVIDER_COMPLETION_TOKENS | PROVIDER_DEVELOPER | PROVIDER_KEEPS_STATE);
         if (!own || !openai_reasons(deployment->model))
             effort = EFFORT_NONE;
     }
@@ -255,6 +406,20 @@ apply_habits(struct config_loader *loader, struct config_entry *entry,
     HABIT(strict_turns, anthropic || (flags & PROVIDER_STRICT) != 0);
     HABIT(placeholder_signature, !anthropic);
     HABIT(usage_in_stream, (flags & PROVIDER_NO_USAGE_OPTION) == 0);
+    HABIT(url_media, (flags & PROVIDER_NO_URL_MEDIA) == 0);
+    for (size_t i = 0; i < countof(more); i++)
+        habit(loader, entry, more[i].offset, (flags & more[i].flag) != 0);
+    if (flags & PROVIDER_IDS_NINE)
+        choose(loader, entry, offsetof(struct config_entry, deployment.ids), CONFIG_IDS_NINE);
+    bool azure = (flags & PROVIDER_AZURE) && !slice_ends(deployment->base_path, SLICE_LIT("/openai/v1"));
+    if (flags & PROVIDER_AZURE) /* the newer addresses are OpenAI's own, below /openai/v1 */
+        choose(loader, entry, offsetof(struct config_entry, deployment.auth), CONFIG_AUTH_API_KEY);
+    if (azure || (flags & PROVIDER_VERTEX))
+        choose(loader, entry, offsetof(struct config_entry, deployment.surface), azure ? CONFIG_AZURE : CONFIG_VERTEX);
+    if (flags & PROVIDER_VERTEX)
+        choose(loader, entry, offsetof(struct config_entry, deployment.auth), CONFIG_AUTH_BEARER);
+    if (azure)
+        FILL(api_version, "AZURE_API_VERSION OPENAI_API_VERSION", SLICE_LIT("2024-10-21"));
     size_t offset = offsetof(struct config_entry, deployment.effort);
     if (config_source_find(entry->sources, offset) == NULL && effort != EFFORT_NONE) {
         struct config_origin origin = {.kind = SOURCE_PROVIDER, .name = deployment->provider};
@@ -426,20 +591,77 @@ check_wildcards(struct config_loader *loader, const struct config_entry *entry)
 static bool
 mode_served(struct config_loader *loader, const struct config_entry *entry)
 {
-    if (entry->mode.len == 0 || slice_is(entry->mode, "chat") || slice_is(entry->mode, "responses"))
-        return true;
+    static const char *const served[] = {"chat", "responses", "completion", "embedding", "image_generation",
+                                         "video_generation", "audio_speech", "audio_transcription", "rerank",
+                                         "moderation"};
+    for (size_t i = 0; i < countof(served); i++)
+        if (entry->mode.len == 0 || slice_is(entry->mode, served[i]))
+            return true;
     config_entry_problem(loader, true, entry, "model",
-                         "penstock serves chat models only; this one is left out, its mode is ",
+                         "penstock does not serve models of this kind; this one is left out, its mode is ",
                          entry->mode);
     return false;
+}
+
+/* What is known about a model besides, for its entry in the model lists (R35); prices may stand in either map. */
+static bool
+keep_info(struct config_loader *loader, struct config_entry *entry)
+{
+    static const char *const prices[] = {"input_cost_per_token", "output_cost_per_token"};
+    const struct config_node *info = config_child(entry->node, "model_info");
+    const struct config_node *params = config_child(entry->node, "litellm_params");
+    struct sink json;
+    sink_init(&json, DEFAULTS_BYTES_MAX);
+    bool good = true, any = false;
+    for (const struct config_node *child = info != NULL ? info->child : NULL; child != NULL && good; child = child->next) {
+        if (config_node_is_null(child))
+            continue;
+        sink_byte(&json, any ? ',' : '{');
+        config_quote(&json, child->key);
+        sink_byte(&json, ':');
+        good = config_node_json(loader, child, &json);
+        any = true;
+    }
+    for (size_t i = 0; i < countof(prices) && good; i++) {
+        const struct config_node *price = config_child(params, prices[i]);
+        if (price == NULL || config_node_is_null(price) || config_child(info, prices[i]) != NULL)
+            continue;
+        sink_printf(&json, "%c\"%s\":", any ? ',' : '{', prices[i]);
+        good = config_node_json(loader, price, &json);
+        any = true;
+    }
+    sink_byte(&json, '}');
+    if (good && any && json.error == 0)
+        entry->deployment.info = arena_copy(&loader->config->arena, sink_slice(&json));
+    sink_fini(&json);
+    return good;
+}
+
+/* "openai/responses/gpt-5", and models that are always spoken to in another dialect than their provider's others. */
+static void
+resolve_dialect(struct config_loader *loader, struct config_entry *entry, const struct config_provider *provider)
+{
+    static const struct slice prefix = SLICE_LIT("responses/");
+    struct config_deployment *deployment = &entry->deployment;
+    int dialect = provider->dialect;
+    if (dialect == CONFIG_OPENAI_CHAT && slice_starts(deployment->model, prefix)) {
+        deployment->model = slice_skip(deployment->model, prefix.len);
+        dialect = CONFIG_OPENAI_RESPONSES;
+    }
+    if (slice_is(entry->mode, "responses") && dialect == CONFIG_OPENAI_CHAT)
+        dialect = CONFIG_OPENAI_RESPONSES;
+    for (size_t i = 0; i < config_model_habit_count; i++) {
+        const struct config_model_habit *row = &config_model_habits[i];
+        if (row->dialect >= 0 && config_model_habit_fits(row, deployment->provider, deployment->model))
+            dialect = row->dialect;
+    }
+    choose(loader, entry, offsetof(struct config_entry, deployment.dialect), dialect);
 }
 
 bool
 config_entry_finish(struct config_loader *loader, struct config_entry *entry)
 {
-    struct config_target target = {entry, &entry->sources};
     struct config_deployment *deployment = &entry->deployment;
-    size_t dialect = offsetof(struct config_entry, deployment.dialect);
     uint32_t errors = loader->errors;
     config_entry_overrides(loader, entry);
     if (loader->errors != errors || !mode_served(loader, entry))
@@ -448,11 +670,14 @@ config_entry_finish(struct config_loader *loader, struct config_entry *entry)
     if (provider == NULL)
         return false;
     deployment->provider = slice_from(provider->name);
-    if (config_source_find(entry->sources, dialect) == NULL) {
-        struct config_origin origin = {.kind = SOURCE_PROVIDER, .name = deployment->provider};
-        deployment->dialect = provider->dialect;
-        config_source_set(loader, &target, dialect, &origin, SLICE_NONE);
+    deployment->mode = entry->mode;
+    resolve_dialect(loader, entry, provider);
+    if (entry->entra_token.len > 0) {
+        deployment->api_key = entry->entra_token;
+        deployment->bearer = true;
     }
+    if ((provider->flags & PROVIDER_VERTEX) && !resolve_google(loader, entry))
+        return false;
     if (slice_is(deployment->provider, "fireworks_ai") &&
         memchr(deployment->model.ptr, '/', deployment->model.len) == NULL &&
         memchr(deployment->model.ptr, '*', deployment->model.len) == NULL)
@@ -461,6 +686,11 @@ config_entry_finish(struct config_loader *loader, struct config_entry *entry)
     if (!check_wildcards(loader, entry) || !resolve_address(loader, entry, provider) ||
         !resolve_key(loader, entry, provider))
         return false;
+    if (!google_may_see(deployment)) {
+        config_entry_problem(loader, false, entry, "api_base",
+                             "Google's access tokens are sent to hosts of googleapis.com only", SLICE_NONE);
+        return false;
+    }
     apply_habits(loader, entry, provider);
     if (deployment->max_output_tokens == 0)
         deployment->max_output_tokens = entry->max_tokens;
@@ -469,5 +699,5 @@ config_entry_finish(struct config_loader *loader, struct config_entry *entry)
         config_entry_problem(loader, true, entry, "stream_timeout", "is longer than timeout",
                              SLICE_NONE);
     return build_headers(loader, entry) && decode_pin(loader, entry) &&
-           build_defaults(loader, entry);
+           build_defaults(loader, entry) && keep_info(loader, entry);
 }

@@ -71,12 +71,14 @@ struct config_entry {
     struct config_source *sources;
     struct slice model;    /* as written: "openai/gpt-4o" */
     struct slice api_base; /* as written, or the provider's */
-    struct slice custom_provider, organization, mode, pin;
+    struct slice custom_provider, organization, mode, pin, entra_token;
     bool id_given;       /* by the file, not made of provider and model */
     uint64_t max_tokens; /* model_info.max_tokens, the older name of max_output_tokens */
     const struct config_node *params[CONFIG_PARAMS_MAX];
     uint32_t param_count;
     const struct config_node *headers, *extra_headers, *overrides;
+    const struct config_node *locations; /* a list of several */
+    uint32_t location_index;             /* which of them this entry is for */
     const struct config_node *node; /* the entry in the file; NULL when discovered */
 };
 
@@ -278,6 +280,11 @@ bool config_read_overrides(struct config_loader *loader, const struct config_row
 /* ---- config_models.c ---- */
 
 void config_read_models(struct config_loader *loader, const struct config_node *list);
+/* config_read_json - a value of any kind, kept as JSON text. config_print_json prints it. */
+bool config_read_json(struct config_loader *loader, const struct config_row *row,
+                      const struct config_node *node, struct config_target *target);
+bool config_read_locations(struct config_loader *loader, const struct config_row *row,
+                           const struct config_node *node, struct config_target *target);
 bool config_read_param(struct config_loader *loader, const struct config_row *row,
                        const struct config_node *node, struct config_target *target);
 bool config_read_entry_node(struct config_loader *loader, const struct config_row *row,
@@ -322,6 +329,17 @@ void config_base_path(struct arena *arena, bool version_needed, struct config_de
 #define PROVIDER_VERSION 256u        /* an address without a path means /v1 */
 #define PROVIDER_OFFICIAL 512u       /* its quirks hold at its own host only */
 #define PROVIDER_THINK_TAGS 1024u    /* local models that think inside the text */
+#define PROVIDER_KEEPS_STATE (1u << 11)       /* Responses: previous_response_id, input_tokens */
+#define PROVIDER_IDS_NINE (1u << 12)          /* ids of calls are nine letters and digits */
+#define PROVIDER_FORCED_CHOICE (1u << 13)     /* an object as tool_choice is ignored */
+#define PROVIDER_THINKING_LEVEL (1u << 14)    /* Gemini 3 and later */
+#define PROVIDER_JSON_SCHEMA (1u << 15)       /* Gemini 2.5 and later */
+#define PROVIDER_RESULT_MEDIA (1u << 16)      /* Gemini 3 and later */
+#define PROVIDER_NO_URL_MEDIA (1u << 17)      /* images and documents must come inline */
+#define PROVIDER_STRIP_TOOL_FIELDS (1u << 18) /* defer_loading and the like are refused */
+#define PROVIDER_SYSTEM_PARTS (1u << 19)      /* system content as parts */
+#define PROVIDER_AZURE (1u << 20)             /* deployments, api-version, api-key */
+#define PROVIDER_VERTEX (1u << 21)            /* projects, locations, Google credentials */
 
 struct config_provider {
     const char *name;
@@ -334,6 +352,19 @@ struct config_provider {
     const char *wildcards; /* further model names served when discovered, separated by spaces */
     const char *note;
 };
+
+/* What certain models of certain providers are like: rows that match a model add up. */
+struct config_model_habit {
+    const char *providers; /* names separated by spaces */
+    const char *models;    /* beginnings of model names, separated by spaces */
+    int dialect;           /* enum config_dialect; -1: the provider's */
+    unsigned flags;        /* PROVIDER_x to add */
+    const char *note;
+};
+extern const struct config_model_habit config_model_habits[];
+extern const size_t config_model_habit_count;
+/* config_model_habit_fits - is the row about this model of this provider? */
+bool config_model_habit_fits(const struct config_model_habit *habit, struct slice provider, struct slice model);
 
 extern const struct config_provider config_providers[];
 extern const size_t config_provider_count;
@@ -386,6 +417,8 @@ void config_print_fallbacks(struct sink *out, const struct config_row *row, cons
 void config_print_aliases(struct sink *out, const struct config_row *row, const void *base);
 void config_print_keys(struct sink *out, const struct config_row *row, const void *base);
 void config_print_headers(struct sink *out, const struct config_row *row, const void *base);
+void config_print_location(struct sink *out, const struct config_row *row, const void *base);
+void config_print_json(struct sink *out, const struct config_row *row, const void *base);
 void config_print_params(struct sink *out, const struct config_row *row, const void *base);
 void config_print_strategy(struct sink *out, const struct config_row *row, const void *base);
 

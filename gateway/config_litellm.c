@@ -15,11 +15,11 @@ const char *const config_ignored_top[] = {
 
 const char *const config_ignored_params[] = {
     "adaptive_router_config", "adaptive_router_default_model", "allow_client_keepalive_override",
-    "allowed_openai_params", "api_version", "auto_router_config", "auto_router_config_path",
+    "allowed_openai_params", "auto_router_config", "auto_router_config_path",
     "auto_router_default_model", "auto_router_embedding_model", "aws_access_key_id",
     "aws_bedrock_runtime_endpoint", "aws_external_id", "aws_profile_name", "aws_region_name",
     "aws_role_name", "aws_secret_access_key", "aws_session_name", "aws_session_token",
-    "aws_sts_endpoint", "aws_web_identity_token", "azure_ad_token", "azure_ad_token_provider",
+    "aws_sts_endpoint", "aws_web_identity_token", "azure_ad_token_provider",
     "azure_password", "azure_scope", "azure_username", "base_model", "bucket_name",
     "budget_duration", "cache", "cache_control_injection_points", "caching", "client_id",
     "client_secret", "complexity_router_config", "complexity_router_default_model",
@@ -32,9 +32,9 @@ const char *const config_ignored_params[] = {
     "quality_router_config", "quality_router_default_model", "region_name", "roles",
     "s3_bucket_name", "ssl_verify", "supports_system_message", "system_prompt", "tag_regex",
     "tenant_id", "text_completion", "use_chat_completions_api", "use_in_pass_through",
-    "use_litellm_proxy", "vector_store_id", "verbose", "vertex_ai_credentials",
-    "vertex_ai_location", "vertex_ai_project", "vertex_credentials", "vertex_location",
-    "vertex_project", "watsonx_region_name", NULL};
+    "use_litellm_proxy", "vector_store_id", "verbose", 
+    
+    "watsonx_region_name", NULL};
 
 const char *const config_ignored_litellm[] = {
     "add_function_to_prompt", "allowed_fails_policy", "api_base", "api_key", "audit_log_callbacks",

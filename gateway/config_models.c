@@ -61,6 +61,50 @@ config_read_param(struct config_loader *loader, const struct config_row *row,
     return true;
 }
 
+bool
+config_read_json(struct config_loader *loader, const struct config_row *row,
+                 const struct config_node *node, struct config_target *target)
+{
+    struct sink json;
+    sink_init(&json, 256u << 10);
+    bool good = config_node_json(loader, node, &json) && json.error == 0;
+    struct slice kept = good ? arena_copy(&loader->config->arena, sink_slice(&json)) : SLICE_NONE;
+    sink_fini(&json);
+    if (!slice_present(kept)) {
+        config_problem_at(loader, false, node, false, "this does not make a JSON value");
+        return false;
+    }
+    assert(row->size == sizeof(kept));
+    memcpy((char *)target->base + row->offset, &kept, sizeof(kept));
+    return true;
+}
+
+/* One location, or a list of which each becomes an entry of its own (R89). */
+bool
+config_read_locations(struct config_loader *loader, const struct config_row *row,
+                      const struct config_node *node, struct config_target *target)
+{
+    struct config_entry *entry = target->base;
+    struct slice text, from;
+    (void)row;
+    if (node->kind == NODE_LIST) {
+        if (node->child == NULL) {
+            config_problem_at(loader, false, node, false, "a list of locations without any");
+            return false;
+        }
+        for (const struct config_node *each = node->child; each != NULL; each = each->next)
+            if (!config_scalar(loader, each, &text, &from))
+                return false;
+        entry->locations = node;
+        return true;
+    }
+    if (!config_scalar(loader, node, &text, &from))
+        return false;
+    entry->locations = NULL;
+    entry->deployment.location = arena_copy(&loader->config->arena, text);
+    return slice_present(entry->deployment.location);
+}
+
 struct config_entry *
 config_entry_add(struct config_loader *loader)
 {
@@ -130,8 +174,16 @@ read_entry(struct config_loader *loader, const struct config_node *node)
                               "there is none");
         return;
     }
-    if (!config_entry_finish(loader, entry))
-        loader->entry_count--;
+    struct config_entry plain = *entry;
+    uint32_t count = entry->locations != NULL ? entry->locations->last->index + 1 : 1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0 && (entry = config_entry_add(loader)) == NULL)
+            return;
+        *entry = plain;
+        entry->location_index = i;
+        if (!config_entry_finish(loader, entry))
+            loader->entry_count--;
+    }
 }
 
 void
@@ -172,12 +224,15 @@ name_entry(struct config_loader *loader, uint32_t index)
     for (uint32_t i = 0; i < index; i++) {
         const struct config_deployment *other = &loader->entries[i].deployment;
         alike += !loader->entries[i].id_given && slice_eq(other->provider, deployment->provider) &&
-                 slice_eq(other->model, deployment->model);
+                 slice_eq(other->model, deployment->model) &&
+                 (entry->locations == NULL || slice_eq(other->location, deployment->location));
     }
     do {
-        const char *format = alike > 1 ? "%.*s/%.*s#%u" : "%.*s/%.*s";
+        const char *at = entry->locations != NULL ? "@" : "";
+        struct slice location = entry->locations != NULL ? deployment->location : SLICE_LIT("");
+        const char *format = alike > 1 ? "%.*s/%.*s%s%.*s#%u" : "%.*s/%.*s%s%.*s";
         deployment->id = arena_printf(arena, format, SLICE_ARG(deployment->provider),
-                                      SLICE_ARG(deployment->model), alike);
+                                      SLICE_ARG(deployment->model), at, SLICE_ARG(location), alike);
         alike++;
     } while (slice_present(deployment->id) && id_taken(loader, index));
     return slice_present(deployment->id);
@@ -241,7 +296,7 @@ config_models_publish(struct config_loader *loader)
     for (uint32_t i = 0; i < count; i++) {
         struct config_entry *entry = &config->entries[i];
         *entry = loader->entries[i];
-        entry->headers = entry->extra_headers = entry->overrides = entry->node = NULL;
+        entry->headers = entry->extra_headers = entry->overrides = entry->node = entry->locations = NULL;
         entry->param_count = 0; /* the nodes go with the scratch memory; default_params has them */
         config->deployments[i] = entry->deployment;
     }

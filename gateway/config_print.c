@@ -140,6 +140,24 @@ config_print_headers(struct sink *out, const struct config_row *row, const void 
 }
 
 void
+config_print_location(struct sink *out, const struct config_row *row, const void *base)
+{
+    const struct config_entry *entry = base;
+    (void)row;
+    if (entry->deployment.location.len > 0)
+        config_quote(out, entry->deployment.location);
+}
+
+void
+config_print_json(struct sink *out, const struct config_row *row, const void *base)
+{
+    struct slice json;
+    assert(row->size == sizeof json);
+    memcpy(&json, (const char *)base + row->offset, sizeof json);
+    sink_put(out, json); /* JSON is YAML's flow style */
+}
+
+void
 config_print_params(struct sink *out, const struct config_row *row, const void *base)
 {
     const struct config_entry *entry = base;

@@ -382,7 +382,7 @@ put_providers(struct sink *out)
         sink_printf(out, "| `%s` | %s | %s | %s | %s | %s |\n", provider->name,
                     provider->base != NULL ? provider->base : "api_base is needed",
                     provider->key_variables, provider->base_variables,
-                    provider->dialect == CONFIG_ANTHROPIC ? "anthropic" : "openai_chat",
+                    config_dialect_name(provider->dialect),
                     provider->note != NULL ? provider->note : "");
     }
 }

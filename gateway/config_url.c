@@ -135,8 +135,8 @@ config_base_path(struct arena *arena, bool version_needed, struct config_deploym
     while (cut_end(&path, "/")) {
     }
     /* People paste the whole endpoint. */
-    const char *endpoint = out->dialect == CONFIG_ANTHROPIC ? "/messages" : "/chat/completions";
-    if (cut_end(&path, endpoint))
+    static const char *const endpoints[] = {"/chat/completions", "/messages", "/responses", "/models"};
+    if (cut_end(&path, endpoints[out->dialect]))
         while (cut_end(&path, "/")) {
         }
     if (slice_is(out->provider, "ollama") || slice_is(out->provider, "ollama_chat"))

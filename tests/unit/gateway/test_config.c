@@ -108,7 +108,7 @@ static const char litellm_file[] =
     "                     headers: {A: header-secret, B: header-secret}}\n"
     "  - model_name: embedding\n"
     "    litellm_params: {model: openai/text-embedding-3-small}\n"
-    "    model_info: {mode: embedding}\n"
+    "    model_info: {mode: batch}\n"
     "  - model_name: elsewhere\n"
     "    litellm_params: {model: bedrock/anthropic.claude, aws_region_name: us-east-1}\n"
     "litellm_settings:\n"
@@ -141,7 +141,7 @@ litellm_file_is_read(void **state)
     expect_good(&loaded);
     const struct config *config = loaded.config;
     static const char *const warnings[] = {
-        "c.yaml:26:29: model_list[2].litellm_params.model: penstock serves chat models only",
+        "c.yaml:26:29: model_list[2].litellm_params.model: penstock does not serve models of this kind",
         "model_list[3].litellm_params.model: AWS signatures",
         "litellm_settings.request_timeout: out of bounds: 3600s is used",
         "c.yaml:35:3: litellm_settings.cache: known to LiteLLM",
@@ -183,6 +183,9 @@ litellm_file_is_read(void **state)
     expect_slice(first->headers[1], "org-1");
     expect_slice(first->headers[2], "X-Title");
     expect_slice(first->headers[3], "header-secret");
+    expect_slice(first->mode, "chat");
+    expect_slice(first->info, "{\"id\":\"main\",\"mode\":\"chat\",\"max_output_tokens\":16384,\"max_input_tokens\":128000,"
+                              "\"base_model\":\"gpt-4o\",\"input_cost_per_token\":0.1,\"team\":[\"a\",\"b\"]}");
     expect_slice(first->default_params,
                  "{\"temperature\":0.2,\"max_tokens\":4096,\"stop\":[\"\\n\",\"END\"]}");
     const struct config_deployment *second = &config->deployments[1];

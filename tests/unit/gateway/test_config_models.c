@@ -5,6 +5,8 @@
  */
 #include "tests/unit/gateway/config_case.h"
 
+#include "gateway/config_internal.h"
+
 #define ALL_KEYS                                                                                   \
     "OPENAI_API_KEY=k", "ANTHROPIC_API_KEY=k", "DEEPSEEK_API_KEY=k", "OPENROUTER_API_KEY=k",       \
         "GROQ_API_KEY=k", "MISTRAL_API_KEY=k", "XAI_API_KEY=k", "TOGETHERAI_API_KEY=k",            \
@@ -98,6 +100,209 @@ providers_are_resolved(void **state)
     }
 }
 
+/* ---- Azure, Google, Responses ---- */
+
+static void
+rows_of_the_catalogue_stand_on_their_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_provider_count; i++) {
+        const struct config_provider *provider = &config_providers[i];
+        char model[128];
+        snprintf(model, sizeof(model), "%s/some-model", provider->name);
+        struct loaded loaded =
+            load_model(model, provider->flags & PROVIDER_BASE_NEEDED ? "https://upstream.example/v1" : NULL, NULL,
+                       ENVIRONMENT(ALL_KEYS, "VERTEXAI_PROJECT=p"));
+        expect_good(&loaded);
+        const struct config_deployment *got = loaded.config->deployments;
+        expect_slice(got->provider, provider->name);
+        assert_true(got->host.len > 0);
+        assert_int_equal(got->dialect, provider->dialect);
+        assert_true(got->tls || config_is_loopback(got->host));
+        unload(&loaded);
+    }
+}
+
+static void
+azure_has_paths_and_keys_of_its_own(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_model("azure/my-gpt", "https://r.openai.azure.com/", NULL, ENVIRONMENT("AZURE_API_KEY=k"));
+    expect_clean(&loaded);
+    const struct config_deployment *got = loaded.config->deployments;
+    expect_slice(got->model, "my-gpt");
+    expect_slice(got->api_key, "k");
+    expect_slice(got->api_version, "2024-10-21");
+    expect_slice(got->base_path, "");
+    assert_int_equal(got->auth, CONFIG_AUTH_API_KEY);
+    assert_int_equal(got->surface, CONFIG_AZURE);
+    assert_true(got->keeps_state);
+    unload(&loaded);
+    loaded = load_model("azure/my-gpt", "https://r.openai.azure.com", "      api_version: 2025-04-01-preview\n",
+                        ENVIRONMENT("AZURE_AD_TOKEN=t"));
+    expect_clean(&loaded);
+    got = loaded.config->deployments;
+    expect_slice(got->api_version, "2025-04-01-preview");
+    assert_true(got->bearer);
+    unload(&loaded);
+    loaded = load_model("azure/g", "https://r.openai.azure.com/openai/v1", NULL, ENVIRONMENT("AZURE_API_KEY=k"));
+    expect_clean(&loaded);
+    got = loaded.config->deployments;
+    assert_int_equal(got->surface, CONFIG_PLAIN);
+    assert_false(slice_present(got->api_version));
+    assert_int_equal(got->auth, CONFIG_AUTH_API_KEY);
+    unload(&loaded);
+    loaded = load_model("azure/g", "https://elsewhere.example/openai/v1", NULL, ENVIRONMENT("AZURE_API_KEY=k"));
+    assert_false(slice_present(loaded.config->deployments->api_key)); /* an Azure key goes to Azure */
+    unload(&loaded);
+}
+
+static void
+responses_are_chosen_by_the_model(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_model("openai/responses/gpt-5", NULL, NULL, ENVIRONMENT(ALL_KEYS));
+    expect_clean(&loaded);
+    const struct config_deployment *got = loaded.config->deployments;
+    expect_slice(got->model, "gpt-5");
+    assert_int_equal(got->dialect, CONFIG_OPENAI_RESPONSES);
+    assert_true(got->keeps_state);
+    unload(&loaded);
+    loaded = load_model("openai/x", "http://h/v1/responses", "    penstock: {dialect: openai_responses}\n", ENVIRONMENT(ALL_KEYS));
+    expect_clean(&loaded);
+    got = loaded.config->deployments;
+    expect_slice(got->base_path, "/v1");
+    assert_int_equal(got->dialect, CONFIG_OPENAI_RESPONSES);
+    assert_false(got->keeps_state);
+    unload(&loaded);
+}
+
+static const struct {
+    const char *location, *host;
+} regions[] = {
+    {"global", "aiplatform.googleapis.com"},
+    {"us", "aiplatform.us.rep.googleapis.com"},
+    {"eu", "aiplatform.eu.rep.googleapis.com"},
+    {"us-east5", "us-east5-aiplatform.googleapis.com"},
+};
+
+static void
+vertex_hosts_follow_the_location(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < countof(regions); i++) {
+        char more[128];
+        snprintf(more, sizeof(more), "      vertex_location: %s\n      vertex_project: p-1\n", regions[i].location);
+        struct loaded loaded = load_model("vertex_ai/claude-opus-4@20250514", NULL, more, NO_ENVIRONMENT);
+        expect_clean(&loaded);
+        const struct config_deployment *got = loaded.config->deployments;
+        expect_slice(got->host, regions[i].host);
+        expect_slice(got->location, regions[i].location);
+        assert_int_equal(got->dialect, CONFIG_ANTHROPIC);
+        assert_int_equal(got->surface, CONFIG_VERTEX);
+        assert_int_equal(got->auth, CONFIG_AUTH_BEARER);
+        assert_true(got->google && got->tls && !got->url_media && got->strict_turns);
+        unload(&loaded);
+    }
+}
+
+static void
+several_locations_are_tried_in_order(void **state)
+{
+    (void)state;
+    struct loaded loaded =
+        load_model("vertex_ai/gemini-3-pro", NULL, "      vertex_location: [us-central1, europe-west4]\n      order: 3\n",
+                   ENVIRONMENT("GOOGLE_CLOUD_PROJECT=p"));
+    expect_clean(&loaded);
+    assert_int_equal(loaded.config->deployment_count, 2);
+    const struct config_deployment *got = loaded.config->deployments;
+    expect_slice(got[0].id, "vertex_ai/gemini-3-pro@us-central1");
+    expect_slice(got[1].id, "vertex_ai/gemini-3-pro@europe-west4");
+    expect_slice(got[1].host, "europe-west4-aiplatform.googleapis.com");
+    assert_int_equal(got[0].order, 3);
+    assert_int_equal(got[1].order, 4);
+    assert_int_equal(got[1].dialect, CONFIG_GEMINI);
+    assert_true(got[1].thinking_level && got[1].json_schema && got[1].result_media);
+    unload(&loaded);
+    loaded = load_model("vertex_ai/gemini-3-pro", NULL, "      vertex_location: []\n", ENVIRONMENT("GOOGLE_CLOUD_PROJECT=p"));
+    expect_problem(&loaded, false, "a list of locations without any");
+    unload(&loaded);
+    loaded = load_model("vertex_ai/gemini-3-pro", NULL, NULL, NO_ENVIRONMENT);
+    expect_problem(&loaded, false, "vertex_project is needed");
+    unload(&loaded);
+    loaded = load_model("vertex_ai/gemini-3-pro", NULL, "      vertex_project: a/b\n", NO_ENVIRONMENT);
+    expect_problem(&loaded, false, "cannot be written like this");
+    unload(&loaded);
+}
+
+static void
+google_tokens_stay_at_google(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_model("vertex_ai/gemini-3-pro", "https://example.com", NULL, ENVIRONMENT("GOOGLE_CLOUD_PROJECT=p"));
+    expect_problem(&loaded, false, "Google's access tokens are sent to hosts of googleapis.com only");
+    unload(&loaded);
+    loaded = load_model("vertex_ai/gemini-3-pro", "http://us-east5-aiplatform.googleapis.com", NULL,
+                        ENVIRONMENT("GOOGLE_CLOUD_PROJECT=p"));
+    expect_problem(&loaded, false, "googleapis.com only"); /* not in the clear */
+    unload(&loaded);
+    loaded = load_model("vertex_ai/gemini-3-pro", "http://127.0.0.1:1", NULL, ENVIRONMENT("GOOGLE_CLOUD_PROJECT=p"));
+    expect_clean(&loaded);
+    unload(&loaded);
+    /* A key of one's own is no token of Google's. */
+    loaded = load_model("vertex_ai/gemini-3-pro", "https://example.com", "      api_key: static\n", ENVIRONMENT("GOOGLE_CLOUD_PROJECT=p"));
+    expect_good(&loaded);
+    assert_false(loaded.config->deployments->google);
+    unload(&loaded);
+}
+
+static void
+credentials_may_name_the_project(void **state)
+{
+    (void)state;
+    struct loaded loaded =
+        load_model("vertex_ai/gemini-3-pro", NULL,
+                   "      vertex_credentials: '{\"type\":\"service_account\",\"project_id\":\"from-file\"}'\n", NO_ENVIRONMENT);
+    expect_good(&loaded);
+    expect_slice(loaded.config->deployments->project, "from-file");
+    unload(&loaded);
+}
+
+static void
+gemini_models_have_habits_by_name(void **state)
+{
+    static const struct {
+        const char *model;
+        bool level, schema;
+    } cases[] = {{"gemini/gemini-2.0-flash", false, false}, {"gemini/gemini-2.5-pro", false, true},
+                 {"gemini/gemini-3-flash", true, true}, {"gemini-3.5-pro", true, true}};
+    (void)state;
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct loaded loaded = load_model(cases[i].model, NULL, NULL, ENVIRONMENT("GEMINI_API_KEY=k"));
+        expect_clean(&loaded);
+        const struct config_deployment *got = loaded.config->deployments;
+        expect_slice(got->provider, "gemini");
+        expect_slice(got->base_path, "/v1beta");
+        assert_int_equal(got->thinking_level, cases[i].level);
+        assert_int_equal(got->json_schema, cases[i].schema);
+        assert_int_equal(got->auth, CONFIG_AUTH_DEFAULT);
+        unload(&loaded);
+    }
+    /* The file has the last word. */
+    struct loaded loaded = load_model("gemini/gemini-3-pro", NULL,
+                                      "      safety_settings: [{category: C, threshold: OFF}]\n"
+                                      "    penstock: {thinking_level: false, grounding: on, thinking_budget: 24576, tool_ids: nine}\n",
+                                      ENVIRONMENT("GEMINI_API_KEY=k"));
+    expect_clean(&loaded);
+    const struct config_deployment *got = loaded.config->deployments;
+    assert_false(got->thinking_level);
+    assert_int_equal(got->grounding, CONFIG_ON);
+    assert_int_equal(got->thinking_budget_max, 24576);
+    assert_int_equal(got->ids, CONFIG_IDS_NINE);
+    expect_slice(got->safety, "[{\"category\":\"C\",\"threshold\":\"OFF\"}]");
+    unload(&loaded);
+}
+
 static void
 custom_provider_is_honoured(void **state)
 {
@@ -162,7 +367,7 @@ static const struct {
     {"openai/x", NULL, "      weight: 0\n", "too small"},
     {"openai/x", NULL, "      weight: heavy\n", "a number is expected"},
     {"openai/x", NULL, "    penstock: {spki_pin: sha256/AAAA}\n", "base64 of 32 bytes"},
-    {"openai/x", NULL, "    penstock: {dialect: gemini}\n", "not one of openai_chat|anthropic"},
+    {"openai/x", NULL, "    penstock: {dialect: palm}\n", "not one of openai_chat|anthropic"},
     {"openai/x", NULL, "    penstock: {reasonin: drop}\n", "did you mean \"reasoning\"?"},
     {"openai/x", NULL, "    penstock: {timeouts: {idle: 2h}}\n", "too large: the most is 3600s"},
     {"openai/x", NULL, "    mode: chat\n", "model_list[0].mode: unknown key"},
@@ -204,7 +409,7 @@ static void
 unserved_models_are_left_out(void **state)
 {
     static const char *const models[] = {
-        "azure/a",      "bedrock/a", "vertex_ai/a", "gemini/a", "text-completion-openai/a",
+        "azure_text/a", "bedrock/a", "sagemaker/a", "palm/a", "text-completion-openai/a",
         "cohere_chat/a"};
     char text[512];
     (void)state;
@@ -616,6 +821,14 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(providers_are_resolved),
+        cmocka_unit_test(rows_of_the_catalogue_stand_on_their_own),
+        cmocka_unit_test(azure_has_paths_and_keys_of_its_own),
+        cmocka_unit_test(responses_are_chosen_by_the_model),
+        cmocka_unit_test(vertex_hosts_follow_the_location),
+        cmocka_unit_test(several_locations_are_tried_in_order),
+        cmocka_unit_test(google_tokens_stay_at_google),
+        cmocka_unit_test(credentials_may_name_the_project),
+        cmocka_unit_test(gemini_models_have_habits_by_name),
         cmocka_unit_test(custom_provider_is_honoured),
         cmocka_unit_test(wrong_models_are_refused),
         cmocka_unit_test(unserved_models_are_left_out),
