@@ -26,6 +26,7 @@ static const char help_text[] =
     "       penstock print-config [options]   the configuration in force, each value with its "
     "source\n"
     "       penstock models [options]         the models served and where they lead\n"
+    "       penstock providers                the providers known by name, and what is special about each\n"
     "       penstock tls-probe URL            connect to an upstream and describe its TLS\n"
     "       penstock version | help\n"
     "\n"
@@ -79,7 +80,7 @@ static const struct {
     enum cli_command command;
 } commands[] = {
     {"serve", CLI_SERVE},   {"check", CLI_CHECK},         {"print-config", CLI_PRINT_CONFIG},
-    {"models", CLI_MODELS}, {"tls-probe", CLI_TLS_PROBE}, {"version", CLI_VERSION},
+    {"models", CLI_MODELS}, {"providers", CLI_PROVIDERS}, {"tls-probe", CLI_TLS_PROBE}, {"version", CLI_VERSION},
     {"help", CLI_HELP},
 };
 
@@ -269,6 +270,8 @@ cli_run_offline(const struct cli *cli, char *const *variables)
         sink_text(&out, help_text);
     } else if (cli->command == CLI_VERSION) {
         sink_text(&out, "penstock " PENSTOCK_VERSION "\n");
+    } else if (cli->command == CLI_PROVIDERS) {
+        config_catalogue(&out);
     } else if (cli->command == CLI_PRINT_CONFIG && cli->reference) {
         config_reference(&out);
     } else if (cli->command == CLI_PRINT_CONFIG && cli->manual) {

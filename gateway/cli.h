@@ -12,6 +12,7 @@ enum cli_command {
     CLI_CHECK,
     CLI_PRINT_CONFIG,
     CLI_MODELS,
+    CLI_PROVIDERS,
     CLI_TLS_PROBE, /* main.c's own */
     CLI_VERSION,
     CLI_HELP
@@ -35,7 +36,7 @@ struct cli {
 int cli_parse(int argc, char **argv, struct cli *out) must_check;
 /* cli_is_offline - is it one of those that cli_run_offline does? */
 bool cli_is_offline(const struct cli *cli);
-/* cli_run_offline - check, print-config, models, version, help. Returns the exit status. */
+/* cli_run_offline - check, print-config, models, providers, version, help. Returns the exit status. */
 int cli_run_offline(const struct cli *cli, char *const *variables) must_check;
 /*
  * cli_load - config_load, with the problems as lines on standard error.

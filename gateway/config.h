@@ -207,6 +207,8 @@ void config_reference(struct sink *out);
 /* config_manual - docs/configuration.md, from the same table. */
 void config_manual(struct sink *out);
 
+/* config_catalogue - the providers as a table of plain text: name, dialect, address, variables, habits. */
+void config_catalogue(struct sink *out);
 /* config_dialect_name - "openai_chat", ... as it stands in a file. */
 const char *config_dialect_name(enum config_dialect dialect);
 /* config_is_loopback - is this listen host reachable from this machine only? */

@@ -372,19 +372,84 @@ put_table(struct sink *out, enum config_section_id id)
     }
 }
 
+/* What the flags of a row set, in the words of the keys that they are defaults of. */
+static void
+put_habits(struct sink *out, unsigned flags, enum config_effort_style effort, bool marked)
+{
+    static const struct {
+        unsigned flag;
+        const char *text;
+    } words[] = {
+        {PROVIDER_COMPLETION_TOKENS, "max_completion_tokens"}, {PROVIDER_DEVELOPER, "developer_role"},
+        {PROVIDER_REPLAY, "replay_reasoning"}, {PROVIDER_TOP_K, "top_k"}, {PROVIDER_STRICT, "strict_turns"},
+        {PROVIDER_NO_USAGE_OPTION, "usage_in_stream: false"}, {PROVIDER_THINK_TAGS, "think_tags"},
+        {PROVIDER_KEEPS_STATE, "keeps_state"}, {PROVIDER_IDS_NINE, "tool_ids: nine"},
+        {PROVIDER_FORCED_CHOICE, "forced_choice"}, {PROVIDER_THINKING_LEVEL, "thinking_level"},
+        {PROVIDER_JSON_SCHEMA, "json_schema"}, {PROVIDER_RESULT_MEDIA, "result_media"},
+        {PROVIDER_NO_URL_MEDIA, "url_media: false"}, {PROVIDER_STRIP_TOOL_FIELDS, "strip_tool_fields"},
+        {PROVIDER_SYSTEM_PARTS, "system_parts"}, {PROVIDER_AZURE, "surface: azure"}, {PROVIDER_VERTEX, "surface: vertex"},
+    };
+    static const char *const efforts[] = {NULL, "effort: reasoning_effort", "effort: enable_thinking", "effort: thinking"};
+    const char *quote = marked ? "`" : "", *between = "";
+    for (size_t i = 0; i < countof(words); i++) {
+        if (!(flags & words[i].flag))
+            continue;
+        sink_printf(out, "%s%s%s%s", between, quote, words[i].text, quote);
+        between = ", ";
+    }
+    if (efforts[effort] != NULL)
+        sink_printf(out, "%s%s%s%s", between, quote, efforts[effort], quote);
+}
+
+void
+config_catalogue(struct sink *out)
+{
+    sink_printf(out, "%-22s %-16s %-66s %-24s %s\n", "PROVIDER", "DIALECT", "ADDRESS", "KEY", "HABITS");
+    for (size_t i = 0; i < config_provider_count; i++) {
+        const struct config_provider *provider = &config_providers[i];
+        struct slice variables = slice_from(provider->key_variables);
+        struct slice key = text_split(&variables, ' ');
+        const char *base = provider->base != NULL ? provider->base
+                           : provider->flags & PROVIDER_VERTEX ? "(the location's own)" : "(api_base is needed)";
+        sink_printf(out, "%-22s %-16s %-66s %-24.*s ", provider->name, config_dialect_name(provider->dialect), base,
+                    SLICE_ARG(key.len > 0 ? key : SLICE_LIT("-")));
+        put_habits(out, provider->flags, provider->effort, false);
+        sink_byte(out, '\n');
+    }
+}
+
+static void
+put_model_habits(struct sink *out)
+{
+    sink_text(out, "\nWhat certain models of them are like besides:\n\n| providers | models that begin with | speaks | sets | notes |\n"
+                   "|---|---|---|---|---|\n");
+    for (size_t i = 0; i < config_model_habit_count; i++) {
+        const struct config_model_habit *row = &config_model_habits[i];
+        sink_printf(out, "| %s | %s | %s | ", row->providers, row->models,
+                    row->dialect >= 0 ? config_dialect_name((enum config_dialect)row->dialect) : "");
+        put_habits(out, row->flags, EFFORT_NONE, true);
+        sink_printf(out, " | %s |\n", row->note);
+    }
+}
+
 static void
 put_providers(struct sink *out)
 {
-    sink_text(out, "\n## Providers\n\n| name | address | key | base variable | speaks | notes |\n"
-                   "|---|---|---|---|---|---|\n");
+    sink_text(out, "\n## Providers\n\n`penstock providers` prints this table, too. What a row sets is a default: the keys of the same "
+                   "name under\n`penstock` in an entry of `model_list` win.\n\n"
+                   "| name | address | key | base variable | speaks | sets | notes |\n"
+                   "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < config_provider_count; i++) {
         const struct config_provider *provider = &config_providers[i];
-        sink_printf(out, "| `%s` | %s | %s | %s | %s | %s |\n", provider->name,
-                    provider->base != NULL ? provider->base : "api_base is needed",
+        sink_printf(out, "| `%s` | %s | %s | %s | %s | ", provider->name,
+                    provider->base != NULL ? provider->base
+                    : provider->flags & PROVIDER_VERTEX ? "the location's own" : "api_base is needed",
                     provider->key_variables, provider->base_variables,
-                    config_dialect_name(provider->dialect),
-                    provider->note != NULL ? provider->note : "");
+                    config_dialect_name(provider->dialect));
+        put_habits(out, provider->flags, provider->effort, true);
+        sink_printf(out, " | %s |\n", provider->note != NULL ? provider->note : "");
     }
+    put_model_habits(out);
 }
 
 /* Names that users of other gateways know (R191). */

@@ -57,6 +57,7 @@ words_are_understood(void **state)
         {{"penstock", "--check-config"}, CLI_CHECK},
         {{"penstock", "print-config"}, CLI_PRINT_CONFIG},
         {{"penstock", "models"}, CLI_MODELS},
+        {{"penstock", "providers"}, CLI_PROVIDERS},
         {{"penstock", "version"}, CLI_VERSION},
         {{"penstock", "--version"}, CLI_VERSION},
         {{"penstock", "-v"}, CLI_VERSION},
@@ -180,6 +181,12 @@ subcommands_answer(void **state)
                      1);
     assert_string_equal(out, "");
     assert_string_equal(err, "error: none.yaml: cannot read the file: No such file or directory\n");
+    assert_int_equal(run(WORDS("providers"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
+    const char *row = strstr(out, "\nmistral ");
+    assert_non_null(row);
+    const char *end = strchr(row + 1, '\n');
+    assert_non_null(memmem(row, (size_t)(end - row), "https://api.mistral.ai/v1 ", 26));
+    assert_non_null(memmem(row, (size_t)(end - row), "usage_in_stream: false, tool_ids: nine", 38));
     assert_int_equal(run(WORDS("version"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
     assert_int_equal(strncmp(out, "penstock ", 9), 0);
     assert_int_equal(run(WORDS("help"), NO_ENVIRONMENT, out, err, sizeof(out)), 0);
