@@ -53,6 +53,9 @@ tell(const char *tool, const char *name, const char *arguments, size_t piece, st
         rest = slice_skip(rest, n);
         assert_int_equal(canon_custom_filter(&custom, &events), 0);
         for (int i = 0; i < events.count; i++, told->deltas++) {
+            struct json_scan scan; /* each piece is complete: no escape is cut */
+            struct slice quoted = arena_printf(&scratch, "\"%.*s\"", SLICE_ARG(events.at[i].text));
+            assert_int_equal(json_scan(quoted, 1, &scan), 0);
             memcpy(told->text + length, events.at[i].text.ptr, events.at[i].text.len);
             length += events.at[i].text.len;
         }
