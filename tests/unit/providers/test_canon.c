@@ -146,7 +146,9 @@ test_frames(void **state)
     frame_end(&frames);
     assert_int_equal(frames.error, -ERR_LIMIT);
     assert_int_equal(frames.count, FRAMES_MAX);
+    frames.unsaid = 3;
     frames_clear(&frames);
+    assert_int_equal(frames.unsaid, 0);
     assert_int_equal(frames.error, 0);
     assert_int_equal(frames.count, 0);
     frames_fini(&frames);
@@ -229,6 +231,48 @@ test_legal_ids(void **state)
     assert_true(canon_hash(SLICE_LIT("a")) == 0xaf63dc4c8601ec8cu);
 }
 
+static void
+test_wrappers(void **state)
+{
+    (void)state;
+    enum canon_origin origin;
+    bool redacted;
+    struct slice back;
+    char bytes[300];
+    for (size_t n = 1; n < sizeof(bytes); n += 7) {
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = (char)(i * 37 + n);
+        for (int from = ORIGIN_NONE + 1; from < ORIGIN_COUNT; from++) {
+            for (int hidden = 0; hidden < 2; hidden++) {
+                struct slice token =
+                    canon_wrap((enum canon_origin)from, hidden, slice_of(bytes, n), &arena);
+                assert_true(slice_starts(token, SLICE_LIT("penstock.1.")));
+                assert_ptr_equal(canon_escape(token, &arena).ptr, token.ptr);
+                assert_true(canon_unwrap(token, &origin, &redacted, &back, &arena));
+                assert_int_equal(origin, from);
+                assert_int_equal(redacted, hidden);
+                assert_int_equal(back.len, n);
+                assert_memory_equal(back.ptr, bytes, n);
+            }
+        }
+        arena_reset(&arena);
+    }
+    static const char *const others[] = {"",
+                                         "EqQBCkYIBxgCKkA",
+                                         "penstock.1.",
+                                         "penstock.1.gemini",
+                                         "penstock.1.nobody.QUJD",
+                                         "penstock.1.-redacted.QUJD",
+                                         "penstock.1.gemini.Q?JD",
+                                         "penstock.2.gemini.QUJD",
+                                         "Penstock.1.gemini.QUJD"};
+    for (size_t i = 0; i < countof(others); i++)
+        assert_false(canon_unwrap(slice_from(others[i]), &origin, &redacted, &back, &arena));
+    assert_true(canon_unwrap(SLICE_LIT("penstock.1.gemini-redacted.QUJD"), &origin, &redacted, &back,
+                             &arena));
+    assert_true(slice_is(back, "ABC") && redacted && origin == ORIGIN_GEMINI);
+}
+
 int
 main(void)
 {
@@ -244,6 +288,7 @@ main(void)
         cmocka_unit_test(test_legal_names),
         cmocka_unit_test(test_client_names),
         cmocka_unit_test(test_legal_ids),
+        cmocka_unit_test(test_wrappers),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

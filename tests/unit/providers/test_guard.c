@@ -289,6 +289,48 @@ counts_calls_but_keeps_no_text(void **state)
     arena_fini(&arena);
 }
 
+static void
+judges_citations(void **state)
+{
+    (void)state;
+    static struct canon_citation source = {.url = S("https://a"), .start = -1, .end = -1};
+#define CITE(n)                                                                                    \
+    {                                                                                              \
+        .kind = CANON_CITATION, .block = (n), .citation = &source                                  \
+    }
+    /* Open, closed, and behind the finish: it is known text. */
+    struct outcome outcome = RUN(START, OPEN(0, BLOCK_TEXT), ADD(0, BLOCK_TEXT, "a"), CITE(0),
+                                 CLOSE(0, BLOCK_TEXT), CITE(0), FINISH(FINISH_STOP), CITE(0), END);
+    assert_int_equal(outcome.error, 0);
+    assert_int_equal(outcome.passed, 9);
+    refused(RUN(START, CITE(0)), ERR_UPSTREAM_PROTOCOL, "citation_outside_text");
+    refused(RUN(START, OPEN(0, BLOCK_THINKING), CITE(0)), ERR_UPSTREAM_PROTOCOL,
+            "citation_outside_text");
+    refused(RUN(START, OPEN(0, BLOCK_THINKING), CLOSE(0, BLOCK_THINKING), CITE(0)),
+            ERR_UPSTREAM_PROTOCOL, "citation_outside_text");
+    refused(RUN(START, OPEN(0, BLOCK_TEXT), CITE(1)), ERR_UPSTREAM_PROTOCOL,
+            "citation_outside_text");
+}
+
+static void
+lets_images_and_signatures_through(void **state)
+{
+    (void)state;
+    struct canon_event image = {.kind = CANON_DELTA, .type = BLOCK_IMAGE, .data = S("AAAA")};
+    struct canon_event text = {
+        .kind = CANON_DELTA, .type = BLOCK_TEXT, .block = 1, .signature = S("s")};
+    struct canon_event call = {
+        .kind = CANON_DELTA, .type = BLOCK_CALL, .block = 2, .signature = S("s")};
+    struct outcome outcome =
+        RUN(START, {.kind = CANON_OPEN, .type = BLOCK_IMAGE, .name = S("image/png")}, image,
+            CLOSE(0, BLOCK_IMAGE), OPEN(1, BLOCK_TEXT), text, CLOSE(1, BLOCK_TEXT),
+            OPEN_CALL(2, "c", "f"), ADD(2, BLOCK_CALL, "{"), call, ADD(2, BLOCK_CALL, "}"), call,
+            CLOSE(2, BLOCK_CALL), FINISH(FINISH_CALLS), END);
+    assert_int_equal(outcome.error, 0);
+    refused(RUN(START, OPEN(0, BLOCK_IMAGE), ADD(0, BLOCK_TEXT, "a")), ERR_UPSTREAM_PROTOCOL,
+            "delta_of_other_type");
+}
+
 int
 main(void)
 {
@@ -300,6 +342,8 @@ main(void)
         cmocka_unit_test(judges_names_and_ids),
         cmocka_unit_test(corrects_the_finish),
         cmocka_unit_test(counts_calls_but_keeps_no_text),
+        cmocka_unit_test(judges_citations),
+        cmocka_unit_test(lets_images_and_signatures_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

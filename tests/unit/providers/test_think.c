@@ -213,11 +213,63 @@ test_untouched(void **state)
     arena_reset(&scratch);
 }
 
+/* One delta of block 0 with a signature, a citation of it, token probabilities: what becomes of them. */
+static void
+carry_all(struct canon_think *think, struct canon_events *events, const char *text)
+{
+    static struct canon_citation source = {.url = SLICE_LIT("u"), .start = 3, .end = 5};
+    static struct canon_logprob token = {.token = SLICE_LIT("t")};
+    canon_think_init(think, &arena);
+    arena_reset(&scratch);
+    canon_events_init(events, &scratch);
+    add(events, CANON_OPEN, 0, BLOCK_TEXT, SLICE_NONE);
+    add(events, CANON_DELTA, 0, BLOCK_TEXT, slice_from(text));
+    events->at[1].logprobs = &token;
+    add(events, CANON_DELTA, 0, BLOCK_TEXT, SLICE_NONE);
+    events->at[2].signature = SLICE_LIT("sig");
+    add(events, CANON_CITATION, 0, BLOCK_TEXT, SLICE_NONE);
+    events->at[3].citation = &source;
+    assert_int_equal(canon_think_filter(think, events), 0);
+}
+
+static void
+test_what_is_no_text(void **state)
+{
+    (void)state;
+    struct canon_think think;
+    struct canon_events events;
+    carry_all(&think, &events, "Hello");
+    assert_int_equal(events.count, 4);
+    assert_false(events.rewrite);
+    assert_non_null(events.at[1].logprobs);
+    assert_true(slice_is(events.at[2].signature, "sig"));
+    assert_int_equal(events.at[3].citation->start, 3);
+    /* What may yet become a tag is text when something else is said about it. */
+    carry_all(&think, &events, "<thi");
+    assert_int_equal(events.count, 4);
+    assert_true(slice_is(events.at[1].text, "<thi"));
+    assert_true(slice_is(events.at[2].signature, "sig"));
+    /* In a thought: the signature is the thought's, a citation has no text to stand at. */
+    carry_all(&think, &events, "<think>hm");
+    assert_int_equal(events.count, 3);
+    assert_int_equal(events.at[2].type, BLOCK_THINKING);
+    assert_true(slice_is(events.at[2].signature, "sig"));
+    /* Behind it: positions counted with the thought mean nothing any more. */
+    carry_all(&think, &events, "<think>hm</think>yes");
+    const struct canon_event *last = &events.at[events.count - 1];
+    assert_int_equal(last->kind, CANON_CITATION);
+    assert_int_equal(last->block, 1);
+    assert_int_equal(last->citation->start, -1);
+    assert_int_equal(events.at[events.count - 2].block, 1);
+    arena_reset(&scratch);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole), cmocka_unit_test(test_two_pieces),
-        cmocka_unit_test(test_random_pieces), cmocka_unit_test(test_untouched)};
+        cmocka_unit_test(test_random_pieces), cmocka_unit_test(test_untouched),
+        cmocka_unit_test(test_what_is_no_text)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
