@@ -6,16 +6,23 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { FakeProvider } from '../../tools/fake_provider/provider.mjs';
-import { make_turn } from '../../tools/fake_provider/turns.mjs';
-import { chat_stream } from '../../tools/fake_provider/write_chat.mjs';
-import { anthropic_stream } from '../../tools/fake_provider/write_anthropic.mjs';
+import { joined, make_turn } from '../../tools/fake_provider/turns.mjs';
+import { chat_json, chat_stream } from '../../tools/fake_provider/write_chat.mjs';
+import { anthropic_json, anthropic_stream } from '../../tools/fake_provider/write_anthropic.mjs';
+import { responses_break, responses_json, responses_stream } from '../../tools/fake_provider/write_responses.mjs';
+import { frame_array, gemini_error, gemini_json, gemini_stream } from '../../tools/fake_provider/write_gemini.mjs';
 import { anthropic_at, ask_anthropic, ask_openai, openai_at } from './lib/ask.mjs';
 import { check_turn } from './lib/expect.mjs';
 import { check_chat } from './lib/grammar_chat.mjs';
 import { check_anthropic } from './lib/grammar_anthropic.mjs';
+import { check_response_object, check_responses } from './lib/grammar_responses.mjs';
+import { check_gemini, check_gemini_chunks } from './lib/grammar_gemini.mjs';
 import { decode_sse } from './lib/sse.mjs';
-import { decode_chat_stream } from './lib/decode_chat.mjs';
-import { decode_anthropic_stream } from './lib/decode_anthropic.mjs';
+import { decode_chat_object, decode_chat_stream } from './lib/decode_chat.mjs';
+import { decode_anthropic_object, decode_anthropic_stream } from './lib/decode_anthropic.mjs';
+import { decode_responses_object, decode_responses_stream } from './lib/decode_responses.mjs';
+import { decode_gemini_object, decode_gemini_stream } from './lib/decode_gemini.mjs';
+import { states_of, unwrap } from './lib/opaque.mjs';
 import { exchange, RawClient, request_bytes } from './lib/raw.mjs';
 
 const scenarios = ['text', 'tricky', 'tool', 'text_tool', 'parallel', 'zero', 'parallel_zero', 'thinking', 'thinking_tool', 'usage', 'length', 'filter', 'refusal'];
@@ -148,6 +155,93 @@ test('the Anthropic grammar accepts good streams and finds each defect', () => {
     }
 });
 
+function responses_events(scenario, change, options) {
+    const objects = responses_stream(make_turn(scenario, {}, {}), { model: 'm' }, options).map(({ data }) => JSON.parse(data));
+    const changed = change ? change(objects) ?? objects : objects;
+    return changed.map((object) => ({ event: object.named ?? object.type, data: JSON.stringify(object) }));
+}
+
+/* The scenarios in which a call is not whole have an end that is an error, or that says so. */
+const whole_scenarios = scenarios.filter((scenario) => !['bad_arguments'].includes(scenario));
+
+test('the Responses grammar accepts good streams and finds each defect', () => {
+    for (const scenario of [...whole_scenarios, 'citations', 'image', 'redacted']) {
+        assert.deepEqual(check_responses(responses_events(scenario)), [], scenario);
+        assert.deepEqual(check_response_object(responses_json(make_turn(scenario, {}, {}), { model: 'm' }), true), [], scenario);
+    }
+    const of = (type) => (object) => object.type === `response.${type}`;
+    const defects = {
+        'no terminal event': (o) => void o.pop(),
+        'after the end': (o) => [...o, { ...o[0], sequence_number: o.length }],
+        'has the sequence_number': (o) => { o[3].sequence_number = 7; },
+        'is not the first': (o) => { o.splice(1, 0, { ...o[0], sequence_number: 1 }); },
+        'before response.created': (o) => void o.splice(0, 2),
+        'is not dense': (o) => { o.find(of('output_item.added')).output_index = 3; },
+        'which is not open': (o) => void o.splice(o.findIndex(of('output_item.added')), 1),
+        'is not what the deltas said': (o) => { o.find(of('function_call_arguments.delta')).delta = '{'; },
+        'is not what its deltas said': (o) => { o.find(of('reasoning_summary_part.done')).part.text = 'x'; },
+        'is not its parts': (o) => { o.find(of('output_item.done')).item.summary = []; },
+        'is not the items': (o) => { o[o.length - 1].response.output.pop(); },
+        'does not add up': (o) => { o[o.length - 1].response.usage.total_tokens = 1; },
+        'lacks tools': (o) => void delete o[0].response.tools,
+        'id, created_at or model changed': (o) => { o[o.length - 1].response.id = 'resp_other'; },
+        'with status': (o) => { o[o.length - 1].response.status = 'incomplete'; },
+        'named x': (o) => { o[1].named = 'x'; },
+        'unknown type': (o) => { o.find(of('function_call_arguments.delta')).type = 'response.unknown.delta'; },
+        'the end with 1 open': (o) => o.filter((e) => !(e.type === 'response.output_item.done' && e.output_index === 1)),
+        'after the error': (o) => { o.splice(2, 0, { type: 'error', code: null, message: 'x', param: null }); },
+    };
+    for (const [expected, change] of Object.entries(defects)) {
+        const problems = check_responses(responses_events('thinking_tool', change));
+        assert.ok(problems.some((problem) => problem.includes(expected)), `${expected}: ${problems}`);
+    }
+    const broken = [...responses_events('text').slice(0, 4), ...responses_break({ message: 'x' }, { model: 'm' }, 4)];
+    assert.ok(check_responses(broken, { ends: 'error' }).every((problem) => problem.includes('changed')), 'only the id of the failed one differs');
+    assert.ok(check_responses(broken).some((problem) => problem.includes('an error')));
+    assert.ok(check_responses(responses_events('text'), { ends: 'error' }).includes('no error event'));
+    const cited = responses_events('citations', (o) => { o.find(of('output_text.annotation.added')).annotation.end_index = 99; });
+    assert.ok(check_responses(cited).some((problem) => problem.includes('in a text of')));
+});
+
+function gemini_events(scenario, change, options) {
+    const objects = gemini_stream(make_turn(scenario, {}, {}), { model: 'm' }, options).map(({ data }) => JSON.parse(data));
+    const changed = change ? change(objects) ?? objects : objects;
+    return changed.map((object) => ({ event: object.named ?? 'message', data: JSON.stringify(object) }));
+}
+
+test('the Gemini grammar accepts good streams and finds each defect', () => {
+    for (const scenario of [...scenarios, 'citations', 'image', 'redacted']) {
+        assert.deepEqual(check_gemini(gemini_events(scenario)), [], scenario);
+        assert.deepEqual(check_gemini_chunks([gemini_json(make_turn(scenario, {}, {}), { model: 'm' })]), [], scenario);
+    }
+    const parts = (o, at) => o[at].candidates[0].content.parts;
+    const defects = {
+        'no finishReason': (o) => void delete o[o.length - 1].candidates[0].finishReason,
+        'after the finish': (o) => { o[0].candidates[0].finishReason = 'STOP'; },
+        'unknown finishReason': (o) => { o[o.length - 1].candidates[0].finishReason = 'stop'; },
+        'does not add up': (o) => { o[o.length - 1].usageMetadata.totalTokenCount = 1; },
+        'though it is zero': (o) => { o[o.length - 1].usageMetadata.cachedContentTokenCount = 0; },
+        'a call without id': (o) => void delete parts(o, o.length - 1)[0].functionCall.id,
+        'a call without name': (o) => { parts(o, o.length - 1)[0].functionCall.name = ''; },
+        'are no object': (o) => { parts(o, o.length - 1)[0].functionCall.args = '{}'; },
+        'twice': (o) => { parts(o, o.length - 1).push(parts(o, o.length - 1)[0]); },
+        'is not base64': (o) => { parts(o, o.length - 1)[0].thoughtSignature = 'penstock.1.x'; },
+        'a part with': (o) => { parts(o, 0)[0].inlineData = { mimeType: 'a/b', data: 'aaaa' }; },
+        'a part without payload': (o) => { parts(o, 0).push({}); },
+        'role user': (o) => { o[0].candidates[0].content.role = 'user'; },
+        responseId: (o) => { o[1].responseId = 'other'; },
+        'has a name': (o) => { o[0].named = 'x'; },
+        'an error': (o) => { o.push(gemini_error({ message: 'x' })); },
+    };
+    for (const [expected, change] of Object.entries(defects)) {
+        const problems = check_gemini(gemini_events('thinking_tool', change));
+        assert.ok(problems.some((problem) => problem.includes(expected)), `${expected}: ${problems}`);
+    }
+    assert.deepEqual(check_gemini([...gemini_events('text').slice(0, 2), { event: 'message', data: JSON.stringify(gemini_error({ message: 'x' })) }], { ends: 'error' }), []);
+    assert.ok(check_gemini(gemini_events('text'), { ends: 'error' }).includes('no error'));
+});
+
+/* Every dialect must read back what the fake provider wrote in it, but for what that dialect has no words for. */
 test('the decoders agree with the turns they read', () => {
     for (const scenario of scenarios) {
         const turn = make_turn(scenario, {}, {});
@@ -160,4 +254,43 @@ test('the decoders agree with the turns they read', () => {
         assert.equal(chat.thinking, anthropic.thinking);
         assert.deepEqual(chat.calls.map((call) => call.arguments), anthropic.calls.map((call) => call.arguments));
     }
+});
+
+test('the four decoders read one turn alike', () => {
+    const frame = (events) => events.map(({ event, data }) => `${event ? `event: ${event}\n` : ''}data: ${data}\n\n`).join('');
+    const whole = [...whole_scenarios, 'citations', 'image', 'redacted', 'thinking_parallel'].filter((scenario) => scenario !== 'cut_arguments');
+    for (const scenario of whole) {
+        const turn = make_turn(scenario, {}, {});
+        const wanted = joined(turn);
+        const request = { model: 'm', stream_options: { include_usage: true } };
+        const read = {
+            chat: [decode_chat_stream(frame(chat_stream(turn, request))), decode_chat_object(chat_json(turn, request))],
+            anthropic: [decode_anthropic_stream(frame(anthropic_stream(turn, request))), decode_anthropic_object(anthropic_json(turn, request))],
+            responses: [decode_responses_stream(frame(responses_stream(turn, request))), decode_responses_object(responses_json(turn, request)),
+                decode_responses_stream(frame(responses_stream(turn, request, { arguments_late: true, rotate_ids: true, names: false, reasoning_text: true })))],
+            gemini: [decode_gemini_stream(frame(gemini_stream(turn, request))), decode_gemini_object(gemini_json(turn, request)),
+                decode_gemini_object(JSON.parse(Buffer.concat(frame_array(gemini_stream(turn, request, { together: true, trailing: true, signature_apart: true })))))],
+        };
+        for (const [dialect, turns] of Object.entries(read)) {
+            for (const got of turns) {
+                const said = `${dialect} ${scenario}`;
+                assert.equal(got.text + got.refusal, wanted.text, said);
+                assert.equal(got.thinking, wanted.thinking, said);
+                assert.deepEqual(got.calls.map((call) => [call.name, JSON.parse(call.arguments || '{}')]), wanted.calls.map((call) => [call.name, JSON.parse(call.arguments)]), said);
+                assert.equal(got.usage.in_total, wanted.usage.input, said);
+                assert.equal(got.usage.out_total, wanted.usage.output, said);
+                if (dialect !== 'anthropic') assert.deepEqual(got.images, wanted.images, said);
+                assert.deepEqual(got.citations.map(({ url, title }) => [url, title]), wanted.citations.map(({ url, title }) => [url, title]), said);
+                if (dialect !== 'anthropic') assert.deepEqual(got.citations.map(({ start, end }) => [start, end]), wanted.citations.map(({ start, end }) => [start, end]), said);
+                if (dialect !== 'chat') assert.deepEqual(states_of(got).sort(), [...wanted.signatures, ...wanted.redacted].sort(), said);
+            }
+        }
+    }
+});
+
+test('a wrapper tells whose state it holds', () => {
+    const inner = Buffer.from('c2ln+/=').toString('base64url');
+    assert.deepEqual(unwrap(`penstock.1.anthropic.${inner}`), { origin: 'anthropic', redacted: false, state: 'c2ln+/=' });
+    assert.deepEqual(unwrap(Buffer.from(`penstock.1.responses-redacted.${inner}`).toString('base64')), { origin: 'responses', redacted: true, state: 'c2ln+/=' });
+    assert.deepEqual(unwrap('c2lnbmF0dXJl'), { origin: null, redacted: false, state: 'c2lnbmF0dXJl' });
 });

@@ -24,12 +24,17 @@ function usage_of(usage) {
 }
 
 function anthropic_turn() {
-    return { ...empty_turn(), signatures: [], redacted: [], stop_reason: null, stop_sequence: null };
+    return { ...empty_turn(), stop_reason: null, stop_sequence: null };
 }
 
 /* take_block - one finished content block; `json` is the joined partial_json of a streamed one. */
 function take_block(turn, block, json) {
-    if (block.type === 'text') turn.text += block.text;
+    if (block.type === 'text') {
+        const start = Array.from(turn.text).length;
+        turn.text += block.text;
+        const end = Array.from(turn.text).length;
+        for (const { url, title } of block.citations ?? []) if (url) turn.citations.push({ url, title: title ?? '', start, end });
+    }
     if (block.type === 'thinking') {
         turn.thinking += block.thinking;
         if (block.signature) turn.signatures.push(block.signature);
@@ -56,6 +61,7 @@ export function decode_anthropic_events(events) {
         else if (type === 'content_block_delta' && block) {
             const { delta } = body;
             if (delta.type === 'text_delta') block.text += delta.text;
+            if (delta.type === 'citations_delta') block.citations = [...(block.citations ?? []), delta.citation];
             if (delta.type === 'thinking_delta') block.thinking += delta.thinking;
             if (delta.type === 'signature_delta') block.signature = delta.signature;
             if (delta.type === 'input_json_delta') block.json = (block.json ?? '') + delta.partial_json;

@@ -2,7 +2,8 @@
 //
 // decode_chat - read what an OpenAI-compatible provider said, stream or whole, into one plain form. It
 // follows wire-formats 2.3, 2.4, 9 and 12, and shares nothing with the gateway, so that both may be compared:
-//   {text, thinking, refusal, calls: [{id, name, arguments}], finish, usage, error, choices}
+//   {text, thinking, refusal, calls: [{id, name, arguments}], finish, usage, error, choices, citations: [{url, title, start, end}],
+//    images: [{media_type, data}], signatures, redacted: opaque states, thoughts: the pieces of thinking, native: words of the rest}
 
 import { decode_sse } from './sse.mjs';
 
@@ -13,7 +14,7 @@ const finish_words = {
 };
 
 export function empty_turn() {
-    return { text: '', thinking: '', refusal: '', calls: [], finish: null, usage: null, error: null, choices: 1 };
+    return { text: '', thinking: '', refusal: '', calls: [], finish: null, usage: null, error: null, choices: 1, citations: [], images: [], signatures: [], redacted: [], thoughts: [], native: [] };
 }
 
 export function chat_usage_of(usage) {
@@ -77,8 +78,34 @@ function call_of(turn, by_index, piece) {
     return call;
 }
 
+/* Opaque reasoning state: beside the reasoning (OpenRouter's way) and on calls and messages (Google's). */
+function take_states(turn, message) {
+    for (const detail of message.reasoning_details ?? []) {
+        if (detail.signature) turn.signatures.push(detail.signature);
+        if (detail.type === 'reasoning.encrypted' && detail.data) turn.redacted.push(detail.data);
+    }
+    for (const place of [message, ...(message.tool_calls ?? [])]) {
+        const signature = place.extra_content?.google?.thought_signature;
+        if (signature) turn.signatures.push(signature);
+    }
+}
+
+/* Sources and images, which stand beside the text. */
+function take_extras(turn, message) {
+    for (const note of message.annotations ?? []) {
+        const { url, title = '', start_index = -1, end_index = -1 } = note.url_citation ?? {};
+        if (note.type === 'url_citation') turn.citations.push({ url, title, start: start_index, end: end_index });
+    }
+    for (const image of message.images ?? []) {
+        const found = /^data:([^;,]+);base64,(.*)$/s.exec(image.image_url?.url ?? '');
+        if (found) turn.images.push({ media_type: found[1], data: found[2] });
+    }
+}
+
 function take_delta(turn, by_index, delta) {
     take_reasoning(turn, delta);
+    take_states(turn, delta);
+    take_extras(turn, delta);
     take_content(turn, delta.content);
     if (typeof delta.refusal === 'string') turn.refusal += delta.refusal;
     for (const piece of delta.tool_calls ?? []) {
@@ -131,6 +158,8 @@ export function decode_chat_object(body) {
     const message = choice.message ?? {};
     turn.choices = body.choices?.length ?? 0;
     take_reasoning(turn, message);
+    take_states(turn, message);
+    take_extras(turn, message);
     take_content(turn, message.content);
     turn.refusal = message.refusal ?? '';
     for (const call of message.tool_calls ?? []) {
