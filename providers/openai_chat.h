@@ -55,7 +55,7 @@ struct chat_read_call {
     uint64_t id_hash;
     uint32_t block, number; /* number: 0, 1, 2... within the choice, in order of opening */
     bool has_id, opened, closed, custom;
-    struct slice id; /* while the name is awaited */
+    struct slice id, signature; /* while the name is awaited */
     char *pending;   /* and the arguments that came before it, CHAT_PENDING_MAX at most */
     size_t pending_len;
 };
@@ -66,7 +66,8 @@ struct chat_read_choice {
     struct chat_read_call *calls, *last;
     enum canon_block type; /* of the open block that is no call */
     uint32_t block;
-    bool block_open, is_signed, said_text, said_call, finished;
+    uint32_t text_block, texts; /* the last block of text, and how many there were */
+    bool block_open, is_signed, said_text, said_call, finished, cited;
     enum canon_finish deferred; /* FINISH_NONE: nothing waits */
 };
 
@@ -103,6 +104,9 @@ struct chat_read_choice *chat_find_choice(struct chat_reader *reader, uint32_t i
 int chat_emit_text(struct chat_reader *reader, struct chat_read_choice *choice,
                    enum canon_block type, struct slice text, struct slice signature,
                    struct canon_events *events);
+/* chat_open_block - a block that is no call opens; the one that is open closes. */
+int chat_open_block(struct chat_reader *reader, struct chat_read_choice *choice,
+                    enum canon_block type, struct canon_events *events);
 /* chat_close_block - close the open block that is no call, if there is one. */
 int chat_close_block(struct chat_read_choice *choice, struct canon_events *events);
 /* chat_emit_finish - close what is open in a choice and say why it ended. */
@@ -113,8 +117,29 @@ int chat_emit_error(struct chat_reader *reader, const struct canon_error *error,
 /* The members of a delta or message that are read. */
 struct chat_message {
     struct json role, content, tool_calls, reasoning_content, reasoning, thinking, details, refusal,
-        function_call;
+        function_call, annotations, images, extra_content, audio;
 };
+
+/* openai_chat_extras_read.c: what is neither text nor a call */
+int chat_read_content_list(struct chat_reader *reader, struct chat_read_choice *choice,
+                           struct json list, struct canon_events *events, bool *said);
+int chat_read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice,
+                        const struct chat_message *message, struct canon_events *events, bool *said);
+/* chat_read_extras - images, Google's signatures, annotations, sound. */
+int chat_read_extras(struct chat_reader *reader, struct chat_read_choice *choice,
+                     const struct chat_message *message, struct canon_events *events, bool *said);
+/* chat_read_sources - the lists that Perplexity and xAI put beside the choices: said once, of the last text. */
+struct chat_sources {
+    struct json citations, results;
+};
+int chat_read_sources(struct chat_reader *reader, const struct chat_sources *sources,
+                      struct chat_read_choice *choice, struct canon_events *events);
+/* chat_read_logprobs - a list of token probabilities; *out is NULL where there is none. 0, -ERR_MEMORY. */
+int chat_read_logprobs(struct json list, struct arena *arena, struct canon_logprob **out);
+/* chat_google_signature - what extra_content.google signs, or absent. */
+struct slice chat_google_signature(struct json extra_content);
+/* chat_origin_of - whose state an entry of reasoning_details holds, by its format. */
+enum canon_origin chat_origin_of(struct json format);
 
 /* openai_chat_call_read.c: tool calls, however they are spelt */
 int chat_read_calls(struct chat_reader *reader, struct chat_read_choice *choice,

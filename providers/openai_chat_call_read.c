@@ -12,6 +12,7 @@
 /* What one entry of tool_calls says. */
 struct piece {
     struct slice id, name, arguments; /* escaped; absent or empty: nothing said */
+    struct slice signature;           /* Google's, of the call */
     uint64_t index;                   /* UINT64_MAX: not said */
     uint64_t id_hash;
     bool has_type, custom, odd; /* odd: spelt as OpenAI would not */
@@ -55,6 +56,7 @@ read_piece(struct json entry, struct arena *arena, struct piece *piece)
     piece->name = json_text(json_get(body, "name"));
     piece->odd = json_type(id) == JSON_NUMBER;
     piece->id_hash = canon_hash(piece->id);
+    piece->signature = chat_google_signature(json_get(entry, "extra_content"));
     return read_arguments(input, arena, piece);
 }
 
@@ -135,6 +137,10 @@ open_call(struct chat_reader *reader, struct chat_read_choice *choice, struct ch
         return error;
     events->at[events->count - 1].id = call->id;
     events->at[events->count - 1].name = name;
+    if (call->signature.len > 0) {
+        events->at[events->count - 1].signature = call->signature;
+        events->at[events->count - 1].origin = ORIGIN_GEMINI;
+    }
     if (call->pending_len > 0)
         error = emit(choice, call, CANON_DELTA, slice_of(call->pending, call->pending_len), events);
     return error;
@@ -166,6 +172,11 @@ begin_call(struct chat_reader *reader, struct chat_read_choice *choice, struct c
         call->id_hash = piece->id_hash;
         call->id = arena_copy(reader->arena, piece->id);
         if (!slice_present(call->id))
+            return -ERR_MEMORY;
+    }
+    if (piece->signature.len > 0) {
+        call->signature = arena_copy(reader->arena, piece->signature);
+        if (!slice_present(call->signature))
             return -ERR_MEMORY;
     }
     if (piece->name.len == 0) {
@@ -214,8 +225,12 @@ read_call(struct chat_reader *reader, struct chat_read_choice *choice, struct pi
         /* "id" and "name" are said once: clients join what is repeated. */
         piece->odd = piece->odd || slice_present(piece->id) || slice_present(piece->name) ||
                      piece->index != call->number;
-        if (piece->arguments.len > 0)
+        if (piece->arguments.len > 0 || piece->signature.len > 0)
             error = emit(choice, call, CANON_DELTA, piece->arguments, events);
+        if (!error && piece->signature.len > 0) {
+            events->at[events->count - 1].signature = piece->signature;
+            events->at[events->count - 1].origin = ORIGIN_GEMINI;
+        }
     }
     if (piece->odd) {
         events->flaws |= 1u << FLAW_TOOL_FIELDS;

@@ -54,9 +54,9 @@ chat_close_block(struct chat_read_choice *choice, struct canon_events *events)
     return 0;
 }
 
-static int
-open_block(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_block type,
-           struct slice data, struct canon_events *events)
+int
+chat_open_block(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_block type,
+                struct canon_events *events)
 {
     int error = chat_close_block(choice, events);
     if (error)
@@ -67,10 +67,13 @@ open_block(struct chat_reader *reader, struct chat_read_choice *choice, enum can
     choice->block = reader->blocks++;
     choice->type = type;
     choice->block_open = true;
+    if (type == BLOCK_TEXT) {
+        choice->text_block = choice->block;
+        choice->texts++;
+    }
     event->choice = choice->index;
     event->block = choice->block;
     event->type = type;
-    event->data = data;
     return 0;
 }
 
@@ -83,7 +86,7 @@ chat_emit_text(struct chat_reader *reader, struct chat_read_choice *choice, enum
     /* A signature completes a thought: what is thought next is another one. */
     bool is_next = choice->is_signed && type == BLOCK_THINKING && text.len > 0;
     if (!choice->block_open || choice->type != type || is_next) {
-        int error = open_block(reader, choice, type, SLICE_NONE, events);
+        int error = chat_open_block(reader, choice, type, events);
         if (error)
             return error;
     }
@@ -167,94 +170,6 @@ read_finish(struct chat_reader *reader, struct chat_read_choice *choice, struct 
 
 /* ---------------------------------------------------------------- payload */
 
-/* A list of parts where a string is expected: Mistral's thinking lists, and text parts. */
-static int
-read_content_list(struct chat_reader *reader, struct chat_read_choice *choice, struct json list,
-                  struct canon_events *events, bool *said)
-{
-    for (struct json part = json_first(list); json_present(part); part = json_next(part)) {
-        bool is_thinking = json_is(json_get(part, "type"), "thinking");
-        bool is_refusal = json_is(json_get(part, "type"), "refusal");
-        enum canon_block type = is_thinking  ? BLOCK_THINKING
-                                : is_refusal ? BLOCK_REFUSAL
-                                             : BLOCK_TEXT;
-        struct json value = json_get(part, is_thinking  ? "thinking"
-                                           : is_refusal ? "refusal"
-                                                        : "text");
-        struct json inner = json_type(value) == JSON_ARRAY ? json_first(value) : value;
-        events->mends |= CANON_MEND_ALL;
-        for (; json_present(inner); inner = json_next(inner)) {
-            struct slice text =
-                json_text(json_type(inner) == JSON_OBJECT ? json_get(inner, "text") : inner);
-            if (text.len > 0) {
-                int error = chat_emit_text(reader, choice, type, text, SLICE_NONE, events);
-                if (error)
-                    return error;
-                *said = true;
-            }
-            if (json_type(value) != JSON_ARRAY)
-                break;
-        }
-    }
-    return 0;
-}
-
-/* reasoning_details: texts (if no plainer field has them), signatures, and what is encrypted. */
-static int
-read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct json list,
-             bool with_text, struct canon_events *events, bool *said)
-{
-    for (struct json entry = json_first(list); json_present(entry); entry = json_next(entry)) {
-        struct json type = json_get(entry, "type");
-        struct slice data = json_text(json_get(entry, "data"));
-        struct slice signature = json_text(json_get(entry, "signature"));
-        int error = 0;
-        if (json_is(type, "reasoning.encrypted") && data.len > 0 && !choice->finished) {
-            error = open_block(reader, choice, BLOCK_REDACTED, data, events);
-            if (!error)
-                error = chat_close_block(choice, events);
-            *said = true;
-        } else {
-            struct slice text = SLICE_NONE;
-            if (with_text)
-                text = json_text(
-                    json_get(entry, json_is(type, "reasoning.summary") ? "summary" : "text"));
-            if (text.len > 0)
-                error = chat_emit_text(reader, choice, BLOCK_THINKING, text, SLICE_NONE, events);
-            if (!error && signature.len > 0)
-                error =
-                    chat_emit_text(reader, choice, BLOCK_THINKING, SLICE_NONE, signature, events);
-            *said = *said || text.len > 0 || signature.len > 0;
-        }
-        if (error)
-            return error;
-    }
-    return 0;
-}
-
-static int
-read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice,
-               const struct chat_message *message, struct canon_events *events, bool *said)
-{
-    struct slice text = json_text(message->reasoning_content);
-    if (text.len == 0) {
-        text = json_text(message->reasoning);
-        if (text.len == 0)
-            text = json_text(message->thinking);
-        if (text.len > 0)
-            events->mends |= MEND_REASONING;
-    }
-    if (text.len > 0) {
-        int error = chat_emit_text(reader, choice, BLOCK_THINKING, text, SLICE_NONE, events);
-        if (error)
-            return error;
-        *said = true;
-    }
-    if (json_type(message->details) != JSON_ARRAY)
-        return 0;
-    return read_details(reader, choice, message->details, text.len == 0, events, said);
-}
-
 static void
 take_message(struct json value, struct chat_message *out)
 {
@@ -266,7 +181,11 @@ take_message(struct json value, struct chat_message *out)
                                          CHAT_NAME("thinking"),
                                          CHAT_NAME("reasoning_details"),
                                          CHAT_NAME("refusal"),
-                                         CHAT_NAME("function_call")};
+                                         CHAT_NAME("function_call"),
+                                         CHAT_NAME("annotations"),
+                                         CHAT_NAME("images"),
+                                         CHAT_NAME("extra_content"),
+                                         CHAT_NAME("audio")};
     struct json found[countof(names)];
     chat_take(value, names, countof(names), found);
     *out = (struct chat_message){.role = found[0],
@@ -277,27 +196,48 @@ take_message(struct json value, struct chat_message *out)
                                  .thinking = found[5],
                                  .details = found[6],
                                  .refusal = found[7],
-                                 .function_call = found[8]};
+                                 .function_call = found[8],
+                                 .annotations = found[9],
+                                 .images = found[10],
+                                 .extra_content = found[11],
+                                 .audio = found[12]};
+}
+
+/* Text or refusal with the probabilities of its tokens; a token may have them and no text of its own. */
+static int
+read_words(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_block type,
+           struct slice text, struct json logprobs, struct canon_events *events, bool *said)
+{
+    struct canon_logprob *tokens;
+    int error = chat_read_logprobs(logprobs, events->arena, &tokens);
+    if (error || (text.len == 0 && !tokens))
+        return error;
+    error = chat_emit_text(reader, choice, type, text, SLICE_NONE, events);
+    if (!error)
+        events->at[events->count - 1].logprobs = tokens;
+    *said = true;
+    return error;
 }
 
 /* The payload of a delta or of a whole message; *said is set when there was any. */
 static int
 read_message(struct chat_reader *reader, struct chat_read_choice *choice,
-             const struct chat_message *message, struct canon_events *events, bool *said)
+             const struct chat_message *message, struct json logprobs, struct canon_events *events,
+             bool *said)
 {
-    int error = read_reasoning(reader, choice, message, events, said);
+    int error = chat_read_reasoning(reader, choice, message, events, said);
     if (!error && json_type(message->content) == JSON_ARRAY)
-        error = read_content_list(reader, choice, message->content, events, said);
-    struct slice text = json_text(message->content);
-    if (!error && text.len > 0) {
-        error = chat_emit_text(reader, choice, BLOCK_TEXT, text, SLICE_NONE, events);
-        *said = true;
-    }
-    struct slice refusal = json_text(message->refusal);
-    if (!error && refusal.len > 0) {
-        error = chat_emit_text(reader, choice, BLOCK_REFUSAL, refusal, SLICE_NONE, events);
-        *said = true;
-    }
+        error = chat_read_content_list(reader, choice, message->content, events, said);
+    if (!error)
+        error = read_words(reader, choice, BLOCK_TEXT, json_text(message->content),
+                           json_get(logprobs, "content"), events, said);
+    if (!error)
+        error = read_words(reader, choice, BLOCK_REFUSAL, json_text(message->refusal),
+                           json_get(logprobs, "refusal"), events, said);
+    bool has_more = json_present(message->images) || json_present(message->extra_content) ||
+                    json_present(message->annotations) || json_present(message->audio);
+    if (!error && has_more)
+        error = chat_read_extras(reader, choice, message, events, said);
     if (!error)
         error = chat_read_calls(reader, choice, message, events, said);
     return error;
@@ -306,11 +246,12 @@ read_message(struct chat_reader *reader, struct chat_read_choice *choice,
 /* ---------------------------------------------------------------- chunks */
 
 static int
-read_choice(struct chat_reader *reader, struct json value, bool has_usage,
-            struct canon_events *events)
+read_choice(struct chat_reader *reader, struct json value, const struct chat_sources *sources,
+            bool has_usage, struct canon_events *events)
 {
     static const struct slice names[] = {CHAT_NAME("index"), CHAT_NAME("delta"),
-                                         CHAT_NAME("finish_reason"), CHAT_NAME("message")};
+                                         CHAT_NAME("finish_reason"), CHAT_NAME("message"),
+                                         CHAT_NAME("logprobs")};
     struct json found[countof(names)];
     chat_take(value, names, countof(names), found);
     uint32_t known = reader->choice_count;
@@ -336,8 +277,10 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage,
         events->mends |= json_type(message.role) == JSON_STRING ? CANON_MEND_ALL : MEND_ROLE;
     }
     bool had_text = choice->said_text, had_call = choice->said_call, said = false;
-    int error = read_message(reader, choice, &message, events, &said);
+    int error = read_message(reader, choice, &message, found[4], events, &said);
     struct slice word = json_text(found[2]);
+    if (!error && word.len > 0 && !choice->finished)
+        error = chat_read_sources(reader, sources, choice, events);
     if (slice_present(word) && word.len == 0)
         events->mends |= MEND_DEFER; /* an empty word is none: clients want null */
     if (error || word.len == 0)
@@ -354,6 +297,7 @@ read_choice(struct chat_reader *reader, struct json value, bool has_usage,
 /* The members of a chunk, or of a whole reply, that anyone here looks at. */
 struct reply {
     struct json choices, id, usage, model, groq, error;
+    struct chat_sources sources;
 };
 
 static void
@@ -361,7 +305,8 @@ take_reply(struct json root, struct reply *out)
 {
     static const struct slice names[] = {CHAT_NAME("choices"), CHAT_NAME("id"),
                                          CHAT_NAME("usage"),   CHAT_NAME("model"),
-                                         CHAT_NAME("x_groq"),  CHAT_NAME("error")};
+                                         CHAT_NAME("x_groq"),  CHAT_NAME("error"),
+                                         CHAT_NAME("citations"), CHAT_NAME("search_results")};
     struct json found[countof(names)];
     chat_take(root, names, countof(names), found);
     *out = (struct reply){.choices = found[0],
@@ -369,7 +314,8 @@ take_reply(struct json root, struct reply *out)
                           .usage = found[2],
                           .model = found[3],
                           .groq = found[4],
-                          .error = found[5]};
+                          .error = found[5],
+                          .sources = {.citations = found[6], .results = found[7]}};
 }
 
 static int
@@ -467,7 +413,7 @@ read_chunk(struct chat_reader *reader, const struct reply *reply, struct canon_e
         error = flush_deferred(reader, events);
     for (struct json at = json_first(choices); has_choices && json_present(at) && !error;
          at = json_next(at))
-        error = read_choice(reader, at, has_usage, events);
+        error = read_choice(reader, at, &reply->sources, has_usage, events);
     if (error)
         return error;
     bool says_nothing = !has_choices || (events->mends & MEND_REPEAT && events->count == 0);
