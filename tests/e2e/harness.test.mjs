@@ -11,7 +11,7 @@ import { chat_json, chat_stream } from '../../tools/fake_provider/write_chat.mjs
 import { anthropic_json, anthropic_stream } from '../../tools/fake_provider/write_anthropic.mjs';
 import { responses_break, responses_json, responses_stream } from '../../tools/fake_provider/write_responses.mjs';
 import { frame_array, gemini_error, gemini_json, gemini_stream } from '../../tools/fake_provider/write_gemini.mjs';
-import { anthropic_at, ask_anthropic, ask_openai, openai_at } from './lib/ask.mjs';
+import { anthropic_at, ask_anthropic, ask_google, ask_openai, ask_responses, google_at, openai_at } from './lib/ask.mjs';
 import { check_turn } from './lib/expect.mjs';
 import { check_chat } from './lib/grammar_chat.mjs';
 import { check_anthropic } from './lib/grammar_anthropic.mjs';
@@ -34,6 +34,8 @@ test('the client libraries understand the fake provider', async (t) => {
         for (const scenario of scenarios) {
             check_turn(await ask_openai(openai_at(provider.url), scenario, mode), scenario, 'chat', 'chat');
             check_turn(await ask_anthropic(anthropic_at(provider.url), scenario, mode), scenario, 'anthropic', 'anthropic');
+            check_turn(await ask_responses(openai_at(provider.url), scenario, mode), scenario, 'responses', 'responses');
+            check_turn(await ask_google(google_at(provider.url), scenario, mode), scenario, 'gemini', 'gemini');
         }
     }
 });

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // ask - put a question through one of the official client libraries and read its answer into the plain
-// form of decode_chat.mjs, so that one table of expectations serves both libraries and all pairs.
+// form of decode_chat.mjs, so that one table of expectations serves every library and all pairs.
 
 import OpenAI from 'openai';
 import Anthropic from '@anthropic-ai/sdk';
+import { GoogleGenAI } from '@google/genai';
+import { decode_responses_object } from './decode_responses.mjs';
+import { decode_gemini_chunks } from './decode_gemini.mjs';
 
 export function openai_at(url, options = {}) {
     return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'client-key', maxRetries: 0, timeout: 60_000, ...options });
@@ -12,6 +15,10 @@ export function openai_at(url, options = {}) {
 
 export function anthropic_at(url, options = {}) {
     return new Anthropic({ baseURL: url, apiKey: 'client-key', authToken: null, maxRetries: 0, timeout: 60_000, ...options });
+}
+
+export function google_at(url, options = {}) {
+    return new GoogleGenAI({ apiKey: 'client-key', httpOptions: { baseUrl: url, timeout: 60_000 }, ...options });
 }
 
 const question = [{ role: 'user', content: 'Go on.' }];
@@ -73,5 +80,50 @@ export async function ask_anthropic(client, model, mode, extra = {}, request = {
         id: message.id,
         model: message.model,
         types: message.content.map((block) => block.type),
+    };
+}
+
+/* The library's own idea of the final response, in the plain form; `response` is the object itself. */
+function responses_turn(response) {
+    const { output_text, ...wire } = response;
+    const turn = decode_responses_object(wire);
+    return {
+        ...turn,
+        output_text,
+        finish: response.status === 'incomplete' ? response.incomplete_details?.reason : response.status,
+        usage: turn.usage && { ...turn.usage, total: response.usage.total_tokens },
+        id: response.id,
+        model: response.model,
+        response,
+    };
+}
+
+/* ask_responses - through the same library's other interface; a stream is read by its helper that gathers the response. */
+export async function ask_responses(client, model, mode, extra = {}, request = {}) {
+    const body = { model, input: 'Go on.', ...extra };
+    if (mode === 'whole') return responses_turn(await client.responses.create(body, request));
+    const stream = client.responses.stream(body, request);
+    let heard = '';
+    stream.on('response.output_text.delta', (event) => { heard += event.delta; });
+    const turn = responses_turn(await stream.finalResponse());
+    if (heard !== turn.text) throw new Error(`the deltas said ${JSON.stringify(heard)}, the response ${JSON.stringify(turn.text)}`);
+    return turn;
+}
+
+/* ask_google - what Google's library gives: one response, or chunks that belong together. */
+export async function ask_google(client, model, mode, config = {}, contents = 'Go on.') {
+    const request = { model, contents, config };
+    const chunks = [];
+    if (mode === 'whole') chunks.push(await client.models.generateContent(request));
+    else for await (const chunk of await client.models.generateContentStream(request)) chunks.push(chunk);
+    const turn = decode_gemini_chunks(chunks);
+    const last = chunks[chunks.length - 1];
+    return {
+        ...turn,
+        finish: last?.candidates?.[0]?.finishReason,
+        usage: turn.usage && { ...turn.usage, total: last.usageMetadata?.totalTokenCount },
+        id: last?.responseId,
+        model: last?.modelVersion,
+        chunks,
     };
 }
