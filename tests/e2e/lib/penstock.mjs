@@ -173,8 +173,8 @@ export class Penstock {
 }
 
 /*
- * Two upstreams at a fake provider: c/NAME speaks OpenAI chat to it, a/NAME speaks Anthropic Messages; and two
- * models with names of their own, since patterns are no names and so in no list.
+ * Four upstreams at a fake provider: c/NAME speaks OpenAI chat to it, r/NAME OpenAI Responses, a/NAME Anthropic Messages, g/NAME
+ * Gemini; and two models with names of their own, since patterns are no names and so in no list.
  */
 export function models_at(url, params = {}) {
     return [
@@ -183,6 +183,8 @@ export function models_at(url, params = {}) {
             model_name: 'c/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params },
             penstock: { developer_role: true, max_completion_tokens: true, effort: 'reasoning_effort' },
         },
+        { model_name: 'r/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-responses-upstream', ...params }, penstock: { dialect: 'openai_responses' } },
+        { model_name: 'g/*', litellm_params: { model: 'gemini/*', api_base: `${url}/v1beta`, api_key: 'sk-gemini-upstream', ...params } },
         { model_name: 'a/*', litellm_params: { model: 'anthropic/*', api_base: url, api_key: 'sk-ant-upstream', ...params } },
         { model_name: 'gpt-fake', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params } },
         { model_name: 'claude-fake', litellm_params: { model: 'anthropic/text', api_base: url, api_key: 'sk-ant-upstream', ...params } },
@@ -203,4 +205,12 @@ export function gateway_config(url, sections = {}) {
 export const pairs = [
     { upstream: 'chat', prefix: 'c/' },
     { upstream: 'anthropic', prefix: 'a/' },
+];
+
+/* The upstreams of models_at, all of them. */
+export const upstreams = [
+    { upstream: 'chat', prefix: 'c/' },
+    { upstream: 'responses', prefix: 'r/' },
+    { upstream: 'anthropic', prefix: 'a/' },
+    { upstream: 'gemini', prefix: 'g/' },
 ];
