@@ -177,14 +177,18 @@ export class Penstock {
  * Gemini; and two models with names of their own, since patterns are no names and so in no list.
  */
 export function models_at(url, params = {}) {
+    // PENSTOCK_FOUR: the gateway at hand speaks all four dialects.
+    const others = [
+        { model_name: 'r/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-responses-upstream', ...params }, penstock: { dialect: 'openai_responses' } },
+        { model_name: 'g/*', litellm_params: { model: 'gemini/*', api_base: `${url}/v1beta`, api_key: 'sk-gemini-upstream', ...params } },
+    ];
     return [
+        ...(process.env.PENSTOCK_FOUR ? others : []),
         // At an address of its own "openai" is any compatible server; these settings make it OpenAI again.
         {
             model_name: 'c/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params },
             penstock: { developer_role: true, max_completion_tokens: true, effort: 'reasoning_effort' },
         },
-        { model_name: 'r/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-responses-upstream', ...params }, penstock: { dialect: 'openai_responses' } },
-        { model_name: 'g/*', litellm_params: { model: 'gemini/*', api_base: `${url}/v1beta`, api_key: 'sk-gemini-upstream', ...params } },
         { model_name: 'a/*', litellm_params: { model: 'anthropic/*', api_base: url, api_key: 'sk-ant-upstream', ...params } },
         { model_name: 'gpt-fake', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params } },
         { model_name: 'claude-fake', litellm_params: { model: 'anthropic/text', api_base: url, api_key: 'sk-ant-upstream', ...params } },
