@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MIT
 //
-// recordings - every recorded answer of the chat and anthropic dialects, replayed through penstock to both
-// kinds of client, streamed and whole: the grammar must be right and text, calls, reasoning, usage and
-// finish must be what a plain decode of the recording gives (R4, R9, R42, R73 and issue point 3).
+// recordings - every recorded answer of every provider, replayed through penstock to clients of all four dialects, streamed and
+// whole: the grammar must be right, and text, calls with their arguments, reasoning with its signatures, sources, images,
+// usage and finish must be what a plain decode of the recording gives (R4, R9, R42, R73; issue point 2).
 
 import test, { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { FakeProvider } from '../../tools/fake_provider/provider.mjs';
 import { gateway_config, Penstock, slow_build } from './lib/penstock.mjs';
-import { exchange, events_of, json_of } from './lib/raw.mjs';
-import { load_recordings, plain_decode, recordings_folder, settle } from './lib/recordings.mjs';
-import { check_chat, check_chat_passed } from './lib/grammar_chat.mjs';
-import { check_anthropic } from './lib/grammar_anthropic.mjs';
-import { decode_chat_events, decode_chat_object } from './lib/decode_chat.mjs';
-import { decode_anthropic_events, decode_anthropic_object } from './lib/decode_anthropic.mjs';
-import { longest_line } from './lib/sse.mjs';
+import { events_of } from './lib/raw.mjs';
+import { ask_raw, dialect_names, dialects, modes_of, read_raw } from './lib/dialects.mjs';
+import { load_recordings, plain_decode, recording_text, recordings_folder, settle } from './lib/recordings.mjs';
+import { states_of } from './lib/opaque.mjs';
+import { decode_sse, longest_line } from './lib/sse.mjs';
 
 const recordings = load_recordings();
-const paths = { chat: '/v1/chat/completions', anthropic: '/v1/messages' };
-const prefixes = { chat: 'c/', anthropic: 'a/' };
 
 /* parsed - arguments as values, since white space is no part of what a call means. */
 function parsed(call) {
+    if (call.custom) return { name: call.name, text: call.arguments };
     try {
         return { name: call.name, value: JSON.parse(call.arguments === '' ? '{}' : call.arguments) };
     } catch {
@@ -34,100 +31,120 @@ function compare_usage(got, wanted, client, entry) {
     assert.ok(got, 'usage');
     // A provider that counts more cached tokens than input tokens cannot be told in Anthropic's form.
     const least = wanted.cache_read + wanted.cache_write;
-    const in_total = client === 'anthropic' ? Math.max(wanted.in_total, least) : wanted.in_total;
-    assert.equal(got.in_total, in_total, 'input tokens');
+    assert.equal(got.in_total, client === 'anthropic' ? Math.max(wanted.in_total, least) : wanted.in_total, 'input tokens');
     assert.equal(got.cache_read, wanted.cache_read, 'cached tokens');
     assert.equal(got.out_total, wanted.out_total, 'output tokens');
-    if (client === 'chat') assert.equal(got.reasoning, wanted.reasoning, 'reasoning tokens');
-    if (client === 'anthropic' && entry.dialect === 'anthropic') assert.equal(got.cache_write, wanted.cache_write, 'cache write tokens');
+    // Anthropic has no counter for reasoning, Gemini none for writing a cache.
+    if (client !== 'anthropic') assert.equal(got.reasoning, wanted.reasoning, 'reasoning tokens');
+    if (['anthropic', 'responses'].includes(client)) assert.equal(got.cache_write, wanted.cache_write, 'cache write tokens');
+}
+
+function compare_calls(got, wanted, passed) {
+    assert.deepEqual(got.calls.map(parsed), wanted.calls.map(parsed), 'calls');
+    got.calls.forEach((call, at) => {
+        assert.ok(passed || call.id, 'a call without id');
+        if (/^[a-zA-Z0-9_-]{1,40}$/.test(wanted.calls[at].id)) assert.equal(call.id, wanted.calls[at].id, 'id of a call');
+    });
+    const ids = passed ? new Set(wanted.calls.map((call) => call.id)).size : got.calls.length;
+    assert.equal(new Set(got.calls.map((call) => call.id)).size, ids, 'unique ids');
+}
+
+/* What stands in a source, for a client that is told of it at all. */
+function compare_citations(got, wanted, client) {
+    const known = ({ url, title }) => [url, title];
+    assert.deepEqual(got.citations.map(known), wanted.citations.map(known), 'citations');
+    // Offsets are code points in OpenAI's dialects and bytes in Gemini's; a source without any is one of the whole text.
+    const length = Array.from(wanted.text).length;
+    wanted.citations.forEach((citation, at) => {
+        if (citation.start < 0 || !(citation.end <= length)) return;
+        assert.deepEqual([got.citations[at].start, got.citations[at].end], [citation.start, citation.end], `where citation ${at} stands for ${client}`);
+    });
 }
 
 function compare(got, plain, client, entry) {
     const passed = client === entry.dialect;
     const wanted = passed ? plain : settle(plain);
     assert.equal(got.thinking, wanted.thinking, 'reasoning');
-    // Only chat knows a field of its own for the words of a refusal.
-    const refusal = client === 'chat' && entry.dialect === 'chat' ? wanted.refusal : '';
+    // Only OpenAI's dialects know a place of its own for the words of a refusal.
+    const refusal = ['chat', 'responses'].includes(client) ? wanted.refusal : '';
     assert.equal(got.refusal, refusal, 'refusal');
     assert.equal(got.text, refusal ? wanted.text : wanted.text + wanted.refusal, 'text');
-    assert.deepEqual(got.calls.map(parsed), wanted.calls.map(parsed), 'calls');
-    got.calls.forEach((call, at) => {
-        assert.ok(passed || call.id, 'a call without id');
-        if (/^[a-zA-Z0-9_-]{1,64}$/.test(wanted.calls[at].id)) assert.equal(call.id, wanted.calls[at].id, 'id of a call');
-    });
-    assert.equal(new Set(got.calls.map((call) => call.id)).size, passed ? new Set(wanted.calls.map((call) => call.id)).size : got.calls.length, 'unique ids');
+    compare_calls(got, wanted, passed);
     if (passed && wanted.finish === null) assert.ok([null, settle(plain).finish].includes(got.finish), `finish ${got.finish}`);
     else assert.equal(got.finish, wanted.finish, 'finish');
     compare_usage(got.usage, wanted.usage, client, entry);
+    assert.deepEqual(states_of(got).sort(), states_of(wanted).sort(), 'signatures');
+    // Anthropic's own sources point into documents of the request; it has no form for others', and none for images.
+    if (client !== 'anthropic' || passed) {
+        compare_citations(got, wanted, client);
+        assert.deepEqual(got.images, wanted.images, 'images');
+    }
+}
+
+/* What a recording holds that a client of another dialect cannot be given, and why. */
+const impossible = [
+    {
+        what: 'the reply ends in a tool that only the Responses API runs (shell, patch, approval): nothing of it has a form elsewhere',
+        holds: (entry, plain, client) => client !== 'responses' && plain.native.some((type) => ['apply_patch_call', 'shell_call', 'local_shell_call', 'computer_call'].includes(type)),
+        skip: () => false,
+    },
+];
+
+async function replay(world, entry, client, mode, behaviour) {
+    const name = `replay-${entry.file.replaceAll('/', '~')}`;
+    world.provider.script(name, { replay: entry.file, ...behaviour });
+    return ask_raw(world.penstock.port, client, dialects[entry.dialect].prefix + name, mode);
 }
 
 /* A recorded stream that itself reports an error must stay an error, by status or in the stream. */
-function check_error(response, client, passed) {
+function check_error(response, client, mode, same) {
     if (response.status !== 200) return assert.ok(response.status >= 400);
-    const options = { ends: 'error' };
-    if (client === 'anthropic') return assert.deepEqual(check_anthropic(events_of(response), options), []);
-    return assert.deepEqual((passed ? check_chat_passed : check_chat)(events_of(response), options), []);
+    return read_raw(response, client, mode, { same, ends: 'error' });
 }
 
-function check_stream(response, plain, client, entry) {
-    assert.equal(response.status, 200, response.text.slice(0, 300));
-    assert.match(response.headers['content-type'], /^text\/event-stream/);
-    const events = events_of(response);
-    const passed = client === entry.dialect;
-    if (client === 'anthropic') {
-        assert.deepEqual(check_anthropic(events, { translated: !passed }), []);
-        return compare(decode_anthropic_events(events), plain, client, entry);
+/* Same dialect: a stream is the provider's own, event by event, but for a [DONE] that was missing or is none of the dialect's. */
+function check_unchanged(response, entry) {
+    const own = (events) => events.map(({ data }) => data).filter((data) => data !== '[DONE]' && data !== '');
+    assert.deepEqual(own(events_of(response)), own(decode_sse(recording_text(entry.file), { last: true }).events), 'unchanged');
+}
+
+/* Asked for one object, the same dialect passes on what comes: a recorded stream is no answer to that, nor an object to the other. */
+function no_answer(entry, client, mode) {
+    const streams = entry.kind === 'sse' || recording_text(entry.file).startsWith('[');
+    return client === entry.dialect && streams !== (mode !== 'whole');
+}
+
+async function check_way(world, entry, plain, client, mode) {
+    const same = client === entry.dialect;
+    const response = await replay(world, entry, client, mode);
+    try {
+        if (plain.error) return check_error(response, client, mode, same);
+        compare(read_raw(response, client, mode, { same }), plain, client, entry);
+        if (same && mode === 'stream' && ['responses', 'gemini'].includes(client) && entry.kind === 'sse') check_unchanged(response, entry);
+    } catch (error) {
+        error.stack = `to ${client}, ${mode}: ${error.stack}\n${response.status} ${response.text.slice(0, 1500)}`;
+        throw error;
     }
-    assert.deepEqual(passed ? check_chat_passed(events) : check_chat(events, { include_usage: true }), []);
-    return compare(decode_chat_events(events), plain, client, entry);
-}
-
-function check_whole(response, plain, client, entry) {
-    assert.equal(response.status, 200, response.text.slice(0, 300));
-    assert.match(response.headers['content-type'], /^application\/json/);
-    const body = json_of(response);
-    if (client === 'anthropic') {
-        assert.equal(body.type, 'message');
-        assert.ok(typeof body.stop_reason === 'string');
-        return compare(decode_anthropic_object(body), plain, client, entry);
-    }
-    assert.equal(body.object, 'chat.completion');
-    if (client !== entry.dialect) assert.equal(body.choices[0].message.role, 'assistant');
-    return compare(decode_chat_object(body), plain, client, entry);
-}
-
-async function replay(world, entry, client, stream, behaviour) {
-    const name = `replay-${entry.file}`;
-    world.provider.script(name, { replay: entry.file, ...behaviour });
-    const body = { model: prefixes[entry.dialect] + name, stream, max_tokens: 64, messages: [{ role: 'user', content: 'Go on.' }] };
-    if (client === 'chat' && stream) body.stream_options = { include_usage: true };
-    return exchange(world.penstock.port, 'POST', paths[client], { body });
-}
-
-/* What an Anthropic client cannot be given: it has no tools whose input is free text. */
-function is_free_text_call(entry) {
-    return entry.exercises.includes('customtool');
+    return undefined;
 }
 
 async function check_all_ways(world, entry) {
     const plain = plain_decode(entry);
-    for (const client of ['chat', 'anthropic']) {
-        for (const stream of [true, false]) {
-            // Asked for one object, the same dialect passes on what comes; a recorded stream is no answer to that.
-            if (!stream && entry.kind === 'sse' && client === entry.dialect) continue;
-            if (stream && entry.kind === 'json' && client === entry.dialect) continue;
-            if (client === 'anthropic' && is_free_text_call(entry)) continue;
-            const response = await replay(world, entry, client, stream);
-            try {
-                if (plain.error) check_error(response, client, client === entry.dialect);
-                else if (stream) check_stream(response, plain, client, entry);
-                else check_whole(response, plain, client, entry);
-            } catch (error) {
-                error.stack = `to ${client}, ${stream ? 'stream' : 'whole'}: ${error.stack}\n${response.status} ${response.text.slice(0, 1500)}`;
-                throw error;
-            }
+    const failures = [];
+    for (const client of dialect_names) {
+        for (const mode of modes_of(client)) {
+            if (no_answer(entry, client, mode)) continue;
+            if (impossible.some(({ holds }) => holds(entry, plain, client, mode))) continue;
+            await check_way(world, entry, plain, client, mode).catch((error) => failures.push(error));
         }
     }
+    if (failures.length > 0) throw Object.assign(failures[0], { stack: failures.map((error) => error.stack).join('\n---\n') });
+}
+
+/* Events without what differs between two replies by right: ids made by the gateway, and time. */
+function normal_events(response) {
+    const ids = /"(id|item_id|call_id|created|created_at|completed_at|responseId)":("[^"]*"|\d+)/g;
+    return events_of(response).map(({ event, data }) => [event, data.replace(ids, '"$1":0')]);
 }
 
 if (!recordings) {
@@ -136,48 +153,48 @@ if (!recordings) {
     describe('recordings', () => {
         const world = {};
         const good = recordings.filter((entry) => entry.status === 200);
-        let fine = 0;
+        const fine = new Map();
         before(async () => {
             world.provider = await new FakeProvider({ recordings: recordings_folder }).start();
             world.penstock = await Penstock.start(gateway_config(world.provider.url));
         });
         after(async () => {
-            process.stdout.write(`recordings: ${fine} of ${good.length}\n`);
+            const all = good.reduce((map, { provider }) => map.set(provider, (map.get(provider) ?? 0) + 1), new Map());
+            for (const [provider, count] of [...all].sort()) process.stdout.write(`recordings of ${provider}: ${fine.get(provider) ?? 0} of ${count}\n`);
+            process.stdout.write(`recordings: ${[...fine.values()].reduce((sum, count) => sum + count, 0)} of ${good.length}\n`);
             await world.penstock?.stop();
             await world.provider.stop();
         });
         for (const entry of good) {
             it(entry.file, async () => {
                 await check_all_ways(world, entry);
-                fine++;
+                fine.set(entry.provider, (fine.get(entry.provider) ?? 0) + 1);
             });
         }
 
         it('streams are the same in any pieces', async () => {
             // Under a sanitizer byte by byte is slow, and the same code runs for every recording.
-            const streams = good.filter((entry, at) => entry.kind === 'sse' && entry.bytes < 40_000 && at % (slow_build ? 10 : 3) === 0);
+            const streams = good.filter((entry, at) => entry.kind === 'sse' && entry.bytes < 40_000 && at % (slow_build ? 10 : 4) === 0);
             assert.ok(streams.length > 5);
-            for (const entry of streams) {
-                const other = entry.dialect === 'chat' ? 'anthropic' : 'chat';
-                const events = async (behaviour) => normal_events(await replay(world, entry, other, true, behaviour));
+            for (const [at, entry] of streams.entries()) {
+                const others = dialect_names.filter((name) => name !== entry.dialect);
+                const client = others[at % others.length];
+                const events = async (behaviour) => normal_events(await replay(world, entry, client, 'stream', behaviour));
                 const whole = await events({ piece: 10_000_000 });
                 for (const behaviour of [{ split: 'random', seed: 99 }, { piece: 1, split: 'byte' }, { chunking: 'random', seed: 5 }]) {
-                    assert.deepEqual(await events(behaviour), whole, `${entry.file} ${JSON.stringify(behaviour)}`);
+                    assert.deepEqual(await events(behaviour), whole, `${entry.file} to ${client} ${JSON.stringify(behaviour)}`);
                 }
             }
         });
 
         it('no line of a stream is longer than 64 KiB', async () => {
-            const largest = good.filter((entry) => entry.kind === 'sse').sort((one, two) => two.bytes - one.bytes).slice(0, 5);
+            const largest = good.filter((entry) => entry.kind === 'sse').sort((one, two) => two.bytes - one.bytes).slice(0, 8);
             for (const entry of largest) {
-                const other = entry.dialect === 'chat' ? 'anthropic' : 'chat';
-                assert.ok(longest_line((await replay(world, entry, other, true)).text) < 65536, entry.file);
+                // What is done repeats the whole in a Responses stream, and a call or an image is one part for Gemini (docs/streams.md).
+                for (const client of ['chat', 'anthropic'].filter((name) => name !== entry.dialect)) {
+                    assert.ok(longest_line((await replay(world, entry, client, 'stream')).text) < 65536, `${entry.file} to ${client}`);
+                }
             }
         });
     });
-}
-
-/* Events without what differs between two replies by right: ids made by the gateway, and time. */
-function normal_events(response) {
-    return events_of(response).map(({ event, data }) => [event, data.replace(/"(id|created)":("chatcmpl-[^"]*"|"msg_[^"]*"|\d+)/g, '"$1":0')]);
 }

@@ -83,7 +83,7 @@ export const dialects = {
         read_object: decode_gemini_object,
     },
 };
-export const dialect_names = Object.keys(dialects);
+export const dialect_names = process.env.PENSTOCK_FOUR ? Object.keys(dialects) : ['chat', 'anthropic'];
 
 export const all_pairs = dialect_names.flatMap((client) => dialect_names.map((upstream) => ({
     client, upstream, name: `${upstream} to ${client}`, prefix: dialects[upstream].prefix, same: client === upstream,

@@ -11,7 +11,10 @@ export function unwrap(token) {
     return { origin: found[1], redacted: found[2] !== undefined, state: JSON.parse(`"${Buffer.from(found[3], 'base64').toString('utf8')}"`) };
 }
 
+/* What stands where a client wants a signature and nobody gave one. */
+const placeholder = 'penstock.1.unsigned.';
+
 /* states_of - every opaque state of a decoded turn, unwrapped and in order. */
 export function states_of(turn) {
-    return [...turn.signatures, ...turn.redacted].map((token) => unwrap(token).state);
+    return [...turn.signatures, ...turn.redacted].filter((token) => token !== placeholder).map((token) => unwrap(token).state);
 }

@@ -8,14 +8,23 @@ import path from 'node:path';
 import { repository } from './penstock.mjs';
 import { decode_chat_object, decode_chat_stream } from './decode_chat.mjs';
 import { decode_anthropic_object, decode_anthropic_stream } from './decode_anthropic.mjs';
+import { decode_responses_object, decode_responses_stream } from './decode_responses.mjs';
+import { decode_gemini_object, decode_gemini_stream } from './decode_gemini.mjs';
 
 export const recordings_folder = process.env.PENSTOCK_RECORDINGS ?? path.resolve(repository, '../shared/recordings');
 
-/* load_recordings - entries of index.json in the chat and anthropic dialects; null when there is no folder. */
+const decoders = {
+    chat: { sse: decode_chat_stream, json: decode_chat_object },
+    anthropic: { sse: decode_anthropic_stream, json: decode_anthropic_object },
+    responses: { sse: decode_responses_stream, json: decode_responses_object },
+    gemini: { sse: decode_gemini_stream, json: decode_gemini_object },
+};
+
+/* load_recordings - entries of index.json in the four dialects; null when there is no folder. */
 export function load_recordings() {
     const index = path.join(recordings_folder, 'index.json');
     if (!fs.existsSync(index)) return null;
-    return JSON.parse(fs.readFileSync(index, 'utf8')).filter((entry) => ['chat', 'anthropic'].includes(entry.dialect));
+    return JSON.parse(fs.readFileSync(index, 'utf8')).filter((entry) => entry.dialect in decoders && (process.env.PENSTOCK_FOUR || ['chat', 'anthropic'].includes(entry.dialect)));
 }
 
 export function recording_text(file) {
@@ -25,8 +34,8 @@ export function recording_text(file) {
 /* plain_decode - what the provider said, read without any help from the gateway. */
 export function plain_decode(entry) {
     const text = recording_text(entry.file);
-    if (entry.kind === 'sse') return entry.dialect === 'chat' ? decode_chat_stream(text) : decode_anthropic_stream(text);
-    return entry.dialect === 'chat' ? decode_chat_object(JSON.parse(text)) : decode_anthropic_object(JSON.parse(text));
+    const decode = decoders[entry.dialect];
+    return entry.kind === 'sse' ? decode.sse(text) : decode.json(JSON.parse(text));
 }
 
 /*
