@@ -175,6 +175,30 @@ canon_escape(struct slice text, struct arena *arena)
     return escaped;
 }
 
+/* Is it the second half of a surrogate pair, whose first half was counted? \udc00 to \udfff. */
+static bool
+is_low_half(struct slice text, size_t at)
+{
+    return at + 4 <= text.len && text_lower(text.ptr[at + 2]) == 'd' &&
+           text_lower(text.ptr[at + 3]) >= 'c';
+}
+
+uint64_t
+canon_points(struct slice text)
+{
+    uint64_t points = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '\\') {
+            points += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
+            continue;
+        }
+        bool is_unit = i + 1 < text.len && text.ptr[i + 1] == 'u';
+        points += !is_unit || !is_low_half(text, i);
+        i += is_unit ? 5 : 1;
+    }
+    return points;
+}
+
 uint64_t
 canon_hash(struct slice text)
 {

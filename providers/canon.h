@@ -258,6 +258,8 @@ struct canon_event *canon_add(struct canon_events *events, enum canon_event_kind
 
 /* canon_escape - text as JSON string contents: itself when nothing needs an escape. Absent without memory. */
 struct slice canon_escape(struct slice text, struct arena *arena) must_check;
+/* canon_points - how many code points escaped text has; each piece of a text can be counted by itself. */
+uint64_t canon_points(struct slice text);
 /* canon_hash - a stable 64-bit hash (FNV-1a): the same id or name maps alike in every request and process. */
 uint64_t canon_hash(struct slice text);
 /*

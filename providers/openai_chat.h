@@ -9,6 +9,7 @@
 #ifndef PENSTOCK_OPENAI_CHAT_H
 #define PENSTOCK_OPENAI_CHAT_H
 
+#include "providers/custom.h"
 #include "providers/dialect.h"
 #include "providers/splice.h"
 
@@ -173,20 +174,32 @@ struct chat_write_call {
     struct chat_write_call *next; /* newest first */
     uint32_t block, number;
     bool custom, said;
-    struct slice id, name; /* whole replies only */
+    struct slice id, name, signature; /* whole replies only; signature: the member as JSON */
     struct sink arguments; /* whole replies only */
+};
+
+/* A block of text: where in the content it begins and ends, in code points. */
+struct chat_write_text {
+    struct chat_write_text *next; /* newest first */
+    uint32_t block;
+    uint64_t base, end; /* end: UINT64_MAX while it is open */
 };
 
 struct chat_write_choice {
     struct chat_write_choice *next; /* in order of appearance */
-    uint32_t index, call_count, detail_count;
+    uint32_t index, call_count, detail_count, image_count;
     struct chat_write_call *calls;
+    struct chat_write_text *texts;
+    uint64_t points; /* code points of content written */
+    struct slice image_type;
+    struct sink image; /* base64 of the image that is open */
     bool role_sent, in_think, finished;
     enum canon_finish finish;
     /* whole replies only */
     bool has_text, has_refusal;
-    struct sink text, reasoning, refusal, thought,
-        details; /* escaped; details: entries of reasoning_details */
+    struct sink text, reasoning, refusal, thought; /* escaped */
+    struct sink details, annotations, images, tokens, refusal_tokens; /* JSON: entries of those lists */
+    struct slice signature; /* Google's, of the text: the member as JSON */
 };
 
 struct chat_writer {
@@ -196,6 +209,9 @@ struct chat_writer {
     struct slice created;   /* a number */
     struct slice head;      /* `{"id":...,"choices":[{"index":`: how every chunk begins */
     struct chat_write_choice *choices;
+    struct canon_custom custom;
+    struct slice grounding; /* what a search found, as JSON; absent */
+    struct sink bare_images; /* whole replies: the same images as data and type alone, entries of a list */
     struct slice held;      /* an early chunk of the upstream that waits for the role chunk */
     struct slice usage_raw; /* the upstream's own usage object, in usage_bytes */
     char usage_bytes[2048];
@@ -227,10 +243,30 @@ int chat_write_arguments(struct chat_writer *writer, uint32_t choice,
                          const struct chat_write_call *call, struct slice text,
                          struct frames *frames);
 int chat_write_event(struct chat_writer *writer, const struct canon_event *event,
-                     struct frames *frames);
+                     struct frames *frames, struct arena *scratch);
+
+/* openai_chat_extras_write.c */
+/* chat_state_shown - opaque state as a Chat client gets it. Absent without memory. */
+struct slice chat_state_shown(struct chat_writer *writer, enum canon_origin origin, bool redacted,
+                              struct slice state);
+/* chat_put_signature - the member extra_content with the event's signature. 0, -ERR_MEMORY. */
+int chat_put_signature(struct chat_writer *writer, const struct canon_event *event, struct sink *out);
+/* chat_note_text, chat_close_text - a block of text begins and ends here in the content. */
+int chat_note_text(struct chat_writer *writer, struct chat_write_choice *choice, uint32_t block);
+void chat_close_text(struct chat_write_choice *choice, uint32_t block);
+/* chat_put_annotation - an entry of annotations; false when Chat has no words for it. */
+bool chat_put_annotation(struct sink *out, const struct chat_write_choice *choice,
+                         const struct canon_event *event);
+/* chat_put_image - the image that was gathered, an entry of images. */
+void chat_put_image(struct sink *out, const struct chat_write_choice *choice);
+/* chat_put_tokens - entries of logprobs.content, separated by commas. */
+void chat_put_tokens(struct sink *out, const struct canon_logprob *tokens);
+/* chat_note_grounding - Gemini's groundingMetadata as the member `grounding`, kept for the last chunk. 0, -ERR_MEMORY. */
+int chat_note_grounding(struct chat_writer *writer, struct slice metadata, struct arena *scratch);
 
 /* openai_chat_reply_whole.c */
-int chat_gather_event(struct chat_writer *writer, const struct canon_event *event);
+int chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
+                      struct frames *frames, struct arena *scratch);
 void chat_gather_fini(struct chat_writer *writer);
 int chat_write_whole(void *writer, struct sink *out);
 

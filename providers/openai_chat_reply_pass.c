@@ -287,7 +287,7 @@ write_before_end(struct chat_writer *writer, const struct canon_events *events,
     for (int i = 0; i < events->count; i++) {
         if (events->at[i].kind == CANON_END || events->at[i].kind == CANON_START)
             continue; /* roles are written choice by choice */
-        int error = chat_write_event(writer, &events->at[i], frames);
+        int error = chat_write_event(writer, &events->at[i], frames, events->arena);
         if (error)
             return error;
     }

@@ -21,73 +21,169 @@ chat_gather_fini(struct chat_writer *writer)
         sink_fini(&at->refusal);
         sink_fini(&at->thought);
         sink_fini(&at->details);
+        sink_fini(&at->image);
+        sink_fini(&at->annotations);
+        sink_fini(&at->images);
+        sink_fini(&at->tokens);
+        sink_fini(&at->refusal_tokens);
         for (struct chat_write_call *call = at->calls; call; call = call->next)
             sink_fini(&call->arguments);
     }
+    sink_fini(&writer->bare_images);
+}
+
+/* Text of the content: counted, since positions of sources are told in it. */
+static void
+add_content(struct chat_write_choice *choice, struct slice text)
+{
+    sink_put(&choice->text, text);
+    choice->points += canon_points(text);
+}
+
+/* The next entry of a list under construction. */
+static struct sink *
+next_entry(struct sink *list)
+{
+    if (list->len > 0)
+        sink_byte(list, ',');
+    return list;
 }
 
 static void
 begin_detail(struct chat_write_choice *choice, const char *type)
 {
-    if (choice->details.len > 0)
-        sink_byte(&choice->details, ',');
-    sink_text(&choice->details, "{\"type\":\"");
+    sink_text(next_entry(&choice->details), "{\"type\":\"");
     sink_text(&choice->details, type);
     sink_text(&choice->details, "\",\"index\":");
     sink_u64(&choice->details, choice->detail_count++);
 }
 
+/* The member extra_content, kept until the message is written. */
 static int
-gather_open(struct chat_writer *writer, struct chat_write_choice *choice,
-            const struct canon_event *event)
+keep_signature(struct chat_writer *writer, const struct canon_event *event, struct slice *to)
 {
-    if (event->type == BLOCK_TEXT)
-        choice->has_text = true;
-    if (event->type == BLOCK_REFUSAL)
-        choice->has_refusal = true;
-    if (event->type == BLOCK_THINKING) {
-        sink_reset(&choice->thought, 64 * 1024);
-        if (writer->options.reasoning == SHOW_THINK_TAGS) {
-            choice->has_text = true;
-            choice->in_think = true;
-            sink_text(&choice->text, "<think>");
-        }
-    }
-    if (event->type == BLOCK_REDACTED && shows_reasoning(writer)) {
-        begin_detail(choice, "reasoning.encrypted");
-        sink_text(&choice->details, ",\"data\":\"");
-        sink_put(&choice->details, event->data);
-        sink_text(&choice->details, "\"}");
-    }
-    if (event->type != BLOCK_CALL)
+    if (event->signature.len == 0)
         return 0;
+    struct sink member;
+    sink_init(&member, CHAT_WHOLE_MAX);
+    int error = chat_put_signature(writer, event, &member);
+    if (!error)
+        *to = arena_copy(writer->arena, sink_slice(&member));
+    if (!error && !slice_present(*to))
+        error = -ERR_MEMORY;
+    sink_fini(&member);
+    return error;
+}
+
+static int
+gather_call(struct chat_writer *writer, const struct canon_event *event)
+{
     struct chat_write_call *call = chat_note_call(writer, event);
     if (!call)
         return -ERR_MEMORY;
     call->id = arena_copy(writer->arena, event->id);
     call->name = arena_copy(writer->arena,
                             canon_client_name(writer->options.request, event->name, writer->arena));
-    return slice_present(call->id) && slice_present(call->name) ? 0 : -ERR_MEMORY;
+    if (!slice_present(call->id) || !slice_present(call->name))
+        return -ERR_MEMORY;
+    return keep_signature(writer, event, &call->signature);
+}
+
+static int
+gather_redacted(struct chat_writer *writer, struct chat_write_choice *choice,
+                const struct canon_event *event)
+{
+    struct slice data = chat_state_shown(writer, event->origin, true, event->data);
+    if (!slice_present(data))
+        return -ERR_MEMORY;
+    begin_detail(choice, "reasoning.encrypted");
+    sink_text(&choice->details, ",\"data\":\"");
+    sink_put(&choice->details, data);
+    sink_text(&choice->details, "\"}");
+    return choice->details.error;
+}
+
+static int
+gather_open(struct chat_writer *writer, struct chat_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
+{
+    switch (event->type) {
+    case BLOCK_TEXT:
+        choice->has_text = true;
+        return chat_note_text(writer, choice, event->block);
+    case BLOCK_REFUSAL:
+        choice->has_refusal = true;
+        return 0;
+    case BLOCK_THINKING:
+        sink_reset(&choice->thought, 64 * 1024);
+        if (writer->options.reasoning == SHOW_THINK_TAGS) {
+            choice->has_text = true;
+            choice->in_think = true;
+            add_content(choice, SLICE_LIT("<think>"));
+        }
+        return 0;
+    case BLOCK_REDACTED:
+        return shows_reasoning(writer) ? gather_redacted(writer, choice, event) : 0;
+    case BLOCK_CALL:
+        return gather_call(writer, event);
+    case BLOCK_IMAGE:
+        sink_reset(&choice->image, 256 * 1024);
+        choice->image_type = arena_copy(writer->arena, event->name);
+        return slice_present(choice->image_type) ? 0 : -ERR_MEMORY;
+    case BLOCK_NATIVE:
+        frames->unsaid++;
+        return 0;
+    }
+    return 0;
+}
+
+/* Within the message as a data URL, and beside the choices as data and type (R99). */
+static int
+gather_image(struct chat_writer *writer, struct chat_write_choice *choice)
+{
+    chat_put_image(next_entry(&choice->images), choice);
+    choice->image_count++;
+    struct sink *bare = next_entry(&writer->bare_images);
+    sink_text(bare, "{\"b64_json\":\"");
+    sink_put(bare, sink_slice(&choice->image));
+    sink_text(bare, "\",\"content_type\":\"");
+    sink_put(bare, choice->image_type);
+    sink_text(bare, "\"}");
+    sink_reset(&choice->image, 0);
+    return choice->images.error ? choice->images.error : bare->error;
 }
 
 static void
+gather_tokens(struct chat_write_choice *choice, const struct canon_event *event)
+{
+    if (!event->logprobs)
+        return;
+    struct sink *list = event->type == BLOCK_REFUSAL ? &choice->refusal_tokens : &choice->tokens;
+    chat_put_tokens(next_entry(list), event->logprobs);
+}
+
+static int
 gather_thought(struct chat_writer *writer, struct chat_write_choice *choice,
                const struct canon_event *event)
 {
     if (writer->options.reasoning == SHOW_THINK_TAGS)
-        sink_put(&choice->text, event->text);
+        add_content(choice, event->text);
     if (!shows_reasoning(writer))
-        return;
+        return choice->text.error;
     sink_put(&choice->reasoning, event->text);
     sink_put(&choice->thought, event->text);
     if (event->signature.len == 0)
-        return;
+        return choice->reasoning.error;
+    struct slice signature = chat_state_shown(writer, event->origin, false, event->signature);
+    if (!slice_present(signature))
+        return -ERR_MEMORY;
     begin_detail(choice, "reasoning.text");
     sink_text(&choice->details, ",\"text\":\"");
     sink_put(&choice->details, sink_slice(&choice->thought));
     sink_text(&choice->details, "\",\"signature\":\"");
-    sink_put(&choice->details, event->signature);
+    sink_put(&choice->details, signature);
     sink_text(&choice->details, "\"}");
+    return choice->reasoning.error ? choice->reasoning.error : choice->details.error;
 }
 
 static int
@@ -97,22 +193,27 @@ gather_delta(struct chat_writer *writer, struct chat_write_choice *choice,
     struct chat_write_call *call;
     switch (event->type) {
     case BLOCK_TEXT:
-        sink_put(&choice->text, event->text);
-        return choice->text.error;
+        add_content(choice, event->text);
+        gather_tokens(choice, event);
+        return choice->text.error ? choice->text.error
+                                  : keep_signature(writer, event, &choice->signature);
     case BLOCK_REFUSAL:
         sink_put(&choice->refusal, event->text);
+        gather_tokens(choice, event);
         return choice->refusal.error;
     case BLOCK_THINKING:
-        gather_thought(writer, choice, event);
-        return choice->reasoning.error ? choice->reasoning.error : choice->details.error;
+        return gather_thought(writer, choice, event);
     case BLOCK_CALL:
         call = chat_writer_call(choice, event->block);
         if (!call)
             return -ERR_INTERNAL;
         sink_put(&call->arguments, event->text);
-        return call->arguments.error;
-    case BLOCK_REDACTED:
+        return call->arguments.error ? call->arguments.error
+                                     : keep_signature(writer, event, &call->signature);
     case BLOCK_IMAGE:
+        sink_put(&choice->image, event->data);
+        return choice->image.error;
+    case BLOCK_REDACTED:
     case BLOCK_NATIVE:
         return 0;
     }
@@ -120,22 +221,45 @@ gather_delta(struct chat_writer *writer, struct chat_write_choice *choice,
 }
 
 static int
-gather_in_choice(struct chat_writer *writer, const struct canon_event *event)
+gather_close(struct chat_writer *writer, struct chat_write_choice *choice,
+             const struct canon_event *event)
+{
+    if (event->type == BLOCK_THINKING && choice->in_think) {
+        choice->in_think = false;
+        add_content(choice, SLICE_LIT("</think>"));
+    }
+    if (event->type == BLOCK_TEXT)
+        chat_close_text(choice, event->block);
+    return event->type == BLOCK_IMAGE ? gather_image(writer, choice) : 0;
+}
+
+static int
+gather_citation(struct chat_write_choice *choice, const struct canon_event *event,
+                struct frames *frames)
+{
+    if (event->citation->url.len == 0 && event->citation->origin != ORIGIN_CHAT)
+        frames->unsaid++;
+    else
+        (void)chat_put_annotation(next_entry(&choice->annotations), choice, event);
+    return choice->annotations.error;
+}
+
+static int
+gather_in_choice(struct chat_writer *writer, const struct canon_event *event,
+                 struct frames *frames)
 {
     struct chat_write_choice *choice = chat_writer_choice(writer, event->choice);
     if (!choice)
         return -ERR_MEMORY;
     switch (event->kind) {
     case CANON_OPEN:
-        return gather_open(writer, choice, event);
+        return gather_open(writer, choice, event, frames);
     case CANON_DELTA:
         return gather_delta(writer, choice, event);
     case CANON_CLOSE:
-        if (event->type == BLOCK_THINKING && choice->in_think) {
-            choice->in_think = false;
-            sink_text(&choice->text, "</think>");
-        }
-        return 0;
+        return gather_close(writer, choice, event);
+    case CANON_CITATION:
+        return gather_citation(choice, event, frames);
     default:
         choice->finished = true;
         choice->finish = event->finish;
@@ -144,7 +268,8 @@ gather_in_choice(struct chat_writer *writer, const struct canon_event *event)
 }
 
 int
-chat_gather_event(struct chat_writer *writer, const struct canon_event *event)
+chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
+                  struct frames *frames, struct arena *scratch)
 {
     if (writer->ended)
         return 0;
@@ -153,7 +278,8 @@ chat_gather_event(struct chat_writer *writer, const struct canon_event *event)
     case CANON_DELTA:
     case CANON_CLOSE:
     case CANON_FINISH:
-        return gather_in_choice(writer, event);
+    case CANON_CITATION:
+        return gather_in_choice(writer, event, frames);
     case CANON_USAGE:
         canon_usage_merge(&writer->usage, &event->usage);
         writer->usage_known = true;
@@ -162,9 +288,12 @@ chat_gather_event(struct chat_writer *writer, const struct canon_event *event)
     case CANON_END:
         writer->ended = true;
         return 0;
-    case CANON_START:
-    case CANON_CITATION:
     case CANON_NATIVE:
+        if (slice_is(event->name, "groundingMetadata"))
+            return chat_note_grounding(writer, event->native, scratch);
+        frames->unsaid++;
+        return 0;
+    case CANON_START:
         return 0;
     }
     return 0;
@@ -177,6 +306,49 @@ put_string(struct json_writer *json, const char *name, struct slice text)
 {
     json_name(json, name);
     json_put_escaped(json, text);
+}
+
+/* A member that was made before: its name and its value. */
+static void
+put_member(struct json_writer *json, struct slice member)
+{
+    if (!slice_present(member))
+        return;
+    sink_byte(json->sink, ','); /* never the first of its object */
+    sink_put(json->sink, member);
+}
+
+/* A list of entries that were gathered; nothing when there are none. */
+static void
+put_list(struct json_writer *json, const char *name, const struct sink *entries)
+{
+    if (entries->len == 0)
+        return;
+    json_name(json, name);
+    struct sink *out = json->sink;
+    json_array(json);
+    sink_put(out, sink_slice(entries));
+    json_end(json);
+}
+
+static void
+put_logprobs(struct json_writer *json, const struct chat_write_choice *choice)
+{
+    if (choice->tokens.len == 0 && choice->refusal_tokens.len == 0) {
+        json_member_null(json, "logprobs");
+        return;
+    }
+    json_name(json, "logprobs");
+    json_object(json);
+    if (choice->tokens.len > 0)
+        put_list(json, "content", &choice->tokens);
+    else
+        json_member_null(json, "content");
+    if (choice->refusal_tokens.len > 0)
+        put_list(json, "refusal", &choice->refusal_tokens);
+    else
+        json_member_null(json, "refusal");
+    json_end(json);
 }
 
 static void
@@ -194,6 +366,7 @@ put_call(struct json_writer *json, const struct chat_write_call *call)
     else
         put_string(json, "arguments", arguments.len > 0 ? arguments : SLICE_LIT("{}"));
     json_end(json);
+    put_member(json, call->signature);
     json_end(json);
 }
 
@@ -228,13 +401,10 @@ put_message(struct chat_writer *writer, struct json_writer *json,
         put_string(json,
                    writer->options.reasoning == SHOW_REASONING ? "reasoning" : "reasoning_content",
                    sink_slice(&choice->reasoning));
-    if (choice->details.len > 0) {
-        json_name(json, "reasoning_details");
-        struct sink *out = json->sink;
-        json_array(json);
-        sink_put(out, sink_slice(&choice->details));
-        json_end(json);
-    }
+    put_list(json, "reasoning_details", &choice->details);
+    put_list(json, "annotations", &choice->annotations);
+    put_list(json, "images", &choice->images);
+    put_member(json, choice->signature);
     if (choice->call_count > 0)
         put_calls(json, choice);
     json_end(json);
@@ -259,11 +429,14 @@ chat_write_whole(void *writer, struct sink *out)
         json_object(&json);
         json_member_u64(&json, "index", at->index);
         put_message(self, &json, at);
-        json_member_null(&json, "logprobs");
+        put_logprobs(&json, at);
         json_member_text(&json, "finish_reason", chat_finish_shown(at, at->finish));
         json_end(&json);
     }
     json_end(&json);
+    put_list(&json, "images", &self->bare_images);
+    if (slice_present(self->grounding))
+        json_member_raw(&json, "grounding", self->grounding);
     if (self->usage_known) {
         json_name(&json, "usage");
         struct sink counters;

@@ -37,6 +37,10 @@ chat_writer_init(void *writer, const struct dialect_writer_options *options, str
     self->id = arena_printf(arena, CHAT_ID_PREFIX "%.*s", SLICE_ARG(options->id));
     self->model = canon_escape(options->model, arena);
     self->created = arena_printf(arena, "%lld", (long long)options->created_s);
+    sink_init(&self->bare_images, CHAT_WHOLE_MAX);
+    int error = canon_custom_init(&self->custom, options->request, arena);
+    if (error)
+        return error;
     if (!slice_present(self->id) || !slice_present(self->model) || !slice_present(self->created))
         return -ERR_MEMORY;
     return chat_make_head(self);
@@ -64,6 +68,11 @@ chat_writer_choice(struct chat_writer *writer, uint32_t index)
     sink_init(&choice->refusal, CHAT_WHOLE_MAX);
     sink_init(&choice->thought, CHAT_WHOLE_MAX);
     sink_init(&choice->details, CHAT_WHOLE_MAX);
+    sink_init(&choice->image, CHAT_WHOLE_MAX);
+    sink_init(&choice->annotations, CHAT_WHOLE_MAX);
+    sink_init(&choice->images, CHAT_WHOLE_MAX);
+    sink_init(&choice->tokens, CHAT_WHOLE_MAX);
+    sink_init(&choice->refusal_tokens, CHAT_WHOLE_MAX);
     *link = choice;
     return choice;
 }
@@ -117,6 +126,28 @@ end_chunk(struct chat_writer *writer, const char *finish, struct frames *frames)
     } else {
         sink_put(out, SLICE_LIT("},\"logprobs\":null,\"finish_reason\":null}]"));
     }
+    if (finish && slice_present(writer->grounding)) {
+        sink_put(out, SLICE_LIT(",\"grounding\":"));
+        sink_put(out, writer->grounding);
+        writer->grounding = SLICE_NONE;
+    }
+    sink_put(out, writer->options.include_usage ? SLICE_LIT(",\"usage\":null}") : SLICE_LIT("}"));
+    frame_end(frames);
+    return frames->error;
+}
+
+/* The same with the probabilities of the delta's tokens. */
+static int
+end_chunk_of_tokens(struct chat_writer *writer, const struct canon_event *event,
+                    struct frames *frames)
+{
+    struct sink *out = &frames->bytes;
+    bool is_refusal = event->type == BLOCK_REFUSAL;
+    sink_text(out, is_refusal ? "},\"logprobs\":{\"content\":null,\"refusal\":["
+                              : "},\"logprobs\":{\"content\":[");
+    chat_put_tokens(out, event->logprobs);
+    sink_text(out, is_refusal ? "]},\"finish_reason\":null}]"
+                              : "],\"refusal\":null},\"finish_reason\":null}]");
     sink_put(out, writer->options.include_usage ? SLICE_LIT(",\"usage\":null}") : SLICE_LIT("}"));
     frame_end(frames);
     return frames->error;
@@ -142,6 +173,15 @@ write_text(struct chat_writer *writer, uint32_t choice, const char *opening, str
             return error;
     }
     return 0;
+}
+
+/* Text of the content: counted, since positions of sources are told in it. */
+static int
+write_content(struct chat_writer *writer, struct chat_write_choice *choice, struct slice text,
+              struct frames *frames)
+{
+    choice->points += canon_points(text);
+    return write_text(writer, choice->index, "\"content\":\"", text, "\"", frames);
 }
 
 int
@@ -187,6 +227,21 @@ chat_write_usage(struct chat_writer *writer, struct frames *frames)
     frame_end(frames);
 }
 
+/* What a search found, if it was known only behind the last finish. */
+static void
+write_grounding(struct chat_writer *writer, struct frames *frames)
+{
+    if (!slice_present(writer->grounding))
+        return;
+    frame_begin(frames, FRAME_EVENT, NULL);
+    sink_put(&frames->bytes, slice_take(writer->head, writer->head.len - strlen("{\"index\":")));
+    sink_put(&frames->bytes, SLICE_LIT("],\"grounding\":"));
+    sink_put(&frames->bytes, writer->grounding);
+    sink_put(&frames->bytes, SLICE_LIT("}"));
+    frame_end(frames);
+    writer->grounding = SLICE_NONE;
+}
+
 /* ---------------------------------------------------------------- events */
 
 static int
@@ -195,7 +250,51 @@ close_think(struct chat_writer *writer, struct chat_write_choice *choice, struct
     if (!choice->in_think)
         return 0;
     choice->in_think = false;
-    return write_text(writer, choice->index, "\"content\":\"", SLICE_LIT("</think>"), "\"", frames);
+    return write_content(writer, choice, SLICE_LIT("</think>"), frames);
+}
+
+static int
+write_redacted(struct chat_writer *writer, struct chat_write_choice *choice,
+               const struct canon_event *event, struct frames *frames)
+{
+    struct slice data = chat_state_shown(writer, event->origin, true, event->data);
+    if (!slice_present(data))
+        return -ERR_MEMORY;
+    begin_chunk(writer, choice->index, frames);
+    sink_text(&frames->bytes,
+              "\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"index\":");
+    sink_u64(&frames->bytes, choice->detail_count++);
+    sink_text(&frames->bytes, ",\"data\":\"");
+    sink_put(&frames->bytes, data);
+    sink_put(&frames->bytes, SLICE_LIT("\"}]"));
+    return end_chunk(writer, NULL, frames);
+}
+
+static int
+write_call(struct chat_writer *writer, struct chat_write_choice *choice,
+           const struct canon_event *event, struct frames *frames)
+{
+    struct chat_write_call *call = chat_note_call(writer, event);
+    if (!call)
+        return -ERR_MEMORY;
+    struct slice name = canon_client_name(writer->options.request, event->name, writer->arena);
+    int error = 0;
+    begin_chunk(writer, choice->index, frames);
+    struct sink *out = &frames->bytes;
+    sink_put(out, SLICE_LIT("\"tool_calls\":[{\"index\":"));
+    sink_u64(out, call->number);
+    sink_put(out, SLICE_LIT(",\"id\":\""));
+    sink_put(out, event->id);
+    sink_text(out, call->custom ? "\",\"type\":\"custom\",\"custom\":{\"name\":\""
+                                : "\",\"type\":\"function\",\"function\":{\"name\":\"");
+    sink_put(out, name);
+    sink_text(out, call->custom ? "\",\"input\":\"\"}" : "\",\"arguments\":\"\"}");
+    if (event->signature.len > 0) {
+        sink_byte(out, ',');
+        error = chat_put_signature(writer, event, out);
+    }
+    sink_text(out, "}]");
+    return error ? error : end_chunk(writer, NULL, frames);
 }
 
 static int
@@ -206,40 +305,31 @@ write_open(struct chat_writer *writer, struct chat_write_choice *choice,
     int error = close_think(writer, choice, frames);
     if (error)
         return error;
-    if (event->type == BLOCK_THINKING && shown == SHOW_THINK_TAGS) {
+    switch (event->type) {
+    case BLOCK_TEXT:
+        return chat_note_text(writer, choice, event->block);
+    case BLOCK_THINKING:
+        if (shown != SHOW_THINK_TAGS)
+            return 0;
         choice->in_think = true;
-        return write_text(writer, choice->index, "\"content\":\"", SLICE_LIT("<think>"), "\"",
-                          frames);
-    }
-    if (event->type == BLOCK_REDACTED && shown != SHOW_THINK_TAGS && shown != SHOW_NOTHING) {
-        char opening[96];
-        snprintf(
-            opening, sizeof(opening),
-            "\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"index\":%u,\"data\":\"",
-            choice->detail_count++);
-        begin_chunk(writer, choice->index, frames);
-        sink_text(&frames->bytes, opening);
-        sink_put(&frames->bytes, event->data);
-        sink_put(&frames->bytes, SLICE_LIT("\"}]"));
-        return end_chunk(writer, NULL, frames);
-    }
-    if (event->type != BLOCK_CALL)
+        return write_content(writer, choice, SLICE_LIT("<think>"), frames);
+    case BLOCK_REDACTED:
+        return shown == SHOW_THINK_TAGS || shown == SHOW_NOTHING
+                   ? 0
+                   : write_redacted(writer, choice, event, frames);
+    case BLOCK_CALL:
+        return write_call(writer, choice, event, frames);
+    case BLOCK_IMAGE:
+        sink_reset(&choice->image, 256 * 1024);
+        choice->image_type = arena_copy(writer->arena, event->name);
+        return slice_present(choice->image_type) ? 0 : -ERR_MEMORY;
+    case BLOCK_NATIVE:
+        frames->unsaid++;
         return 0;
-    struct chat_write_call *call = chat_note_call(writer, event);
-    if (!call)
-        return -ERR_MEMORY;
-    struct slice name = canon_client_name(writer->options.request, event->name, writer->arena);
-    begin_chunk(writer, choice->index, frames);
-    struct sink *out = &frames->bytes;
-    sink_put(out, SLICE_LIT("\"tool_calls\":[{\"index\":"));
-    sink_u64(out, call->number);
-    sink_put(out, SLICE_LIT(",\"id\":\""));
-    sink_put(out, event->id);
-    sink_text(out, call->custom ? "\",\"type\":\"custom\",\"custom\":{\"name\":\""
-                                : "\",\"type\":\"function\",\"function\":{\"name\":\"");
-    sink_put(out, name);
-    sink_text(out, call->custom ? "\",\"input\":\"\"}}]" : "\",\"arguments\":\"\"}}]");
-    return end_chunk(writer, NULL, frames);
+    case BLOCK_REFUSAL:
+        return 0;
+    }
+    return 0;
 }
 
 static int
@@ -250,7 +340,7 @@ write_thought(struct chat_writer *writer, struct chat_write_choice *choice,
     if (shown == SHOW_NOTHING)
         return 0;
     if (shown == SHOW_THINK_TAGS)
-        return write_text(writer, choice->index, "\"content\":\"", event->text, "\"", frames);
+        return write_content(writer, choice, event->text, frames);
     int error =
         write_text(writer, choice->index,
                    shown == SHOW_REASONING ? "\"reasoning\":\"" : "\"reasoning_content\":\"",
@@ -259,40 +349,127 @@ write_thought(struct chat_writer *writer, struct chat_write_choice *choice,
         return error;
     /* The signature alone: the text it signs is in the chunks before it. One atomic value, whatever
      * its size. */
+    struct slice signature = chat_state_shown(writer, event->origin, false, event->signature);
+    if (!slice_present(signature))
+        return -ERR_MEMORY;
     begin_chunk(writer, choice->index, frames);
     sink_put(&frames->bytes,
              SLICE_LIT("\"reasoning_details\":[{\"type\":\"reasoning.text\",\"index\":"));
     sink_u64(&frames->bytes, choice->detail_count++);
     sink_put(&frames->bytes, SLICE_LIT(",\"text\":\"\",\"signature\":\""));
-    sink_put(&frames->bytes, event->signature);
+    sink_put(&frames->bytes, signature);
     sink_put(&frames->bytes, SLICE_LIT("\"}]"));
     return end_chunk(writer, NULL, frames);
+}
+
+/* Text, or a refusal, whose tokens are known one by one. Probabilities of a very long text come behind it. */
+static int
+write_tokens(struct chat_writer *writer, struct chat_write_choice *choice,
+             const struct canon_event *event, struct frames *frames)
+{
+    const char *opening = event->type == BLOCK_REFUSAL ? "\"refusal\":\"" : "\"content\":\"";
+    struct slice text = event->text;
+    if (text.len > DIALECT_LINE_MAX) {
+        int error = write_text(writer, choice->index, opening, text, "\"", frames);
+        if (error)
+            return error;
+        text = SLICE_NONE;
+    }
+    begin_chunk(writer, choice->index, frames);
+    sink_text(&frames->bytes, opening);
+    sink_put(&frames->bytes, text);
+    sink_byte(&frames->bytes, '"');
+    if (event->type == BLOCK_TEXT)
+        choice->points += canon_points(event->text);
+    return end_chunk_of_tokens(writer, event, frames);
+}
+
+/* A signature of text, or of a call that is open already. */
+static int
+write_signature(struct chat_writer *writer, struct chat_write_choice *choice,
+                const struct chat_write_call *call, const struct canon_event *event,
+                struct frames *frames)
+{
+    if (event->signature.len == 0)
+        return 0;
+    begin_chunk(writer, choice->index, frames);
+    if (call) {
+        sink_text(&frames->bytes, "\"tool_calls\":[{\"index\":");
+        sink_u64(&frames->bytes, call->number);
+        sink_byte(&frames->bytes, ',');
+    }
+    int error = chat_put_signature(writer, event, &frames->bytes);
+    if (call)
+        sink_text(&frames->bytes, "}]");
+    return error ? error : end_chunk(writer, NULL, frames);
+}
+
+static int
+write_call_delta(struct chat_writer *writer, struct chat_write_choice *choice,
+                 const struct canon_event *event, struct frames *frames)
+{
+    struct chat_write_call *call = chat_writer_call(choice, event->block);
+    if (!call)
+        return -ERR_INTERNAL;
+    call->said = call->said || event->text.len > 0;
+    int error = chat_write_arguments(writer, choice->index, call, event->text, frames);
+    return error ? error : write_signature(writer, choice, call, event, frames);
 }
 
 static int
 write_delta(struct chat_writer *writer, struct chat_write_choice *choice,
             const struct canon_event *event, struct frames *frames)
 {
-    struct chat_write_call *call;
+    int error;
     switch (event->type) {
     case BLOCK_TEXT:
-        return write_text(writer, choice->index, "\"content\":\"", event->text, "\"", frames);
+        error = event->logprobs ? write_tokens(writer, choice, event, frames)
+                                : write_content(writer, choice, event->text, frames);
+        return error ? error : write_signature(writer, choice, NULL, event, frames);
     case BLOCK_REFUSAL:
-        return write_text(writer, choice->index, "\"refusal\":\"", event->text, "\"", frames);
+        return event->logprobs ? write_tokens(writer, choice, event, frames)
+                               : write_text(writer, choice->index, "\"refusal\":\"", event->text,
+                                            "\"", frames);
     case BLOCK_THINKING:
         return write_thought(writer, choice, event, frames);
     case BLOCK_CALL:
-        call = chat_writer_call(choice, event->block);
-        if (!call)
-            return -ERR_INTERNAL;
-        call->said = call->said || event->text.len > 0;
-        return chat_write_arguments(writer, choice->index, call, event->text, frames);
-    case BLOCK_REDACTED:
+        return write_call_delta(writer, choice, event, frames);
     case BLOCK_IMAGE:
+        sink_put(&choice->image, event->data);
+        return choice->image.error;
+    case BLOCK_REDACTED:
     case BLOCK_NATIVE:
         return 0;
     }
     return 0;
+}
+
+static int
+write_image(struct chat_writer *writer, struct chat_write_choice *choice, struct frames *frames)
+{
+    begin_chunk(writer, choice->index, frames);
+    sink_text(&frames->bytes, "\"images\":[");
+    chat_put_image(&frames->bytes, choice);
+    sink_byte(&frames->bytes, ']');
+    choice->image_count++;
+    sink_reset(&choice->image, 0);
+    return end_chunk(writer, NULL, frames);
+}
+
+static int
+write_citation(struct chat_writer *writer, struct chat_write_choice *choice,
+               const struct canon_event *event, struct frames *frames)
+{
+    if (event->citation->url.len == 0 && event->citation->origin != ORIGIN_CHAT) {
+        frames->unsaid++;
+        return 0;
+    }
+    begin_chunk(writer, choice->index, frames);
+    sink_text(&frames->bytes, "\"annotations\":[");
+    if (!chat_put_annotation(&frames->bytes, choice, event))
+        frames->unsaid++;
+    sink_byte(&frames->bytes, ']');
+    return end_chunk(writer, NULL, frames);
 }
 
 static int
@@ -301,6 +478,10 @@ write_close(struct chat_writer *writer, struct chat_write_choice *choice,
 {
     if (event->type == BLOCK_THINKING)
         return close_think(writer, choice, frames);
+    if (event->type == BLOCK_TEXT)
+        chat_close_text(choice, event->block);
+    if (event->type == BLOCK_IMAGE)
+        return write_image(writer, choice, frames);
     if (event->type != BLOCK_CALL)
         return 0;
     struct chat_write_call *call = chat_writer_call(choice, event->block);
@@ -329,6 +510,7 @@ write_finish(struct chat_writer *writer, struct chat_write_choice *choice,
 static int
 write_end(struct chat_writer *writer, struct frames *frames)
 {
+    write_grounding(writer, frames);
     chat_write_usage(writer, frames);
     writer->ended = true;
     frame_begin(frames, FRAME_EVENT, NULL);
@@ -353,13 +535,35 @@ write_in_choice(struct chat_writer *writer, const struct canon_event *event, str
         return write_delta(writer, choice, event, frames);
     case CANON_CLOSE:
         return write_close(writer, choice, event, frames);
+    case CANON_CITATION:
+        return write_citation(writer, choice, event, frames);
     default:
         return write_finish(writer, choice, event, frames);
     }
 }
 
+static int
+write_native(struct chat_writer *writer, const struct canon_event *event, struct frames *frames,
+             struct arena *scratch)
+{
+    if (slice_is(event->name, "groundingMetadata"))
+        return chat_note_grounding(writer, event->native, scratch);
+    if (!slice_is(event->name, "audio")) {
+        frames->unsaid++;
+        return 0;
+    }
+    int error = chat_write_role(writer, event->choice, frames);
+    if (error)
+        return error;
+    begin_chunk(writer, event->choice, frames);
+    sink_text(&frames->bytes, "\"audio\":");
+    sink_put(&frames->bytes, event->native);
+    return end_chunk(writer, NULL, frames);
+}
+
 int
-chat_write_event(struct chat_writer *writer, const struct canon_event *event, struct frames *frames)
+chat_write_event(struct chat_writer *writer, const struct canon_event *event, struct frames *frames,
+                 struct arena *scratch)
 {
     if (writer->ended)
         return 0;
@@ -370,6 +574,7 @@ chat_write_event(struct chat_writer *writer, const struct canon_event *event, st
     case CANON_DELTA:
     case CANON_CLOSE:
     case CANON_FINISH:
+    case CANON_CITATION:
         return write_in_choice(writer, event, frames);
     case CANON_USAGE:
         canon_usage_merge(&writer->usage, &event->usage);
@@ -379,9 +584,8 @@ chat_write_event(struct chat_writer *writer, const struct canon_event *event, st
         return chat_write_error(writer, &event->error, frames);
     case CANON_END:
         return write_end(writer, frames);
-    case CANON_CITATION:
     case CANON_NATIVE:
-        return 0;
+        return write_native(writer, event, frames, scratch);
     }
     return 0;
 }
@@ -390,13 +594,13 @@ int
 chat_write_events(void *writer, const struct canon_events *events, struct frames *frames)
 {
     struct chat_writer *self = writer;
-    for (int i = 0; i < events->count; i++) {
-        int error = self->options.stream ? chat_write_event(self, &events->at[i], frames)
-                                         : chat_gather_event(self, &events->at[i]);
-        if (error)
-            return error;
-    }
-    return frames->error;
+    struct canon_events shown = *events;
+    int error = self->custom.names ? canon_custom_filter(&self->custom, &shown) : 0;
+    for (int i = 0; i < shown.count && !error; i++)
+        error = self->options.stream
+                    ? chat_write_event(self, &shown.at[i], frames, shown.arena)
+                    : chat_gather_event(self, &shown.at[i], frames, shown.arena);
+    return error ? error : frames->error;
 }
 
 int
