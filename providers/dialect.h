@@ -75,7 +75,6 @@ struct dialect_writer_options {
     struct slice model;   /* decoded: the name the client asked for */
     int64_t created_s;
     enum dialect_reasoning reasoning;
-    uint32_t choice_offset; /* /v1/completions: the number of the first choice of this prompt */
     bool placeholder_signature; /* Anthropic: sign translated thinking */
     uint64_t input_estimate;    /* tokens, for message_start before usage is known; 0: none */
     const struct canon_request *request; /* the client's, to give renamed tools their names back; NULL: none */
