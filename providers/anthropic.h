@@ -76,6 +76,11 @@ int anthropic_read_end(void *reader, struct canon_events *events);
 int anthropic_read_fast(struct anthropic_reader *reader, struct slice type, struct slice data,
                         struct canon_events *events) must_check;
 
+/* anthropic_add_citation - a CANON_CITATION of a text block; what is no object is passed over. anthropic_add_citations: of
+ * each in a list, if it is one. 0 or -ERR_MEMORY. */
+int anthropic_add_citation(struct json citation, uint32_t block, struct canon_events *events) must_check;
+int anthropic_add_citations(struct json list, uint32_t block, struct canon_events *events) must_check;
+
 /* anthropic_add_error - a CANON_ERROR from an error object of any form. 0 or -ERR_MEMORY. */
 int anthropic_add_error(struct canon_events *events, struct json root) must_check;
 
@@ -85,7 +90,8 @@ struct anthropic_waiting {
     uint32_t block;
     bool custom, closed;
     struct slice id, name;
-    struct sink text; /* escaped */
+    struct slice state; /* opaque, as it is carried to the client; absent: none */
+    struct sink text;   /* escaped */
 };
 
 struct anthropic_writer {
@@ -105,10 +111,14 @@ struct anthropic_writer {
     struct json_check check;
     struct anthropic_waiting *first, *last;
     size_t waiting_bytes;
+    struct slice text_state; /* the carried state of the text before: written when it is known what follows */
+    struct slice image_type; /* of the image that is open */
+    uint64_t image_chars;
     /* whole mode */
     struct sink content;   /* elements of the content array, comma separated */
     struct sink input;     /* decoded arguments of the open call */
     struct sink signature; /* escaped, of the open thinking block */
+    struct sink citations; /* of the open text block, comma separated */
 };
 
 int anthropic_writer_init(void *writer, const struct dialect_writer_options *options,

@@ -201,7 +201,7 @@ pass_block_start(const struct passing *pass, const struct canon_event *event)
         track_open(pass->writer, event);
         return put_raw_indexed(pass, event->block);
     }
-    if (own && event->kind == CANON_DELTA)
+    if (own && (event->kind == CANON_DELTA || event->kind == CANON_CITATION))
         return 0;
     return anthropic_write_one(pass->writer, event, pass->frames);
 }
@@ -210,7 +210,8 @@ static int
 pass_block_delta(const struct passing *pass, const struct canon_event *event)
 {
     bool fits = !rewritten(pass) && pass->data.len <= DIALECT_LINE_MAX;
-    if (event->kind == CANON_NATIVE || (event->kind == CANON_DELTA && fits))
+    bool whole = event->kind == CANON_NATIVE || event->kind == CANON_CITATION;
+    if (whole || (event->kind == CANON_DELTA && fits))
         return put_raw_indexed(pass, event->block);
     return anthropic_write_one(pass->writer, event, pass->frames);
 }
@@ -286,7 +287,7 @@ mend(struct passing *pass)
     bool said = false;
     for (int i = 0; i < events->count && error == 0; i++) {
         const struct canon_event *event = &events->at[i];
-        said |= event->kind == CANON_DELTA || event->kind == CANON_NATIVE;
+        said |= event->kind == CANON_DELTA || event->kind == CANON_NATIVE || event->kind == CANON_CITATION;
         error = pass_one(pass, event);
     }
     return error != 0 || events->swallow ? error : pass_rest(pass, said);

@@ -142,10 +142,12 @@ add_signature(struct anthropic_reader *reader, struct slice signature, struct ca
     if (signature.len == 0)
         return 0;
     int error = add_for_block(events, CANON_DELTA, reader, &event);
-    if (error == 0)
-        event->signature = signature;
+    if (error != 0)
+        return error;
+    event->signature = signature;
+    event->origin = ORIGIN_ANTHROPIC;
     reader->is_signed = true;
-    return error;
+    return 0;
 }
 
 static int
@@ -224,13 +226,16 @@ read_block_start(struct anthropic_reader *reader, struct json root, struct canon
         return error;
     switch (reader->type) {
     case BLOCK_TEXT:
-        return add_text(reader, json_text(json_get(block, "text")), events);
+        error = add_text(reader, json_text(json_get(block, "text")), events);
+        return error != 0 ? error
+                          : anthropic_add_citations(json_get(block, "citations"), reader->blocks - 1, events);
     case BLOCK_THINKING:
         error = add_text(reader, json_text(json_get(block, "thinking")), events);
         return error != 0 ? error
                           : add_signature(reader, json_text(json_get(block, "signature")), events);
     case BLOCK_REDACTED:
         event->data = json_text(json_get(block, "data"));
+        event->origin = ORIGIN_ANTHROPIC;
         return 0;
     case BLOCK_CALL:
         event->id = json_text(json_get(block, "id"));
@@ -241,20 +246,25 @@ read_block_start(struct anthropic_reader *reader, struct json root, struct canon
     case BLOCK_REFUSAL:
         event->id = json_text(json_get(block, "id"));
         event->name = word;
+        event->native = json_raw(block);
+        event->origin = ORIGIN_ANTHROPIC;
         return 0;
     }
     return 0;
 }
 
 static int
-add_native(struct canon_events *events, struct slice word, const struct anthropic_reader *reader)
+add_native(struct canon_events *events, struct slice word, struct json value, const struct anthropic_reader *reader)
 {
     struct canon_event *event;
     int error = reader->open ? add_for_block(events, CANON_NATIVE, reader, &event)
                              : add(events, CANON_NATIVE, &event);
-    if (error == 0)
-        event->name = word;
-    return error;
+    if (error != 0)
+        return error;
+    event->name = word;
+    event->native = json_raw(value);
+    event->origin = ORIGIN_ANTHROPIC;
+    return 0;
 }
 
 /* A delta for a block that was never started starts it, if it can only mean one thing. */
@@ -295,7 +305,7 @@ read_block_delta(struct anthropic_reader *reader, struct json root, struct canon
     if (reader->held && !signature)
         return -ERR_UPSTREAM_PROTOCOL;
     if (reader->type == BLOCK_NATIVE)
-        return add_native(events, word, reader);
+        return add_native(events, word, delta, reader);
     if (text && reader->type == BLOCK_TEXT)
         return add_text(reader, json_text(json_get(delta, "text")), events);
     if (thinking && reader->type == BLOCK_THINKING)
@@ -306,9 +316,10 @@ read_block_delta(struct anthropic_reader *reader, struct json root, struct canon
         return add_text(reader, json_text(json_get(delta, "partial_json")), events);
     if (text || thinking || signature || input)
         return -ERR_UPSTREAM_PROTOCOL;
-    if (!slice_is(word, "citations_delta"))
-        flaw(events, FLAW_UNKNOWN_EVENT);
-    return add_native(events, word, reader);
+    if (slice_is(word, "citations_delta") && reader->type == BLOCK_TEXT)
+        return anthropic_add_citation(json_get(delta, "citation"), reader->blocks - 1, events);
+    flaw(events, FLAW_UNKNOWN_EVENT);
+    return add_native(events, word, delta, reader);
 }
 
 static int
@@ -471,7 +482,7 @@ anthropic_read_event(void *reader, struct slice type, struct slice data,
         break;
     }
     flaw(events, FLAW_UNKNOWN_EVENT);
-    return add_native(events, json_text(json_get(root, "type")), self);
+    return add_native(events, json_text(json_get(root, "type")), root, self);
 }
 
 static int
@@ -486,6 +497,8 @@ read_whole_block(struct anthropic_reader *reader, struct json block, struct cano
     switch (reader->type) {
     case BLOCK_TEXT:
         error = add_text(reader, json_text(json_get(block, "text")), events);
+        if (error == 0)
+            error = anthropic_add_citations(json_get(block, "citations"), reader->blocks - 1, events);
         break;
     case BLOCK_THINKING:
         error = add_text(reader, json_text(json_get(block, "thinking")), events);
@@ -494,6 +507,7 @@ read_whole_block(struct anthropic_reader *reader, struct json block, struct cano
         break;
     case BLOCK_REDACTED:
         event->data = json_text(json_get(block, "data"));
+        event->origin = ORIGIN_ANTHROPIC;
         break;
     case BLOCK_CALL:
         event->name = json_text(json_get(block, "name"));
@@ -505,6 +519,8 @@ read_whole_block(struct anthropic_reader *reader, struct json block, struct cano
     case BLOCK_NATIVE:
     case BLOCK_REFUSAL:
         event->name = word;
+        event->native = json_raw(block);
+        event->origin = ORIGIN_ANTHROPIC;
         break;
     }
     return error != 0 ? error : close_block(reader, events);

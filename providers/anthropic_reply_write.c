@@ -6,62 +6,12 @@
  * is open waits, unless the arguments of the first already are one complete object: then nothing
  * can follow them and it closes. Other kinds never wait: they close what is open.
  */
-#include "providers/anthropic.h"
+#include "providers/anthropic_block.h"
 
-#define PIECE_MAX (DIALECT_LINE_MAX - 256)
 #define WAITING_MAX (8u * 1024 * 1024) /* bytes of arguments that wait, together */
 #define STOP_SEQUENCE_MAX 1024
 
-/* Recognisable, so that it is never taken for a provider's. */
-static const struct slice placeholder = SLICE_LIT("penstock.1.unsigned.");
-
-/* ---------------------------------------------------------------- frames */
-
-static bool
-streams(const struct anthropic_writer *writer)
-{
-    return writer->options.stream;
-}
-
-static struct sink *
-begin(struct frames *frames, const char *type)
-{
-    frame_begin(frames, FRAME_EVENT, type);
-    return &frames->bytes;
-}
-
-static void
-put_block_head(struct sink *out, const char *type, uint32_t index)
-{
-    sink_text(out, "{\"type\":\"");
-    sink_text(out, type);
-    sink_text(out, "\",\"index\":");
-    sink_u64(out, index);
-}
-
-static void
-write_piece(struct frames *frames, uint32_t index, const char *type, const char *member,
-            struct slice text)
-{
-    struct sink *out = begin(frames, "content_block_delta");
-    put_block_head(out, "content_block_delta", index);
-    sink_text(out, ",\"delta\":{\"type\":\"");
-    sink_text(out, type);
-    sink_text(out, "\",\"");
-    sink_text(out, member);
-    sink_text(out, "\":\"");
-    sink_put(out, text);
-    sink_text(out, "\"}}");
-    frame_end(frames);
-}
-
-static void
-write_delta(struct frames *frames, uint32_t index, const char *type, const char *member,
-            struct slice text)
-{
-    while (text.len > 0)
-        write_piece(frames, index, type, member, dialect_text_piece(&text, PIECE_MAX));
-}
+/* ---------------------------------------------------------------- the message around the blocks */
 
 static void
 put_counter(struct sink *out, const char *name, uint64_t count)
@@ -131,221 +81,15 @@ start(struct anthropic_writer *writer, struct frames *frames)
     if (writer->started)
         return;
     writer->started = true;
-    if (!streams(writer))
+    if (!anthropic_streams(writer))
         return;
-    struct sink *out = begin(frames, "message_start");
+    struct sink *out = anthropic_begin_frame(frames, "message_start");
     sink_text(out, "{\"type\":\"message_start\",\"message\":");
     put_message_head(writer, out);
     sink_text(out, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");
     anthropic_put_usage(writer, out);
     sink_text(out, "}}");
     frame_end(frames);
-}
-
-/* ---------------------------------------------------------------- one block */
-
-/* {"type":"text" and so on: the block as it starts, without its last brace when more follows in a
- * whole message. */
-static void
-put_block_start(const struct canon_event *event, const struct anthropic_writer *writer,
-                struct sink *out)
-{
-    bool whole = !streams(writer);
-    switch (event->type) {
-    case BLOCK_TEXT:
-    case BLOCK_REFUSAL:
-        sink_text(out, "{\"type\":\"text\",\"text\":\"");
-        sink_text(out, whole ? "" : "\"}");
-        break;
-    case BLOCK_THINKING:
-        sink_text(out, "{\"type\":\"thinking\",\"thinking\":\"");
-        sink_text(out, whole ? "" : "\",\"signature\":\"\"}");
-        break;
-    case BLOCK_REDACTED:
-        sink_text(out, "{\"type\":\"redacted_thinking\",\"data\":\"");
-        sink_put(out, event->data);
-        sink_text(out, "\"}");
-        break;
-    case BLOCK_CALL:
-        sink_text(out, "{\"type\":\"tool_use\",\"id\":\"");
-        sink_put(out, event->id);
-        sink_text(out, "\",\"name\":\"");
-        sink_put(out, canon_client_name(writer->options.request, event->name, writer->arena));
-        sink_text(out, whole ? "\",\"input\":" : "\",\"input\":{}}");
-        break;
-    case BLOCK_IMAGE:
-    case BLOCK_NATIVE:
-        break;
-    }
-}
-
-static void
-begin_block(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
-{
-    assert(!writer->open && event->type != BLOCK_NATIVE);
-    writer->open = true;
-    writer->is_signed = writer->text_seen = false;
-    writer->type = event->type;
-    writer->block = event->block;
-    writer->custom = event->custom;
-    writer->passed = false;
-    writer->unescape = (struct unescape){0};
-    json_check_init(&writer->check);
-    if (streams(writer)) {
-        struct sink *out = begin(frames, "content_block_start");
-        put_block_head(out, "content_block_start", writer->blocks);
-        sink_text(out, ",\"content_block\":");
-        put_block_start(event, writer, out);
-        sink_byte(out, '}');
-        frame_end(frames);
-    } else {
-        if (writer->blocks > 0)
-            sink_byte(&writer->content, ',');
-        put_block_start(event, writer, &writer->content);
-    }
-    writer->blocks++;
-}
-
-/* The arguments of a custom tool are one string; here they become an object with that string as its
- * only member. */
-static const struct slice custom_before = SLICE_LIT("{\"input\":\""),
-                          custom_after = SLICE_LIT("\"}");
-
-static void
-put_input(struct anthropic_writer *writer, struct slice decoded, struct frames *frames)
-{
-    if (!streams(writer)) {
-        sink_put(&writer->input, decoded);
-        return;
-    }
-    struct sink escaped;
-    sink_init(&escaped, ANTHROPIC_BYTES_MAX);
-    json_escape(&escaped, decoded);
-    if (escaped.error != 0)
-        frames->error = escaped.error;
-    write_delta(frames, writer->blocks - 1, "input_json_delta", "partial_json",
-                sink_slice(&escaped));
-    sink_fini(&escaped);
-}
-
-static void
-block_input(struct anthropic_writer *writer, struct slice text, struct frames *frames)
-{
-    if (writer->custom) {
-        if (!writer->text_seen)
-            put_input(writer, custom_before, frames);
-        put_input(writer, text, frames);
-        writer->text_seen = true;
-        return;
-    }
-    writer->text_seen = true;
-    if (streams(writer)) {
-        (void)unescape_check(&writer->unescape, text, &writer->check);
-        write_delta(frames, writer->blocks - 1, "input_json_delta", "partial_json", text);
-    } else {
-        unescape_put(&writer->unescape, text, &writer->input);
-    }
-}
-
-static void
-block_text(struct anthropic_writer *writer, struct slice text, struct frames *frames)
-{
-    writer->text_seen = true;
-    bool thinking = writer->type == BLOCK_THINKING;
-    if (!streams(writer))
-        sink_put(&writer->content, text);
-    else if (thinking)
-        write_delta(frames, writer->blocks - 1, "thinking_delta", "thinking", text);
-    else
-        write_delta(frames, writer->blocks - 1, "text_delta", "text", text);
-}
-
-static void
-block_signature(struct anthropic_writer *writer, struct slice signature, struct frames *frames)
-{
-    writer->is_signed = true;
-    if (!streams(writer))
-        sink_put(&writer->signature, signature);
-    else /* in one piece, however long: an official accumulator keeps only the last */
-        write_piece(frames, writer->blocks - 1, "signature_delta", "signature", signature);
-}
-
-/* The arguments of a call in a whole message. What a cut-short reply left unfinished is kept as
- * text. */
-static void
-close_input(struct anthropic_writer *writer)
-{
-    struct json_scan scan;
-    unescape_done(&writer->unescape, &writer->input);
-    struct slice input = sink_slice(&writer->input);
-    bool object = json_scan(input, ANTHROPIC_DEPTH_MAX, &scan) == 0;
-    size_t first = 0;
-    while (first < input.len && (input.ptr[first] == ' ' || input.ptr[first] == '\n' ||
-                                 input.ptr[first] == '\t' || input.ptr[first] == '\r'))
-        first++;
-    if (first == input.len) {
-        sink_text(&writer->content, "{}");
-    } else if (object && input.ptr[first] == '{') {
-        sink_put(&writer->content, input);
-    } else {
-        sink_text(&writer->content, "{\"_raw\":\"");
-        json_escape(&writer->content, input);
-        sink_text(&writer->content, "\"}");
-    }
-    sink_byte(&writer->content, '}');
-    if (writer->input.error != 0)
-        writer->content.error = writer->input.error;
-    sink_reset(&writer->input, 4096);
-}
-
-static void
-close_whole(struct anthropic_writer *writer)
-{
-    switch (writer->type) {
-    case BLOCK_TEXT:
-    case BLOCK_REFUSAL:
-        sink_text(&writer->content, "\"}");
-        break;
-    case BLOCK_THINKING:
-        sink_text(&writer->content, "\",\"signature\":\"");
-        sink_put(&writer->content, sink_slice(&writer->signature));
-        sink_text(&writer->content, "\"}");
-        sink_reset(&writer->signature, 4096);
-        break;
-    case BLOCK_CALL:
-        close_input(writer);
-        break;
-    case BLOCK_REDACTED:
-    case BLOCK_IMAGE:
-    case BLOCK_NATIVE:
-        break;
-    }
-}
-
-static void
-close_block(struct anthropic_writer *writer, struct frames *frames)
-{
-    assert(writer->open && writer->blocks > 0);
-    bool unsaid =
-        !writer->passed; /* what the upstream itself left unsaid in a passed block stays so */
-    if (unsaid && writer->type == BLOCK_THINKING && !writer->is_signed &&
-        writer->options.placeholder_signature)
-        block_signature(writer, placeholder, frames);
-    if (writer->type == BLOCK_CALL && writer->custom)
-        put_input(writer, writer->text_seen ? custom_after : SLICE_LIT("{\"input\":\"\"}"), frames);
-    else if (unsaid && writer->type == BLOCK_CALL && streams(writer) &&
-             json_check_empty(&writer->check))
-        write_delta(frames, writer->blocks - 1, "input_json_delta", "partial_json",
-                    SLICE_LIT("{}"));
-    if (streams(writer)) {
-        struct sink *out = begin(frames, "content_block_stop");
-        put_block_head(out, "content_block_stop", writer->blocks - 1);
-        sink_byte(out, '}');
-        frame_end(frames);
-    } else {
-        close_whole(writer);
-    }
-    writer->open = false;
 }
 
 /* ---------------------------------------------------------------- calls that wait */
@@ -360,7 +104,7 @@ find_waiting(const struct anthropic_writer *writer, uint32_t block)
 }
 
 static int
-enqueue(struct anthropic_writer *writer, const struct canon_event *event)
+enqueue(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
 {
     struct anthropic_waiting *call = arena_take(writer->arena, sizeof(*call));
     if (!call)
@@ -371,6 +115,12 @@ enqueue(struct anthropic_writer *writer, const struct canon_event *event)
         return -ERR_MEMORY;
     *call = (struct anthropic_waiting){
         .block = event->block, .custom = event->custom, .id = id, .name = name};
+    if (event->signature.len > 0) {
+        call->state = anthropic_carried(writer, event->origin, false, event->signature, frames);
+        call->state = arena_copy(writer->arena, call->state);
+        if (!slice_present(call->state))
+            return -ERR_MEMORY;
+    }
     sink_init(&call->text, WAITING_MAX);
     if (writer->last)
         writer->last->next = call;
@@ -390,6 +140,25 @@ wait_text(struct anthropic_writer *writer, struct anthropic_waiting *call, struc
     return call->text.error;
 }
 
+/*
+ * The state of a call stands in front of it, in a block of its own; that of a text stands behind the text, and is left
+ * out where it would be taken for that of a call.
+ */
+static void
+put_states(struct anthropic_writer *writer, bool before_call, struct slice state, struct frames *frames)
+{
+    assert(!writer->open);
+    if (slice_present(writer->text_state)) {
+        if (before_call && state.len == 0)
+            frames->unsaid++;
+        else
+            anthropic_block_state(writer, writer->text_state, frames);
+        writer->text_state = SLICE_NONE;
+    }
+    if (state.len > 0)
+        anthropic_block_state(writer, state, frames);
+}
+
 /* The first call that waits becomes the open block. */
 static void
 admit_first(struct anthropic_writer *writer, struct frames *frames)
@@ -404,13 +173,15 @@ admit_first(struct anthropic_writer *writer, struct frames *frames)
                                 .id = call->id,
                                 .name = call->name,
                                 .custom = call->custom};
-    begin_block(writer, &event, frames);
+    put_states(writer, true, call->state, frames);
+    anthropic_block_begin(writer, &event, frames);
+    writer->is_signed = call->state.len > 0;
     if (call->text.len > 0)
-        block_input(writer, sink_slice(&call->text), frames);
+        anthropic_block_input(writer, sink_slice(&call->text), frames);
     writer->waiting_bytes -= call->text.len;
     sink_fini(&call->text);
     if (call->closed)
-        close_block(writer, frames);
+        anthropic_block_close(writer, frames);
 }
 
 /* After a close: admit what waits, up to the first call that may still grow. */
@@ -426,7 +197,7 @@ close_all(struct anthropic_writer *writer, struct frames *frames)
 {
     while (writer->open || writer->first) {
         if (writer->open)
-            close_block(writer, frames);
+            anthropic_block_close(writer, frames);
         else
             admit_first(writer, frames);
     }
@@ -434,44 +205,112 @@ close_all(struct anthropic_writer *writer, struct frames *frames)
 
 /* ---------------------------------------------------------------- events */
 
+/* Is it a thing of this dialect that only its own clients know? */
+static bool
+own_native(const struct canon_event *event)
+{
+    return event->origin == ORIGIN_ANTHROPIC && slice_present(event->native);
+}
+
 static int
 open_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
 {
     start(writer, frames);
-    if (event->type == BLOCK_NATIVE)
+    bool is_call = event->type == BLOCK_CALL;
+    if (event->type == BLOCK_NATIVE && !own_native(event)) {
+        frames->unsaid++;
         return 0;
-    bool both_calls = event->type == BLOCK_CALL && writer->open && writer->type == BLOCK_CALL;
-    bool complete = streams(writer) && !writer->custom && json_check_done(&writer->check);
+    }
+    bool both_calls = is_call && writer->open && writer->type == BLOCK_CALL;
+    bool complete = anthropic_streams(writer) && !writer->custom && json_check_done(&writer->check);
     if (both_calls && (writer->first || !complete))
-        return enqueue(writer, event);
+        return enqueue(writer, event, frames);
     close_all(writer, frames);
-    begin_block(writer, event, frames);
+    struct slice state = SLICE_NONE;
+    if (is_call && event->signature.len > 0)
+        state = anthropic_carried(writer, event->origin, false, event->signature, frames);
+    put_states(writer, is_call, state, frames);
+    anthropic_block_begin(writer, event, frames);
+    writer->is_signed = state.len > 0;
+    return 0;
+}
+
+/* A state for a block that is open, or waits. */
+static int
+signature_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+{
+    bool at_hand = writer->open && writer->block == event->block;
+    if (at_hand && writer->type == BLOCK_THINKING) {
+        struct slice state = anthropic_carried(writer, event->origin, false, event->signature, frames);
+        anthropic_block_signature(writer, state, frames);
+        return 0;
+    }
+    if (at_hand && writer->type == BLOCK_TEXT && event->origin != ORIGIN_ANTHROPIC) {
+        struct slice state = anthropic_carried(writer, event->origin, false, event->signature, frames);
+        writer->text_state = arena_copy(writer->arena, state);
+        return slice_present(writer->text_state) ? 0 : -ERR_MEMORY;
+    }
+    const struct anthropic_waiting *call = find_waiting(writer, event->block);
+    bool said = event->type == BLOCK_CALL && (at_hand ? writer->is_signed : call && call->state.len > 0);
+    frames->unsaid += !said; /* its block has begun, and the place for it was in front */
+    return 0;
+}
+
+static int
+text_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+{
+    if (!writer->open || writer->block != event->block) {
+        struct anthropic_waiting *call = find_waiting(writer, event->block);
+        return call ? wait_text(writer, call, event->text) : -ERR_UPSTREAM_PROTOCOL;
+    }
+    if (writer->type == BLOCK_CALL)
+        anthropic_block_input(writer, event->text, frames);
+    else
+        anthropic_block_text(writer, event->text, frames);
     return 0;
 }
 
 static int
 delta_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
 {
-    if (event->type == BLOCK_NATIVE || (event->text.len == 0 && event->signature.len == 0))
+    if (event->type == BLOCK_NATIVE)
         return 0;
-    if (!writer->open || writer->block != event->block) {
-        struct anthropic_waiting *call = find_waiting(writer, event->block);
-        return call ? wait_text(writer, call, event->text) : -ERR_UPSTREAM_PROTOCOL;
+    if (event->type == BLOCK_IMAGE) {
+        if (writer->open && writer->block == event->block)
+            writer->image_chars += event->data.len;
+        return 0;
     }
-    if (event->text.len > 0 && writer->type == BLOCK_CALL)
-        block_input(writer, event->text, frames);
-    else if (event->text.len > 0)
-        block_text(writer, event->text, frames);
-    if (event->signature.len > 0 && writer->type == BLOCK_THINKING)
-        block_signature(writer, event->signature, frames);
-    return 0;
+    int error = event->text.len > 0 ? text_event(writer, event, frames) : 0;
+    if (error == 0 && event->signature.len > 0)
+        error = signature_event(writer, event, frames);
+    return error;
+}
+
+static void
+citation_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+{
+    assert(event->citation);
+    if (writer->open && writer->block == event->block)
+        anthropic_block_citation(writer, event->citation, frames);
+    else
+        frames->unsaid++;
+}
+
+static void
+native_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+{
+    bool at_hand = writer->open && writer->type == BLOCK_NATIVE && writer->block == event->block;
+    if (own_native(event) && event->type == BLOCK_NATIVE && at_hand)
+        anthropic_block_native(writer, event->native, frames);
+    else
+        frames->unsaid++;
 }
 
 static void
 close_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
 {
     if (writer->open && writer->block == event->block) {
-        close_block(writer, frames);
+        anthropic_block_close(writer, frames);
         admit(writer, frames);
         return;
     }
@@ -495,11 +334,12 @@ end_event(struct anthropic_writer *writer, struct frames *frames)
 {
     start(writer, frames);
     close_all(writer, frames);
+    put_states(writer, false, SLICE_NONE, frames);
     writer->ended = true;
-    if (!streams(writer))
+    if (!anthropic_streams(writer))
         return;
     if (!writer->finishing) {
-        struct sink *out = begin(frames, "message_delta");
+        struct sink *out = anthropic_begin_frame(frames, "message_delta");
         sink_text(out, "{\"type\":\"message_delta\",\"delta\":{");
         put_stop(writer, out);
         sink_text(out, "},\"usage\":");
@@ -508,7 +348,7 @@ end_event(struct anthropic_writer *writer, struct frames *frames)
         frame_end(frames);
         writer->finishing = true;
     }
-    sink_text(begin(frames, "message_stop"), "{\"type\":\"message_stop\"}");
+    sink_text(anthropic_begin_frame(frames, "message_stop"), "{\"type\":\"message_stop\"}");
     frame_end(frames);
 }
 
@@ -545,12 +385,33 @@ anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *e
         end_event(writer, frames);
         break;
     case CANON_CITATION:
+        citation_event(writer, event, frames);
+        break;
     case CANON_NATIVE:
+        native_event(writer, event, frames);
         break;
     }
     if (error == 0)
         error = frames->error != 0 ? frames->error : writer->content.error;
     return error;
+}
+
+/* A call's state must be known when it opens; it may come a few events behind, within the same upstream event. */
+static struct canon_event
+with_state(const struct canon_events *events, int at)
+{
+    struct canon_event event = events->at[at];
+    if (event.kind != CANON_OPEN || event.type != BLOCK_CALL || event.signature.len > 0)
+        return event;
+    for (int i = at + 1; i < events->count; i++) {
+        const struct canon_event *later = &events->at[i];
+        if (later->block != event.block || later->kind != CANON_DELTA || later->signature.len == 0)
+            continue;
+        event.signature = later->signature;
+        event.origin = later->origin;
+        break;
+    }
+    return event;
 }
 
 int
@@ -563,8 +424,10 @@ anthropic_write_events(void *writer, const struct canon_events *events, struct f
         if (events->at[i].kind == CANON_USAGE)
             canon_usage_merge(&self->usage, &events->at[i].usage);
     }
-    for (int i = 0; i < events->count && error == 0; i++)
-        error = anthropic_write_one(self, &events->at[i], frames);
+    for (int i = 0; i < events->count && error == 0; i++) {
+        struct canon_event event = with_state(events, i);
+        error = anthropic_write_one(self, &event, frames);
+    }
     return error;
 }
 
@@ -574,7 +437,7 @@ int
 anthropic_write_start(void *writer, struct frames *frames)
 {
     struct anthropic_writer *self = writer;
-    self->early = !self->started && streams(self);
+    self->early = !self->started && anthropic_streams(self);
     start(self, frames);
     return frames->error;
 }

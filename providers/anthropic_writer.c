@@ -15,6 +15,7 @@ anthropic_writer_init(void *writer, const struct dialect_writer_options *options
     sink_init(&self->content, ANTHROPIC_BYTES_MAX);
     sink_init(&self->input, ANTHROPIC_BYTES_MAX);
     sink_init(&self->signature, ANTHROPIC_BYTES_MAX);
+    sink_init(&self->citations, ANTHROPIC_BYTES_MAX);
     return 0;
 }
 
@@ -28,6 +29,7 @@ anthropic_writer_fini(void *writer)
     sink_fini(&self->content);
     sink_fini(&self->input);
     sink_fini(&self->signature);
+    sink_fini(&self->citations);
 }
 
 void

@@ -134,7 +134,7 @@ reads_thinking_and_late_signatures(void **state)
         EVENT("content_block_delta",
               ",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"sig\"}");
     const char *expected =
-        START_LINES "OPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 thinking signature=sig\n"
+        START_LINES "OPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 thinking signature=sig origin=anthropic\n"
                     "CLOSE 0 thinking\nUSAGE in=17 read=5 write=2 out=3\nFINISH stop\nEND\n";
     char stream[2048];
     (void)snprintf(stream, sizeof(stream), "%s%s%s%s", START, think, sign,
@@ -145,6 +145,16 @@ reads_thinking_and_late_signatures(void **state)
     lines(stream, expected);
 }
 
+#define WEB_CITATION                                                                               \
+    "{\"type\":\"web_search_result_location\",\"cited_text\":\"q\",\"url\":\"https://x.test/a\",\"title\":\"T\"," \
+    "\"encrypted_index\":\"E\"}"
+#define SEARCH_CITATION                                                                            \
+    "{\"type\":\"search_result_location\",\"cited_text\":\"s\",\"source\":\"handbook\",\"title\":\"S\"," \
+    "\"search_result_index\":0,\"start_block_index\":0,\"end_block_index\":1}"
+#define FILE_CITATION                                                                              \
+    "{\"type\":\"char_location\",\"cited_text\":\"f\",\"document_index\":0,\"document_title\":\"facts.txt\"," \
+    "\"start_char_index\":0,\"end_char_index\":1}"
+
 static void
 reads_native_blocks_and_citations(void **state)
 {
@@ -153,15 +163,21 @@ reads_native_blocks_and_citations(void **state)
                       ",\"index\":0,\"content_block\":{\"type\":\"server_tool_use\",\"id\":\"s1\","
                       "\"name\":\"web_search\",\"input\":{}}") JSON(0, "{}") STOP(0) TEXT_START(1)
               EVENT("content_block_delta",
-                    ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":{}}")
-                  TEXT(1, "x") STOP(1)
+                    ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":" WEB_CITATION "}")
+                  TEXT(1, "x")
+              EVENT("content_block_delta",
+                    ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":" FILE_CITATION "}")
+                  STOP(1)
                       EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":"
                                                    "\"redacted_thinking\",\"data\":\"QUJD\"}")
                           STOP(2) FINISH("pause_turn", 3) END,
           START_LINES
-          "OPEN 0 native id=s1 name=server_tool_use\nNATIVE name=input_json_delta\nCLOSE 0 native\n"
-          "OPEN 1 text\nNATIVE name=citations_delta\nDELTA 1 text text=x\nCLOSE 1 text\n"
-          "OPEN 2 redacted data=QUJD\nCLOSE 2 redacted\n"
+          "OPEN 0 native id=s1 name=server_tool_use origin=anthropic\n"
+          "NATIVE name=input_json_delta origin=anthropic\nCLOSE 0 native\nOPEN 1 text\n"
+          "CITATION 1 url=https://x.test/a title=T quote=q native=" WEB_CITATION " -1..-1\n"
+          "DELTA 1 text text=x\n"
+          "CITATION 1 title=facts.txt quote=f native=" FILE_CITATION " -1..-1\nCLOSE 1 text\n"
+          "OPEN 2 redacted data=QUJD origin=anthropic\nCLOSE 2 redacted\n"
           "USAGE in=17 read=5 write=2 out=3\nFINISH pause\nEND\n");
 }
 
@@ -398,12 +414,21 @@ reads_whole_messages(void **state)
                "{\"type\":\"fallback\"}],\"stop_reason\":\"tool_use\",\"stop_sequence\":null,"
                "\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}",
                "START id=msg_1 model=m\nOPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 "
-               "thinking signature=s\n"
+               "thinking signature=s origin=anthropic\n"
                "CLOSE 0 thinking\nOPEN 1 text\nDELTA 1 text text=a\\nb\nCLOSE 1 text\nOPEN 2 call "
                "id=t name=f\n"
                "DELTA 2 call text={\\\"q\\\":\\\"x\\\\\\\"y\\\"}\nCLOSE 2 call\nOPEN 3 call id=u "
                "name=g\nCLOSE 3 call\n"
-               "OPEN 4 native name=fallback\nCLOSE 4 native\nUSAGE in=3 out=4\nFINISH calls\nEND\n",
+               "OPEN 4 native name=fallback origin=anthropic\nCLOSE 4 native\nUSAGE in=3 out=4\nFINISH calls\nEND\n",
+               0);
+    body_lines("{\"content\":[{\"type\":\"text\",\"text\":\"x\",\"citations\":[" WEB_CITATION "," SEARCH_CITATION
+               "]},{\"type\":\"text\",\"text\":\"y\",\"citations\":null},"
+               "{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"s1\"}],\"stop_reason\":\"end_turn\"}",
+               "START\nOPEN 0 text\nDELTA 0 text text=x\n"
+               "CITATION 0 url=https://x.test/a title=T quote=q native=" WEB_CITATION " -1..-1\n"
+               "CITATION 0 title=S quote=s native=" SEARCH_CITATION " -1..-1\nCLOSE 0 text\n"
+               "OPEN 1 text\nDELTA 1 text text=y\nCLOSE 1 text\n"
+               "OPEN 2 native name=web_search_tool_result origin=anthropic\nCLOSE 2 native\nFINISH stop\nEND\n",
                0);
     body_lines("{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"oops\"}}",
                "ERROR upstream: oops\n", 0);
