@@ -4,6 +4,7 @@
  *
  * Never bodies, never keys: names, sizes, times and the reason of the end (R29).
  */
+#include "gateway/endpoint.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -23,8 +24,7 @@ static void
 log_access(const struct stream *stream)
 {
     const struct stamps *at = &stream->stamps;
-    bool quiet = stream->endpoint != ENDPOINT_CHAT && stream->endpoint != ENDPOINT_MESSAGES &&
-                 stream->endpoint != ENDPOINT_COUNT_TOKENS && stream->status < 400;
+    bool quiet = !endpoint_is_work(stream->endpoint) && stream->status < 400;
     enum log_level level = quiet ? LOG_DEBUG1 : LOG_INFO;
     struct log_line line;
     if (!stream->generation->config->access_log || !log_on(level))

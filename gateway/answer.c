@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * answer.c - which endpoint a request means, and the answers that need no upstream.
+ * answer.c - the answers that need no upstream.
  */
 #include "gateway/answer.h"
 #include "base/text.h"
@@ -8,150 +8,10 @@
 
 #include <stdlib.h>
 
-struct endpoint_row {
-    const char *path;
-    unsigned methods; /* 1 << enum http_method */
-    enum endpoint endpoint;
-    enum dialect_id dialect;
-};
-
-#define GETS (1u << HTTP_GET | 1u << HTTP_HEAD)
-#define POSTS (1u << HTTP_POST)
-
-static const struct endpoint_row endpoints[] = {
-    {"/v1/chat/completions", POSTS, ENDPOINT_CHAT, DIALECT_OPENAI_CHAT},
-    {"/chat/completions", POSTS, ENDPOINT_CHAT, DIALECT_OPENAI_CHAT},
-    {"/v1/messages", POSTS, ENDPOINT_MESSAGES, DIALECT_ANTHROPIC},
-    {"/messages", POSTS, ENDPOINT_MESSAGES, DIALECT_ANTHROPIC},
-    {"/v1/v1/messages", POSTS, ENDPOINT_MESSAGES, DIALECT_ANTHROPIC},
-    {"/v1/messages/count_tokens", POSTS, ENDPOINT_COUNT_TOKENS, DIALECT_ANTHROPIC},
-    {"/messages/count_tokens", POSTS, ENDPOINT_COUNT_TOKENS, DIALECT_ANTHROPIC},
-    {"/v1/v1/messages/count_tokens", POSTS, ENDPOINT_COUNT_TOKENS, DIALECT_ANTHROPIC},
-    {"/v1/models", GETS, ENDPOINT_MODELS, DIALECT_OPENAI_CHAT},
-    {"/models", GETS, ENDPOINT_MODELS, DIALECT_OPENAI_CHAT},
-    {"/", GETS, ENDPOINT_ROOT, DIALECT_OPENAI_CHAT},
-    {"/api/hello", GETS, ENDPOINT_HELLO, DIALECT_ANTHROPIC},
-    {"/health", GETS, ENDPOINT_HEALTH, DIALECT_OPENAI_CHAT},
-    {"/health/live", GETS, ENDPOINT_LIVE, DIALECT_OPENAI_CHAT},
-    {"/health/liveliness", GETS, ENDPOINT_LIVE, DIALECT_OPENAI_CHAT},
-    {"/health/ready", GETS, ENDPOINT_READY, DIALECT_OPENAI_CHAT},
-    {"/health/readiness", GETS, ENDPOINT_READY, DIALECT_OPENAI_CHAT},
-    {"/metrics", GETS, ENDPOINT_METRICS, DIALECT_OPENAI_CHAT},
-    {"/v1/metrics", GETS, ENDPOINT_METRICS, DIALECT_OPENAI_CHAT},
-    {"/debug/streams", GETS, ENDPOINT_STREAMS, DIALECT_OPENAI_CHAT},
-};
-
 static bool
 is_anthropic(const struct http_head *head)
 {
     return slice_present(http_field(head, "anthropic-version"));
-}
-
-/* A configured origin, or "*" for any: what Access-Control-Allow-Origin shall say (R138). */
-static void
-find_origin(struct stream *stream, struct slice origin)
-{
-    const struct config *config = stream->generation->config;
-    for (uint32_t i = 0; i < config->cors_count && origin.len > 0; i++) {
-        if (slice_is(config->cors_origins[i], "*"))
-            stream->origin = SLICE_LIT("*");
-        else if (text_caseless_eq(config->cors_origins[i], origin))
-            stream->origin = arena_copy(&stream->reply, origin);
-        if (stream->origin.len > 0)
-            return;
-    }
-}
-
-/* A preflight's answer echoes what the browser asks to send: "*" does not cover Authorization. */
-static void
-find_preflight(struct stream *stream)
-{
-    struct slice asked = http_field(stream->head, "access-control-request-headers");
-    if (!http_value_clean(asked) || asked.len > 2048)
-        asked = SLICE_NONE;
-    stream->pass_fields = arena_printf(&stream->reply,
-                                       "Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\n"
-                                       "Access-Control-Allow-Headers: %.*s\r\n"
-                                       "Access-Control-Max-Age: 86400\r\n",
-                                       SLICE_ARG(asked.len ? asked : SLICE_LIT("Authorization, Content-Type")));
-    if (!slice_present(stream->pass_fields))
-        stream->pass_fields = SLICE_NONE;
-}
-
-/* RFC 9110, 15.5.6: who says that a method is not allowed must say which ones are. */
-static int
-refuse_method(struct stream *stream, unsigned methods)
-{
-    stream->pass_fields = methods == POSTS ? SLICE_LIT("Allow: POST, OPTIONS\r\n")
-                                           : SLICE_LIT("Allow: GET, HEAD, OPTIONS\r\n");
-    return -ERR_METHOD;
-}
-
-int
-answer_find(struct stream *stream)
-{
-    const struct http_head *head = stream->head;
-    struct slice path = head->path;
-    while (path.len > 1 && path.ptr[path.len - 1] == '/')
-        path.len--;
-    find_origin(stream, http_field(head, "origin"));
-    if (is_anthropic(head))
-        stream->dialect = dialect_of(DIALECT_ANTHROPIC);
-    if (head->method == HTTP_OPTIONS) {
-        stream->endpoint = ENDPOINT_PREFLIGHT;
-        find_preflight(stream);
-        return 0;
-    }
-    for (size_t i = 0; i < countof(endpoints); i++) {
-        const struct endpoint_row *row = &endpoints[i];
-        if (!slice_is(path, row->path))
-            continue;
-        if (row->dialect == DIALECT_ANTHROPIC || row->endpoint == ENDPOINT_CHAT)
-            stream->dialect = dialect_of(row->dialect);
-        if (!(row->methods & 1u << head->method))
-            return refuse_method(stream, row->methods);
-        stream->endpoint = row->endpoint;
-        return 0;
-    }
-    if (slice_starts(path, SLICE_LIT("/v1/models/")) || slice_starts(path, SLICE_LIT("/models/"))) {
-        if (!(GETS & 1u << head->method))
-            return refuse_method(stream, GETS);
-        stream->endpoint = ENDPOINT_MODEL;
-        return 0;
-    }
-    return -ERR_NO_PATH;
-}
-
-/* The value of a field in the bytes of a head that may be no head at all; empty: none that could be sent back. */
-static struct slice
-glimpse(struct slice head, const char *name)
-{
-    ptrdiff_t at = text_find_caseless(head, slice_from(name));
-    struct slice rest = at < 0 ? SLICE_NONE : slice_skip(head, (size_t)at + strlen(name));
-    struct slice value = text_trim(text_split(&rest, '\r'));
-    return value.len > 0 && value.len <= 256 && http_value_clean(value) ? value : SLICE_LIT("");
-}
-
-void
-answer_guess(struct stream *stream)
-{
-    struct slice head = slice_take(sink_slice(&stream->reader.head), 65536), rest = head;
-    struct slice line = text_split(&rest, '\r');
-    if (text_find(line, SLICE_LIT("/messages")) >= 0 || text_find_caseless(head, SLICE_LIT("\nanthropic-version:")) >= 0)
-        stream->dialect = dialect_of(DIALECT_ANTHROPIC);
-    find_origin(stream, glimpse(head, "\norigin:"));
-}
-
-void
-answer_cors(const struct stream *stream, struct sink *out)
-{
-    if (stream->origin.len == 0)
-        return;
-    http_put_field(out, "Access-Control-Allow-Origin", stream->origin);
-    if (!slice_is(stream->origin, "*"))
-        sink_text(out, "Vary: Origin\r\n");
-    if (stream->endpoint != ENDPOINT_PREFLIGHT)
-        sink_text(out, "Access-Control-Expose-Headers: X-Request-Id, Retry-After, X-Penstock-Upstream, X-Penstock-Dropped\r\n");
 }
 
 /* ---------------------------------------------------------------- models */
@@ -188,20 +48,6 @@ put_model(struct json_writer *writer, const struct stream *stream, struct slice 
     json_end(writer);
 }
 
-static struct slice
-strip_model_path(struct stream *stream)
-{
-    struct slice path = stream->head->path;
-    path = slice_skip(path, slice_starts(path, SLICE_LIT("/v1/")) ? 11 : 8);
-    struct sink decoded;
-    sink_init(&decoded, 4096);
-    struct slice id = SLICE_NONE;
-    if (text_percent_decode(path, &decoded))
-        id = arena_copy(&stream->request, sink_slice(&decoded));
-    sink_fini(&decoded);
-    return id;
-}
-
 /* Every name a client can ask for: configured names (patterns are not names) and aliases. */
 static int
 put_models(struct stream *stream)
@@ -210,7 +56,7 @@ put_models(struct stream *stream)
     const struct config *config = generation->config;
     bool one = stream->endpoint == ENDPOINT_MODEL, found = false;
     bool anthropic = is_anthropic(stream->head) || text_find(stream->head->query, SLICE_LIT("limit=")) >= 0;
-    struct slice wanted = one ? strip_model_path(stream) : SLICE_NONE, first = SLICE_NONE, last = SLICE_NONE;
+    struct slice wanted = one ? stream->path_model : SLICE_NONE, first = SLICE_NONE, last = SLICE_NONE;
     struct json_writer writer;
     json_writer_init(&writer, &stream->collected);
     if (!one) {
@@ -387,8 +233,19 @@ put_estimate(struct stream *stream)
         stream_fail_text(stream, error, fault.message, fault.param);
         return error;
     }
-    sink_printf(&stream->collected, "{\"input_tokens\":%llu}", (unsigned long long)estimate_tokens(stream->canon));
+    stream->canon_read = stream->estimated = true;
+    metrics_add(&stream->worker->metrics->estimates, 1);
+    stream->dialect->write_count_reply(estimate_tokens(stream->canon), &stream->collected);
     return 0;
+}
+
+/* The provider's own words for an id that it does not know: nothing that was answered is kept here. */
+static void
+put_not_stored(const struct stream *stream, struct sink *out)
+{
+    sink_text(out, "{\"error\":{\"message\":\"Response with id '");
+    json_escape(out, stream->path_model);
+    sink_text(out, "' not found.\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}");
 }
 
 static int
@@ -421,6 +278,10 @@ act_answer(struct stream *stream)
         break;
     case ENDPOINT_COUNT_TOKENS:
         error = put_estimate(stream);
+        break;
+    case ENDPOINT_STORED:
+        status = 404;
+        put_not_stored(stream, out);
         break;
     case ENDPOINT_METRICS:
         metrics_expose(worker->gateway->workers, worker->gateway->worker_count, out);

@@ -4,49 +4,15 @@
  *
  * Tries end at the commit point: from then on judge answers BREAK and the failure is told in the stream.
  */
-#include "base/text.h"
 #include "gateway/answer.h"
 #include "gateway/detail.h"
+#include "gateway/outgoing.h"
+#include "gateway/prompts.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
-#include <strings.h>
-
 #define SEND_PIECE_BYTES 65536u /* of a request body queued at once */
 #define SEND_HIGH_BYTES 131072u
-
-/* The upstream's body for the chosen deployment: spliced for the same dialect, written anew for another. */
-static int
-write_body(struct stream *stream, struct deployment *deployment, struct canon_fault *fault)
-{
-    struct dialect_upstream upstream = deployment->upstream;
-    upstream.model = route_model(&stream->route, deployment, &stream->request);
-    if (!slice_present(upstream.model))
-        return -ERR_MEMORY;
-    stream->upstream_model = arena_copy(&stream->reply, upstream.model);
-    sink_reset(&stream->out_body, 65536);
-    stream->report.count = 0;
-    stream->same_dialect = deployment->dialect == stream->dialect;
-    int error;
-    if (stream->same_dialect && !(stream->endpoint == ENDPOINT_CHAT && upstream.strict_turns)) {
-        error = deployment->dialect->pass_request(stream->canon, &upstream, &stream->out_body);
-    } else {
-        if (!stream->canon_read) {
-            error = stream->dialect->read_request(stream->canon, fault);
-            if (error < 0)
-                return error;
-            stream->canon_read = true;
-        }
-        error = stream->same_dialect
-                    ? deployment->dialect->pass_request(stream->canon, &upstream, &stream->out_body)
-                    : deployment->dialect->write_request(stream->canon, &upstream, &stream->out_body,
-                                                         &stream->report, fault);
-    }
-    if (error == 0 && stream->out_body.error)
-        error = -ERR_BODY_LIMIT;
-    metrics_add(&stream->worker->metrics->dropped_fields, (uint64_t)stream->report.count);
-    return error;
-}
 
 static enum stream_event
 give_up(struct stream *stream)
@@ -71,8 +37,10 @@ begin_attempt(struct stream *stream)
     stream->interims = 0;
     sink_reset(&stream->collected, 65536);
     http_reader_reset(&stream->reply_reader);
-    if (stream->again_fresh)
-        return; /* the last one did not count */
+    bool uncounted = stream->again_fresh || stream->prompt_follows;
+    stream->prompt_follows = false;
+    if (uncounted)
+        return; /* a stale connection, or the next prompt of the same try */
     stream->attempts++;
     if (stream->attempts > 1)
         metrics_add(&stream->worker->metrics->retries, 1);
@@ -99,6 +67,8 @@ choose_deployment(struct stream *stream)
     struct worker *worker = stream->worker;
     int error = 0;
     uint32_t groups = stream->route.group_count;
+    if (stream->failed)
+        prompts_restart(stream);
     struct deployment *deployment =
         route_next(&stream->route, stream->failed ? &stream->error : NULL, worker->loop.now_ms,
                    worker_random(worker), &error);
@@ -115,7 +85,7 @@ choose_deployment(struct stream *stream)
     if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !(deployment->dialect->can_count && deployment->dialect->can_count(&deployment->upstream)))
         return EVENT_ANSWER;
     struct canon_fault fault = {0};
-    error = write_body(stream, deployment, &fault);
+    error = outgoing_body(stream, deployment, &fault);
     if (error < 0) {
         stream->failed = false;
         stream_fail_text(stream, error, fault.message, fault.param);
@@ -171,72 +141,6 @@ act_dial(struct stream *stream)
     return got == 1 ? EVENT_UPSTREAM_UP : EVENT_NONE;
 }
 
-/* Client fields that an upstream of the same family must see (R66): never credentials, never hop-by-hop. */
-static void
-forward_fields(struct stream *stream, struct sink *out)
-{
-    if (!stream->same_dialect)
-        return;
-    struct slice prefix = stream->dialect->id == DIALECT_ANTHROPIC ? SLICE_LIT("anthropic-") : SLICE_LIT("openai-");
-    for (size_t i = 0; i < stream->head->field_count; i++) {
-        const struct http_field *field = &stream->head->fields[i];
-        if (field->name.len <= prefix.len || !text_caseless_eq(slice_take(field->name, prefix.len), prefix) ||
-            http_is_hop_by_hop(stream->head, field->name))
-            continue;
-        sink_put(out, field->name);
-        sink_text(out, ": ");
-        sink_put(out, field->value);
-        sink_text(out, "\r\n");
-    }
-}
-
-static void
-write_head(struct stream *stream, struct sink *out)
-{
-    const struct deployment *deployment = stream->deployment;
-    const struct dialect *dialect = deployment->dialect;
-    struct worker *worker = stream->worker;
-    sink_reset(out, 65536);
-    arena_reset(&worker->scratch);
-    struct dialect_upstream upstream = deployment->upstream;
-    upstream.model = stream->upstream_model;
-    struct sink target;
-    sink_init(&target, 65536);
-    if (stream->endpoint == ENDPOINT_COUNT_TOKENS) {
-        dialect->put_count_target(&target, &upstream);
-    } else {
-        dialect->put_target(&target, &upstream, stream->streaming || !stream->same_dialect);
-    }
-    http_put_request_line(out, "POST", sink_slice(&target));
-    sink_fini(&target);
-    http_put_field(out, "Host", deployment->config->host_header);
-    http_put_field(out, "User-Agent", SLICE_LIT("penstock/" PENSTOCK_VERSION));
-    http_put_field(out, "Content-Type", SLICE_LIT("application/json"));
-    http_put_field(out, "Accept", stream->streaming || !stream->same_dialect
-                                      ? SLICE_LIT("text/event-stream, application/json")
-                                      : SLICE_LIT("application/json"));
-    http_put_field(out, "Accept-Encoding", SLICE_LIT("identity"));
-    http_put_field(out, "X-Request-Id", slice_from(stream->request_id));
-    struct dialect_field fields[4];
-    int count = dialect->fields(&upstream, &worker->scratch, fields);
-    for (int i = 0; i < count; i++) {
-        /* A version the client chose is forwarded in place of the dialect's default. */
-        if (stream->same_dialect && strncasecmp(fields[i].name, "anthropic-", 10) == 0 &&
-            slice_present(http_field(stream->head, fields[i].name)))
-            continue;
-        http_put_field(out, fields[i].name, fields[i].value);
-    }
-    forward_fields(stream, out);
-    for (uint32_t i = 0; i < deployment->config->header_count; i++) {
-        sink_put(out, deployment->config->headers[2 * i]);
-        sink_text(out, ": ");
-        sink_put(out, deployment->config->headers[2 * i + 1]);
-        sink_text(out, "\r\n");
-    }
-    http_put_field_u64(out, "Content-Length", stream->out_body.len);
-    http_put_end_of_head(out);
-}
-
 enum stream_event
 act_send_request(struct stream *stream)
 {
@@ -246,7 +150,7 @@ act_send_request(struct stream *stream)
     if (stream->stamps.dialing)
         hist_record(&worker->metrics->connect, &metrics_latency, stream->stamps.dialed - stream->stamps.dialing);
     struct sink *head = &worker->head;
-    write_head(stream, head);
+    outgoing_head(stream, head);
     detail_bytes(stream, "upstream request", sink_slice(&stream->out_body));
     if (head->error || conn_put(stream->lease->conn, sink_slice(head)) < 0)
         return stream_fail(stream, -ERR_MEMORY);

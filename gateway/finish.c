@@ -36,7 +36,11 @@ end_body(struct stream *stream)
     struct sink *text = &stream->worker->text, *out = &stream->collected;
     sink_reset(out, 0);
     stream->collected_sent = 0;
-    if (stream->http10) {
+    if (stream->json_array && !text->error) {
+        stream_open_array(stream);
+        sink_byte(text, ']');
+    }
+    if (!stream->chunked) {
         sink_put(out, sink_slice(text));
     } else {
         http_put_chunk(out, sink_slice(text));
@@ -99,6 +103,21 @@ only_cut_short(const struct canon_error *error)
     }
 }
 
+/*
+ * In bytes that are not ours nothing can be said. A length or a last chunk that never comes tells the client; where the
+ * end of the connection is the end of the reply, only a reset does.
+ */
+static enum stream_event
+cut_relay(struct stream *stream)
+{
+    bool told = stream->chunked || stream->reply_body.framing == HTTP_LENGTH;
+    metrics_add(&stream->worker->metrics->errors[stream->error.error], 1);
+    if (!told)
+        return EVENT_FAILED;
+    stream->worker->text.error = -ERR_DISCONNECTED;
+    return end_body(stream);
+}
+
 enum stream_event
 act_break_off(struct stream *stream)
 {
@@ -108,6 +127,8 @@ act_break_off(struct stream *stream)
     stream_drop_lease(stream);
     set_end(stream);
     sink_reset(&worker->text, 131072);
+    if (stream->endpoint == ENDPOINT_RELAY)
+        return cut_relay(stream);
     if (only_cut_short(&stream->error) && stream_conclude(stream) == 1) {
         stream->end = END_DONE;
         return end_body(stream);
@@ -119,7 +140,7 @@ act_break_off(struct stream *stream)
     sink_reset(&worker->text, 131072);
     int error = stream->dialect->write_error(stream->dialect_writer, &stream->error, &worker->frames);
     if (error == 0)
-        error = stream_put_frames(stream, &worker->frames, SLICE_NONE);
+        error = stream_put_frames(stream, &worker->frames, NULL);
     if (error < 0 || worker->text.len == 0)
         worker->text.error = -ERR_MEMORY; /* what can not be said must not look like an end */
     metrics_add(&worker->metrics->errors[stream->error.error], 1);
@@ -160,8 +181,12 @@ act_deliver(struct stream *stream)
             worker->text.error = -ERR_MEMORY;
         return end_body(stream);
     }
-    bool raw = stream->same_dialect && !stream->reply_sse && !worker->events.rewrite;
-    if (!raw && stream->endpoint != ENDPOINT_COUNT_TOKENS) {
+    bool counts = stream->endpoint == ENDPOINT_COUNT_TOKENS;
+    bool raw = stream->same_dialect && !stream->reply_sse && (counts || !worker->events.rewrite);
+    if (counts && !raw) {
+        sink_reset(&stream->collected, 65536);
+        stream->dialect->write_count_reply(stream->counted, &stream->collected);
+    } else if (!raw) {
         sink_reset(&stream->collected, 65536);
         if (stream->dialect->write_whole(stream->dialect_writer, &stream->collected) < 0 || stream->collected.error) {
             stream_fail(stream, -ERR_UPSTREAM_TOO_LARGE);
@@ -308,6 +333,12 @@ act_rest(struct stream *stream)
     stream->chosen = stream->again_fresh = stream->queued = stream->failed = stream->committed = false;
     stream->asked = stream->streaming = stream->reply_sse = stream->same_dialect = false;
     stream->head_request = stream->include_usage = stream->torn = false;
+    stream->json_array = stream->array_open = stream->estimated = stream->chunked = stream->path_stream = false;
+    stream->prompt = stream->prompt_block = stream->prompt_blocks = 0;
+    stream->prompt_follows = stream->prompt_untold = false;
+    stream->path_model = stream->relay_path = stream->relay_model = SLICE_NONE;
+    stream->relay_mode = NULL;
+    stream->counted = 0;
     stream->wait_until_ms = stream->out_sent = stream->collected_sent = 0;
     stream->reply_head = NULL;
     stream->dialect_reader = stream->dialect_writer = NULL;

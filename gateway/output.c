@@ -4,7 +4,7 @@
  *
  * A stream's head goes out at the commit point and not before.
  */
-#include "gateway/answer.h"
+#include "gateway/endpoint.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -78,9 +78,11 @@ stream_put_head(struct stream *stream, struct sink *out, int status)
             sink_printf(out, "%s%s", i ? ", " : "", stream->report.dropped[i]);
         sink_text(out, "\r\n");
     }
+    if (stream->estimated)
+        sink_text(out, "X-Penstock-Estimate: true\r\n");
     put_server_timing(stream, out);
     sink_put(out, stream->pass_fields);
-    answer_cors(stream, out);
+    endpoint_cors(stream, out);
 }
 
 void
@@ -105,7 +107,7 @@ stream_flush_text(struct stream *stream)
     size_t len = text->len;
     if (len == 0)
         return 0;
-    if (!stream->http10) {
+    if (stream->chunked) {
         /* The chunk's frame goes around the bytes in place: queued in pieces, a chunk could be torn for want of memory. */
         char size[24];
         size_t n = (size_t)snprintf(size, sizeof size, "%zx\r\n", len);
@@ -127,29 +129,56 @@ stream_flush_text(struct stream *stream)
     return 0;
 }
 
+/* An element of an array that is written as it comes; the client's parser wants no more than JSON. */
+static void
+put_element(struct stream *stream, struct slice data)
+{
+    struct sink *text = &stream->worker->text;
+    stream_open_array(stream);
+    if (stream->sse_serial > 0)
+        sink_text(text, ",\r\n");
+    sink_put(text, data);
+    stream->sse_serial++;
+    stream->events_out++;
+}
+
+void
+stream_open_array(struct stream *stream)
+{
+    if (!stream->array_open)
+        sink_byte(&stream->worker->text, '[');
+    stream->array_open = true;
+}
+
 int
-stream_put_frames(struct stream *stream, struct frames *frames, struct slice raw)
+stream_put_frames(struct stream *stream, struct frames *frames, const struct sse_event *raw)
 {
     struct worker *worker = stream->worker;
     const struct config *config = stream->generation->config;
     struct sink *text = &worker->text;
+    bool ids = config->sse_ids && stream->dialect->id != DIALECT_GEMINI; /* whose clients want "data:" to come first */
     if (frames->error || frames->bytes.error)
         return frames->error ? frames->error : -ERR_UPSTREAM_TOO_LARGE;
     for (int i = 0; i < frames->count; i++) {
         const struct frame *frame = &frames->at[i];
         struct slice data = slice_take(slice_skip(sink_slice(&frames->bytes), frame->start), frame->len);
+        if (stream->json_array) {
+            if (frame->kind != FRAME_COMMENT)
+                put_element(stream, frame->kind == FRAME_PASS ? raw->data : data);
+            continue;
+        }
         if (frame->kind == FRAME_COMMENT) {
             sse_put_comment(text, data);
             continue;
         }
-        if (config->sse_ids) {
+        if (ids) {
             char id[64];
             int n = snprintf(id, sizeof id, "%.16s-%llu", stream->id, (unsigned long long)stream->sse_serial);
             sse_put_fields(text, slice_of(id, (size_t)n), stream->sse_serial == 0 ? config->sse_retry_ms : 0);
         }
         stream->sse_serial++;
         if (frame->kind == FRAME_PASS)
-            sink_put(text, raw);
+            sink_put(text, raw->raw);
         else
             sse_put_event(text, slice_from(frame->type), data);
         stream->events_out++;
@@ -170,11 +199,13 @@ stream_commit(struct stream *stream)
     struct sink *head = &worker->head;
     if (stream->http10)
         stream->keep_alive = false;
+    stream->chunked = !stream->http10;
     stream_put_head(stream, head, 200);
-    sink_text(head, "Content-Type: text/event-stream; charset=utf-8\r\n"
-                    "Cache-Control: no-cache, no-transform\r\n"
+    sink_text(head, stream->json_array ? "Content-Type: application/json; charset=UTF-8\r\n"
+                                       : "Content-Type: text/event-stream; charset=utf-8\r\n");
+    sink_text(head, "Cache-Control: no-cache, no-transform\r\n"
                     "X-Accel-Buffering: no\r\n");
-    if (!stream->http10)
+    if (stream->chunked)
         sink_text(head, "Transfer-Encoding: chunked\r\n");
     stream_put_connection(stream, head);
     http_put_end_of_head(head);
@@ -190,6 +221,25 @@ stream_commit(struct stream *stream)
     return 0;
 }
 
+/*
+ * Something that means nothing, between two events. Clients of Gemini take a comment for the beginning of the next event,
+ * or for an error: they get an empty line, which is nothing to any reader of events, and white space to one of JSON.
+ */
+static int
+put_ping(struct stream *stream)
+{
+    struct frames *frames = &stream->worker->frames;
+    if (stream->dialect->id != DIALECT_GEMINI) {
+        frames_clear(frames);
+        stream->dialect->write_ping(stream->dialect_writer, frames);
+        return stream_put_frames(stream, frames, NULL);
+    }
+    if (stream->json_array)
+        stream_open_array(stream);
+    sink_byte(&stream->worker->text, '\n');
+    return stream->worker->text.error ? -ERR_MEMORY : 0;
+}
+
 static enum stream_event
 commit_now(struct stream *stream)
 {
@@ -201,10 +251,10 @@ commit_now(struct stream *stream)
     int error = stream_commit(stream);
     if (error == 0)
         error = stream->dialect->write_start(stream->dialect_writer, frames);
-    if (error == 0) {
-        stream->dialect->write_ping(stream->dialect_writer, frames);
-        error = stream_put_frames(stream, frames, SLICE_NONE);
-    }
+    if (error == 0)
+        error = stream_put_frames(stream, frames, NULL);
+    if (error == 0)
+        error = put_ping(stream);
     if (error == 0)
         error = stream_flush_text(stream);
     metrics_add(&stream->worker->metrics->commits_early, 1);
@@ -221,10 +271,10 @@ static enum stream_event
 send_ping(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    frames_clear(&worker->frames);
+    if (stream->endpoint == ENDPOINT_RELAY)
+        return EVENT_NONE; /* no byte of it is ours */
     sink_reset(&worker->text, 131072);
-    stream->dialect->write_ping(stream->dialect_writer, &worker->frames);
-    int error = stream_put_frames(stream, &worker->frames, SLICE_NONE);
+    int error = put_ping(stream);
     if (error == 0)
         error = stream_flush_text(stream);
     stream->keepalives++;

@@ -9,6 +9,8 @@
  */
 #include "base/text.h"
 #include "gateway/detail.h"
+#include "gateway/prompts.h"
+#include "gateway/relay.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -101,6 +103,8 @@ stream_write_out(struct stream *stream, struct canon_events *events, const struc
     struct frames *frames = &worker->frames;
     frames_clear(frames);
     int error = stream_writer(stream);
+    if (error == 0)
+        error = prompts_join(stream, events);
     if (error < 0)
         return error;
     if (!stream->streaming) {
@@ -116,7 +120,7 @@ stream_write_out(struct stream *stream, struct canon_events *events, const struc
     if (error == 0 && frames->count > 0)
         error = stream_commit(stream);
     if (error == 0)
-        error = stream_put_frames(stream, frames, raw ? raw->raw : SLICE_NONE);
+        error = stream_put_frames(stream, frames, raw);
     return error;
 }
 
@@ -129,7 +133,8 @@ take_event(struct stream *stream, const struct sse_event *event)
     uint64_t now = worker->loop.now_us;
     if (!slice_present(event->data)) {
         /* A comment: relayed as a line, never as an empty event that some clients would dispatch. */
-        if (stream->same_dialect && stream->committed && slice_present(event->comment))
+        if (stream->same_dialect && stream->committed && slice_present(event->comment) &&
+            stream->dialect->id != DIALECT_GEMINI)
             sse_put_comment(&worker->text, text_trim(event->comment));
         return 0;
     }
@@ -151,10 +156,9 @@ take_event(struct stream *stream, const struct sse_event *event)
         error = stream_check_events(stream, events);
     if (error < 0)
         return error;
+    bool end = has_end(events);
     error = stream_write_out(stream, events, event);
-    if (error < 0)
-        return error;
-    return has_end(events);
+    return error < 0 ? error : end;
 }
 
 /* What the missing terminator would have said. 1: the reply has ended; negative: the attempt failed. */
@@ -167,9 +171,10 @@ read_end(struct stream *stream)
     int error = stream->upstream_dialect->read_end(stream->dialect_reader, &worker->events);
     if (error == 0)
         error = stream_check_events(stream, &worker->events);
+    bool end = has_end(&worker->events);
     if (error == 0)
         error = stream_write_out(stream, &worker->events, NULL);
-    return error < 0 ? error : has_end(&worker->events) ? 1 : -ERR_DISCONNECTED;
+    return error < 0 ? error : end ? 1 : -ERR_DISCONNECTED;
 }
 
 /* The upstream's body is over: what does its end mean? */
@@ -188,7 +193,7 @@ stream_conclude(struct stream *stream)
 {
     struct canon_events *events = &stream->worker->events;
     struct canon_error error = stream->error;
-    if (stream->torn || !stream->dialect_reader || !stream->reply_sse || !stream->guard.finished || stream->guard.failed)
+    if (stream->torn || prompts_more(stream) || !stream->dialect_reader || !stream->reply_sse || !stream->guard.finished || stream->guard.failed)
         return 0;
     if (read_end(stream) == 1) /* an event that was cut is lost: it can only be usage */
         return 1;
@@ -272,9 +277,11 @@ enum stream_event
 act_pump(struct stream *stream)
 {
     sink_reset(&stream->worker->text, 131072);
-    int got = stream_carry(stream);
+    int got = stream->endpoint == ENDPOINT_RELAY ? relay_carry(stream) : stream_carry(stream);
+    if (got == 1 && prompts_more(stream))
+        return prompts_next(stream);
     int error = got == 1 ? 0 : stream_flush_text(stream); /* the last text goes with the end of the body */
-    if (stream->committed && stream->canon)
+    if (stream->committed && stream->head && !prompts_more(stream))
         stream_release_request(stream); /* there are no more tries: only they need it */
     if (got < 0)
         return stream_fail(stream, got);
@@ -329,7 +336,8 @@ stream_end_reader(struct stream *stream)
         stream->upstream_dialect->reader_fini(stream->dialect_reader);
     stream->dialect_reader = NULL;
     /* A writer that has sent nothing may hold events of the failed attempt. */
-    if (!stream->committed && stream->dialect_writer) {
+    bool kept = stream->committed || (stream->prompt > 0 && stream->prompt_untold);
+    if (!kept && stream->dialect_writer) {
         if (stream->dialect->writer_fini)
             stream->dialect->writer_fini(stream->dialect_writer);
         stream->dialect_writer = NULL;

@@ -5,6 +5,7 @@
  */
 #include "base/text.h"
 #include "gateway/detail.h"
+#include "gateway/prompts.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -83,12 +84,16 @@ begin_body(struct stream *stream)
     stream->upstream_dialect = stream->deployment->dialect;
     uint64_t max = UINT64_MAX;
     struct slice type = http_field(head, "content-type");
-    stream->reply_sse = !error_reply && stream->endpoint != ENDPOINT_COUNT_TOKENS && type.len >= 17 &&
+    bool relay = !error_reply && stream->endpoint == ENDPOINT_RELAY;
+    stream->reply_sse = !error_reply && !relay && stream->endpoint != ENDPOINT_COUNT_TOKENS && type.len >= 17 &&
                         text_caseless_eq(slice_take(type, 17), SLICE_LIT("text/event-stream"));
-    if (!stream->reply_sse)
+    if (!stream->reply_sse && !relay)
         max = error_reply ? UINT64_MAX : config->limits.reply_bytes;
     http_body_init(&stream->reply_body, head, HTTP_FROM_UPSTREAM, max, &stream->reply_reader.limits);
     keep_fields(stream);
+    stream->progress_ms = worker->loop.now_ms;
+    if (relay)
+        return EVENT_REPLY_OK;
     struct slice coding = http_field(head, "content-encoding");
     if (coding.len > 0 && !text_caseless_is(coding, "identity"))
         return stream_fail_text(stream, -ERR_UPSTREAM_PROTOCOL, SLICE_LIT("upstream used a content coding that was not asked for"), SLICE_NONE);
@@ -105,7 +110,6 @@ begin_body(struct stream *stream)
         canon_guard_init(&stream->guard, &stream->reply);
         canon_think_init(&stream->think, &stream->reply);
     }
-    stream->progress_ms = worker->loop.now_ms;
     return stream->reply_sse && stream->streaming ? EVENT_REPLY_OK : EVENT_REPLY_WHOLE;
 }
 
@@ -245,12 +249,10 @@ take_whole(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     struct slice body = sink_slice(&stream->collected);
-    if (stream->endpoint == ENDPOINT_COUNT_TOKENS) { /* nothing in it is ours to read, if it is what was asked for */
-        struct json_scan scan = {0};
-        return json_scan(body, (int)stream->generation->config->limits.json_depth, &scan) < 0 ? -ERR_UPSTREAM_PROTOCOL : 0;
-    }
     detail_bytes(stream, "upstream reply", body);
     arena_reset(&worker->scratch);
+    if (stream->endpoint == ENDPOINT_COUNT_TOKENS)
+        return stream->upstream_dialect->read_count(body, &worker->scratch, &stream->counted);
     canon_events_clear(&worker->events);
     int error = stream->upstream_dialect->read_body(stream->dialect_reader, body, &worker->events);
     if (error == 0)
@@ -268,7 +270,7 @@ take_whole(struct stream *stream)
     struct canon_events one = worker->events;
     for (int i = 0; i < worker->events.count && error == 0; i++) {
         one.at = &worker->events.at[i];
-        one.count = 1;
+        one.count = one.capacity = 1;
         error = stream_write_out(stream, &one, NULL);
     }
     return error;
@@ -285,7 +287,7 @@ act_collect(struct stream *stream)
         int got = stream_carry(stream);
         if (got < 0)
             return stream_fail(stream, got);
-        return got == 1 ? EVENT_WHOLE : EVENT_NONE;
+        return got == 0 ? EVENT_NONE : prompts_more(stream) ? prompts_next(stream) : EVENT_WHOLE;
     }
     int got = gather_body(stream);
     if (got < 0 && stream->upstream_status >= 300)
@@ -299,5 +301,5 @@ act_collect(struct stream *stream)
     got = take_whole(stream);
     if (got < 0)
         return stream_fail(stream, got);
-    return EVENT_WHOLE;
+    return prompts_more(stream) ? prompts_next(stream) : EVENT_WHOLE;
 }

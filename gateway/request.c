@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "gateway/answer.h"
 #include "gateway/detail.h"
+#include "gateway/endpoint.h"
+#include "gateway/relay.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -89,7 +91,7 @@ act_read_head(struct stream *stream)
         conn_touch(client);
         if (got < 0) {
             stream->close_after = true;
-            answer_guess(stream);
+            endpoint_guess(stream);
             return stream_fail(stream, got);
         }
         if (got == 1)
@@ -118,13 +120,15 @@ take_request_id(struct stream *stream)
  * has two credentials sends both, and only one of them is meant for us.
  */
 static int
-find_key(const struct stream *stream)
+find_key(struct stream *stream)
 {
     const struct config *config = stream->generation->config;
     struct slice bearer = http_field(stream->head, "authorization");
     bool is_bearer = bearer.len > 7 && text_caseless_eq(slice_take(bearer, 7), SLICE_LIT("bearer "));
     struct slice given[] = {is_bearer ? text_trim(slice_skip(bearer, 7)) : SLICE_NONE,
-                            http_field(stream->head, "x-api-key"), http_field(stream->head, "api-key")};
+                            http_field(stream->head, "x-api-key"), http_field(stream->head, "api-key"),
+                            http_field(stream->head, "x-goog-api-key"),
+                            endpoint_query(stream->head->query, "key", &stream->request)};
     int found = -1;
     for (size_t k = 0; k < countof(given); k++) {
         for (uint32_t i = 0; i < config->key_count && given[k].len > 0; i++) {
@@ -157,12 +161,6 @@ needs_key(const struct stream *stream)
     }
 }
 
-static bool
-is_generation(enum endpoint endpoint)
-{
-    return endpoint == ENDPOINT_CHAT || endpoint == ENDPOINT_MESSAGES || endpoint == ENDPOINT_COUNT_TOKENS;
-}
-
 enum stream_event
 act_begin_body(struct stream *stream)
 {
@@ -178,14 +176,14 @@ act_begin_body(struct stream *stream)
     int error = http_parse_request(&stream->reader, stream->head);
     if (error < 0) {
         stream->close_after = true;
-        answer_guess(stream);
+        endpoint_guess(stream);
         return stream_fail(stream, error);
     }
     stream->http10 = stream->head->minor == 0;
     stream->keep_alive = stream->head->keep_alive;
     stream->head_request = stream->head->method == HTTP_HEAD;
     take_request_id(stream);
-    error = answer_find(stream); /* endpoint, dialect, CORS origin */
+    error = endpoint_find(stream); /* endpoint, dialect, CORS origin */
     bool body = stream->head->framing != HTTP_NO_BODY;
     http_body_init(&stream->body, stream->head, HTTP_FROM_CLIENT, config->limits.body_bytes,
                    &stream->reader.limits);
@@ -193,7 +191,7 @@ act_begin_body(struct stream *stream)
         metrics_add(&worker->metrics->auth_failures, 1);
         error = -ERR_AUTH;
     }
-    if (error == 0 && worker->draining && is_generation(stream->endpoint))
+    if (error == 0 && worker->draining && endpoint_is_work(stream->endpoint))
         error = -ERR_DRAINING; /* health and metrics are answered to the end, work is not begun any more (R25) */
     if (error == 0 && stream->head->framing == HTTP_LENGTH &&
         stream->head->length > config->limits.body_bytes)
@@ -256,8 +254,8 @@ act_read_body(struct stream *stream)
     return EVENT_BODY_DONE;
 }
 
-static enum stream_event
-read_json(struct stream *stream)
+enum stream_event
+stream_parse(struct stream *stream)
 {
     const struct config *config = stream->generation->config;
     struct slice body = sink_slice(&stream->body_bytes);
@@ -282,37 +280,55 @@ read_json(struct stream *stream)
         return stream_fail(stream, error);
     if (json_type(canon->root) != JSON_OBJECT)
         return stream_fail_text(stream, -ERR_REQUEST, SLICE_LIT("request body must be a JSON object"), SLICE_NONE);
-    struct canon_fault fault = {0};
-    error = stream->dialect->outline(canon, &fault);
-    if (error < 0)
-        return stream_fail_text(stream, error, fault.message, fault.param);
     stream->canon = canon;
     return EVENT_NONE;
+}
+
+/* What is needed of every request: the model, and whether it streams. */
+static enum stream_event
+read_outline(struct stream *stream)
+{
+    struct canon_request *canon = stream->canon;
+    struct canon_fault fault = {0};
+    canon->model = stream->path_model;
+    canon->stream = stream->path_stream;
+    int error = stream->dialect->outline(canon, &fault);
+    if (error < 0)
+        return stream_fail_text(stream, error, fault.message, fault.param);
+    stream->streaming = stream->endpoint != ENDPOINT_COUNT_TOKENS && canon->stream;
+    stream->json_array = stream->json_array && stream->streaming;
+    stream->include_usage = canon->include_usage;
+    return EVENT_NONE;
+}
+
+enum stream_event
+stream_route(struct stream *stream, struct slice model)
+{
+    struct slice near = SLICE_NONE;
+    stream->model = arena_copy(&stream->reply, slice_take(model, 256));
+    int error = route_begin(&stream->route, stream->generation, model, &near);
+    if (error == 0)
+        return EVENT_NONE;
+    struct slice text = arena_printf(&stream->reply, near.len ? "model '%.*s' not found; did you mean '%.*s'?" : "model '%.*s' not found",
+                                     SLICE_ARG(stream->model), SLICE_ARG(near));
+    return stream_fail_text(stream, error, text, SLICE_LIT("model"));
 }
 
 enum stream_event
 act_choose(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    if (!is_generation(stream->endpoint))
+    if (!endpoint_is_work(stream->endpoint))
         return answer_begin(stream);
-    if (read_json(stream) == EVENT_FAILED)
-        return EVENT_REJECT;
-    stream->streaming = stream->endpoint != ENDPOINT_COUNT_TOKENS && stream->canon->stream;
-    stream->include_usage = stream->canon->include_usage;
-    stream->model = arena_copy(&stream->reply, slice_take(stream->canon->model, 256));
-    struct slice near = SLICE_NONE;
-    int error = route_begin(&stream->route, stream->generation, stream->canon->model, &near);
-    if (error < 0) {
-        struct slice text = arena_printf(&stream->reply, near.len ? "model '%.*s' not found; did you mean '%.*s'?" : "model '%.*s' not found",
-                                         SLICE_ARG(stream->model), SLICE_ARG(near));
-        stream_fail_text(stream, error, text, SLICE_LIT("model"));
-        return EVENT_REJECT;
-    }
-    if (stream->streaming)
-        loop_arm(&worker->loop, &stream->commit, stream->generation->config->timeouts.commit_ms);
     if (stream->client->ended) /* it came with the request: whether the client has gone must be asked all the same */
         stream_post(stream, EVENT_CLIENT_BYTES);
+    if (stream->endpoint == ENDPOINT_RELAY)
+        return relay_choose(stream);
+    if (stream_parse(stream) == EVENT_FAILED || read_outline(stream) == EVENT_FAILED ||
+        stream_route(stream, stream->canon->model) == EVENT_FAILED)
+        return EVENT_REJECT;
+    if (stream->streaming)
+        loop_arm(&worker->loop, &stream->commit, stream->generation->config->timeouts.commit_ms);
     return EVENT_NEXT;
 }
 

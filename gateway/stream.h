@@ -20,10 +20,13 @@
 #include "reactor/conn.h"
 #include "sse/sse.h"
 
-/* Local endpoints and the two dialects; found from method and path. */
+/* What a request asks for; found from method and path. */
 enum endpoint {
-    ENDPOINT_CHAT, ENDPOINT_MESSAGES, ENDPOINT_COUNT_TOKENS, ENDPOINT_MODELS, ENDPOINT_MODEL, ENDPOINT_ROOT,
-    ENDPOINT_HELLO, ENDPOINT_HEALTH, ENDPOINT_LIVE, ENDPOINT_READY, ENDPOINT_METRICS, ENDPOINT_STREAMS,
+    ENDPOINT_CHAT, ENDPOINT_MESSAGES, ENDPOINT_RESPONSES, ENDPOINT_GEMINI, ENDPOINT_TEXT /* /v1/completions */,
+    ENDPOINT_COUNT_TOKENS,
+    ENDPOINT_RELAY,  /* what is not understood but carried: embeddings, images, audio, files, ... */
+    ENDPOINT_STORED, /* a response by its id: nothing is stored */
+    ENDPOINT_MODELS, ENDPOINT_MODEL, ENDPOINT_ROOT, ENDPOINT_HELLO, ENDPOINT_HEALTH, ENDPOINT_LIVE, ENDPOINT_READY, ENDPOINT_METRICS, ENDPOINT_STREAMS,
     ENDPOINT_PREFLIGHT, ENDPOINT_NONE
 };
 
@@ -57,6 +60,11 @@ struct stream {
     struct canon_request *canon;
     bool canon_read; /* beyond the outline */
     enum endpoint endpoint;
+    struct slice path_model; /* a name that stands in the path, decoded; absent */
+    bool path_stream;        /* the path says so */
+    struct slice relay_path; /* of a relay: what is behind the upstream's base path, or a method of Gemini's */
+    const char *relay_mode;  /* and what models that serve it call their mode */
+    struct slice relay_model; /* where the body names the model: the bytes to replace; absent: it does not */
     const struct dialect *dialect; /* the client's; for local endpoints the one that errors are written in */
     struct route route;
     struct gather *gather; /* waiting for the other workers' answers */
@@ -65,6 +73,9 @@ struct stream {
     char request_id[64];
     char id[33]; /* of the reply, random */
     bool head_request, keep_alive, http10, streaming, include_usage;
+    bool array_open; /* its bracket is out */
+    bool json_array; /* the stream's events are the elements of one JSON array: Gemini without alt=sse */
+    bool estimated;  /* a number of tokens is our own guess */
     bool asked; /* END was seen and the question was put */
     bool torn;        /* text for the client was lost for want of memory: no end of it can be a good one */
     bool close_after; /* input can not be trusted any more */
@@ -86,6 +97,11 @@ struct stream {
     struct canon_report report;
     uint64_t progress_ms;      /* last sign of life for the lazy idle deadlines */
     uint64_t wait_until_ms;    /* in DIAL: back-off */
+    uint32_t prompt;           /* /v1/completions: whose turn it is of several */
+    uint32_t prompt_block, prompt_blocks; /* of the prompts before, and with this one */
+    bool prompt_follows;       /* in DIAL: the next prompt, not another try */
+    bool prompt_untold;        /* nothing of this prompt's reply was given to the writer */
+    struct canon_usage prompt_usage; /* of the prompts before */
     struct upstream_waiter waiter;
     bool queued;               /* in DIAL: waiting for a free upstream connection */
 
@@ -97,6 +113,8 @@ struct stream {
     struct sse_decoder sse;
     bool sse_live;             /* the decoder holds memory */
     bool reply_keep_alive, reply_sse, same_dialect, committed;
+    bool chunked;              /* what goes to the client is framed in chunks */
+    uint64_t counted;          /* tokens, by an upstream that was asked to count */
     const struct dialect *upstream_dialect;
     void *dialect_reader, *dialect_writer;
     struct canon_guard guard;
@@ -157,10 +175,17 @@ int stream_writer(struct stream *stream) must_check;
 int stream_flush_text(struct stream *stream) must_check;
 /* stream_send_answer - status, type and the collected bytes as a whole reply. */
 enum stream_event stream_send_answer(struct stream *stream, int status, const char *type);
+/* stream_open_array - the bracket that the elements of a JSON array follow, once. */
+void stream_open_array(struct stream *stream);
+/* stream_parse - the body as JSON: canon, with its root. NONE or FAILED. */
+enum stream_event stream_parse(struct stream *stream);
+/* stream_route - the model group that serves this name. NONE or FAILED. */
+enum stream_event stream_route(struct stream *stream, struct slice model);
 /* stream_commit - send the head of a stream (once) and what the dialect says first. */
 int stream_commit(struct stream *stream) must_check;
-/* stream_put_frames - frame what the writer made and queue it for the client as one chunk. 0 or -ERR. */
-int stream_put_frames(struct stream *stream, struct frames *frames, struct slice raw) must_check;
+/* stream_put_frames - frame what the writer made as events or elements of an array; raw is the upstream's event that may
+ * pass as it is, or NULL. 0 or -ERR. */
+int stream_put_frames(struct stream *stream, struct frames *frames, const struct sse_event *raw) must_check;
 /* stream_put_head - status line and the common fields into the worker's scratch sink; the caller adds its own. */
 void stream_put_head(struct stream *stream, struct sink *out, int status);
 void stream_put_connection(const struct stream *stream, struct sink *out);
