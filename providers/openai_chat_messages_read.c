@@ -198,6 +198,35 @@ read_content(struct message_reader *at, struct json content)
 
 /* ---------------------------------------------------------------- assistants */
 
+/*
+ * Opaque state that the client kept for us. A wrapper of ours says whose it is and what kind; without one the format of an
+ * OpenRouter entry does, and without that nobody knows. encrypted: the state is the thought itself.
+ */
+static int
+take_state(struct message_reader *at, struct canon_part *part, struct json entry, bool encrypted)
+{
+    struct json format = json_get(entry, "format");
+    struct slice state = json_text(json_get(entry, encrypted ? "data" : "signature"));
+    part->origin = json_type(format) == JSON_STRING ? chat_origin_of(format) : ORIGIN_NONE;
+    (void)canon_unwrap(state, &part->origin, &encrypted, &state, at->request->arena);
+    part->kind = encrypted ? PART_REDACTED : PART_THINKING;
+    if (encrypted)
+        part->data = json_unescape(state, at->request->arena);
+    else
+        part->signature = state;
+    return slice_present(encrypted ? part->data : part->signature) ? 0 : -ERR_MEMORY;
+}
+
+/* Google's signature of a call, of text, or of a thought that was not shown. */
+static void
+take_signature(struct message_reader *at, struct canon_part *part, struct slice signature)
+{
+    bool redacted;
+    part->signature = signature;
+    part->origin = ORIGIN_GEMINI;
+    (void)canon_unwrap(signature, &part->origin, &redacted, &part->signature, at->request->arena);
+}
+
 static uint32_t
 count_signed(struct json details)
 {
@@ -227,15 +256,14 @@ read_thoughts(struct message_reader *at, struct json message)
         bool is_encrypted = json_is(json_get(entry, "type"), "reasoning.encrypted") && data.len > 0;
         if (signature.len == 0 && !is_encrypted)
             continue;
-        struct canon_part *part =
-            add_part(at, is_encrypted ? PART_REDACTED : PART_THINKING, JSON_NONE);
-        if (!part)
-            return -ERR_MEMORY;
+        struct canon_part *part = add_part(at, PART_THINKING, JSON_NONE);
+        int error = part ? take_state(at, part, entry, is_encrypted) : -ERR_MEMORY;
+        if (error)
+            return error;
+        if (part->kind == PART_REDACTED)
+            continue;
         part->text = json_text(json_get(entry, "text"));
-        part->signature = signature;
-        if (is_encrypted)
-            part->data = json_string(json_get(entry, "data"), at->request->arena);
-        else if (part->text.len == 0 && signatures == 1)
+        if (part->text.len == 0 && signatures == 1)
             part->text = plain;
     }
     if (signatures > 0 || plain.len == 0)
@@ -262,6 +290,41 @@ read_call(struct message_reader *at, struct json value)
     if (part->id.len == 0 || part->name.len == 0)
         return chat_refuse(at->fault, ERR_REQUEST, "messages",
                            "a tool call needs an id and a function name");
+    struct slice signature = chat_google_signature(json_get(value, "extra_content"));
+    if (signature.len > 0)
+        take_signature(at, part, signature);
+    return 0;
+}
+
+/* The signature of a message: of its last text, or, if it has none, of a thought before its calls. */
+static int
+read_signature(struct message_reader *at, struct json message)
+{
+    struct slice signature = chat_google_signature(json_get(message, "extra_content"));
+    struct canon_part *text = NULL;
+    if (signature.len == 0)
+        return 0;
+    for (struct canon_part *part = at->message->parts; part; part = part->next)
+        if (part->kind == PART_TEXT && part->text.len > 0)
+            text = part;
+    if (!text)
+        text = add_part(at, PART_THINKING, JSON_NONE);
+    if (!text)
+        return -ERR_MEMORY;
+    take_signature(at, text, signature);
+    return 0;
+}
+
+/* Images that the model made: extensions of our own and of OpenRouter's. */
+static int
+read_images(struct message_reader *at, struct json images)
+{
+    for (struct json image = json_first(images);
+         json_type(images) == JSON_ARRAY && json_present(image); image = json_next(image)) {
+        int error = read_image(at, image);
+        if (error)
+            return error;
+    }
     return 0;
 }
 
@@ -286,6 +349,12 @@ read_assistant(struct message_reader *at, struct json message)
     struct slice refusal = json_text(json_get(message, "refusal"));
     if (!error && refusal.len > 0)
         error = add_text(at, PART_REFUSAL, refusal, JSON_NONE);
+    if (!error)
+        error = read_signature(at, message);
+    if (!error)
+        error = read_images(at, json_get(message, "images"));
+    if (json_present(json_get(message, "audio")))
+        canon_drop(&at->request->unsaid, "messages.audio");
     struct json calls = json_get(message, "tool_calls");
     if (json_type(calls) == JSON_ARRAY)
         for (struct json call = json_first(calls); json_present(call) && !error;

@@ -171,23 +171,30 @@ read_tools(struct canon_request *request, struct canon_fault *fault)
     return 0;
 }
 
-/* Only the tools on the list stay; an empty list or unknown names leave none. */
-static void
-keep_allowed(struct canon_request *request, struct json allowed)
+/* The names of the only tools that may be called. An empty list allows none. */
+static int
+read_allowed(struct canon_request *request, struct json allowed, struct canon_fault *fault)
 {
-    for (struct canon_tool **link = &request->tools; *link;) {
-        bool is_allowed = false;
-        for (struct json at = json_first(allowed); json_present(at) && !is_allowed;
-             at = json_next(at)) {
-            struct json body =
-                json_get(at, json_is(json_get(at, "type"), "custom") ? "custom" : "function");
-            is_allowed = slice_eq(json_text(json_get(body, "name")), (*link)->name);
-        }
-        if (is_allowed)
-            link = &(*link)->next;
-        else
-            *link = (*link)->next;
+    struct canon_stop **link = &request->choice_allowed;
+    struct json tools = json_get(allowed, "tools");
+    request->choice =
+        json_is(json_get(allowed, "mode"), "required") ? CHOICE_REQUIRED : CHOICE_AUTO;
+    for (struct json at = json_first(tools); json_present(at); at = json_next(at)) {
+        struct json body =
+            json_get(at, json_is(json_get(at, "type"), "custom") ? "custom" : "function");
+        struct slice name = json_text(json_get(body, "name"));
+        if (name.len == 0)
+            return chat_refuse(fault, ERR_REQUEST, "tool_choice", "an allowed tool needs a name");
+        struct canon_stop *entry = arena_take(request->arena, sizeof(*entry));
+        if (!entry)
+            return -ERR_MEMORY;
+        entry->text = name;
+        *link = entry;
+        link = &entry->next;
     }
+    if (!request->choice_allowed)
+        request->choice = CHOICE_NONE;
+    return 0;
 }
 
 static enum canon_choice
@@ -216,11 +223,8 @@ read_choice(struct canon_request *request, struct canon_fault *fault)
     if (request->choice != CHOICE_UNSET)
         return 0;
     if (type == JSON_OBJECT && json_is(json_get(choice, "type"), "allowed_tools")) {
-        struct json allowed = json_get(choice, "allowed_tools");
-        keep_allowed(request, json_get(allowed, "tools"));
-        request->choice =
-            json_is(json_get(allowed, "mode"), "required") ? CHOICE_REQUIRED : CHOICE_AUTO;
-        return 0;
+        struct json inner = json_get(choice, "allowed_tools"); /* also seen without that member */
+        return read_allowed(request, json_type(inner) == JSON_OBJECT ? inner : choice, fault);
     }
     struct json body =
         json_get(choice, json_is(json_get(choice, "type"), "custom") ? "custom" : "function");
@@ -287,6 +291,53 @@ read_reasoning(struct canon_request *request)
         request->thinking = THINKING_DISABLED;
 }
 
+/* Fields that the canonical request has no place for. Names that are ours alone to report stand in the second list. */
+static void
+note_unsaid(struct canon_request *request)
+{
+    static const char *const held[] = {
+        "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
+        "temperature", "top_p", "top_k", "seed", "n", "presence_penalty", "frequency_penalty",
+        "logprobs", "top_logprobs", "logit_bias", "stop", "tools", "functions", "tool_choice",
+        "function_call", "parallel_tool_calls", "response_format", "reasoning_effort", "reasoning",
+        "thinking", "enable_thinking", "thinking_budget", "safety_identifier", "user",
+        "service_tier", "metadata", "verbosity", "prompt_cache_key", "store", "random_seed",
+        "modalities", "grounding"};
+    static const char *const unsaid[] = {
+        "prediction", "moderation", "prompt_cache_options", "prompt_cache_retention", "audio",
+        "web_search_options", "min_p", "repetition_penalty", "chat_template_kwargs", "safe_prompt",
+        "provider", "models", "transforms", "plugins", "usage", "extra_body"};
+    for (struct json at = json_first(request->root); json_present(at); at = json_next(at)) {
+        bool is_held = json_type(at) == JSON_NULL;
+        const char *name = "unknown field";
+        for (size_t i = 0; i < countof(held) && !is_held; i++)
+            is_held = json_key_is(at, held[i]);
+        for (size_t i = 0; i < countof(unsaid) && !is_held; i++)
+            if (json_key_is(at, unsaid[i]))
+                name = unsaid[i];
+        if (!is_held)
+            canon_drop(&request->unsaid, name);
+    }
+}
+
+/* OpenRouter's switch for thoughts in the reply, and what is said beside the conversation. */
+static void
+read_rest(struct canon_request *request)
+{
+    struct json root = request->root, hidden = json_get(json_get(root, "reasoning"), "exclude");
+    request->show_thoughts = json_type(hidden) == JSON_TRUE    ? 0
+                             : json_type(hidden) == JSON_FALSE ? 1
+                                                               : -1;
+    request->verbosity = json_text(json_get(root, "verbosity"));
+    request->cache_key = json_text(json_get(root, "prompt_cache_key"));
+    struct json store = json_get(root, "store");
+    if (json_type(store) == JSON_TRUE || json_type(store) == JSON_FALSE)
+        request->store = json_raw(store);
+    if (!slice_present(request->seed) && json_type(json_get(root, "random_seed")) == JSON_NUMBER)
+        request->seed = json_raw(json_get(root, "random_seed"));
+    note_unsaid(request);
+}
+
 static int
 refuse_unsayable(struct json root, struct canon_fault *fault)
 {
@@ -323,6 +374,7 @@ chat_read_request(struct canon_request *request, struct canon_fault *fault)
     if (error)
         return error;
     read_reasoning(request);
+    read_rest(request);
     enum json_type parallel = json_type(json_get(root, "parallel_tool_calls"));
     request->parallel = parallel == JSON_TRUE ? 1 : parallel == JSON_FALSE ? 0 : -1;
     request->user = json_text(json_get(root, "safety_identifier"));
