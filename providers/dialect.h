@@ -139,6 +139,9 @@ struct dialect {
     int (*read_count)(struct slice body, struct arena *scratch, uint64_t *tokens);
     /* fields - authentication and version fields; returns how many were set (at most 4). scratch holds made values. */
     int (*fields)(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4]);
+    /* check_pass - may this request pass to this very upstream of its own dialect? 0, -ERR_UNSUPPORTED with fault (state that it
+     * does not keep). pass_request refuses the same, without saying why. NULL: every request may. */
+    int (*check_pass)(const struct canon_request *request, const struct dialect_upstream *upstream, struct canon_fault *fault);
     /* pass_request - same dialect: the client's bytes with only the model replaced, configured defaults added, and (Chat) usage asked for. */
     int (*pass_request)(const struct canon_request *request, const struct dialect_upstream *upstream,
                         struct sink *out);
