@@ -7,26 +7,15 @@
  * PART_NATIVE and TOOL_NATIVE, so that the writer of the other dialect can name what it cannot say.
  * Fields it does not know it ignores.
  */
-#include "providers/anthropic.h"
+#include "providers/anthropic_read.h"
 
-struct reading {
-    struct canon_request *request;
-    struct canon_fault *fault;
-    uint32_t message, block; /* where we are, for the fault */
-};
+#include "base/text.h"
 
 struct part_list {
     struct canon_part *first, **end;
 };
 
 /* ---------------------------------------------------------------- faults and lists */
-
-static int
-refuse(struct reading *at, const char *param, const char *message)
-{
-    *at->fault = (struct canon_fault){.message = slice_from(message), .param = slice_from(param)};
-    return -ERR_REQUEST;
-}
 
 static int
 refuse_block(struct reading *at, const char *message)
@@ -152,6 +141,10 @@ add_document(struct reading *at, struct part_list *list, struct json block)
     if (error != 0)
         return error;
     part->name = json_text(json_get(block, "title"));
+    if (json_type(json_get(json_get(block, "citations"), "enabled")) == JSON_TRUE)
+        canon_drop(&at->request->unsaid, "document.citations");
+    if (json_text(json_get(block, "context")).len > 0)
+        canon_drop(&at->request->unsaid, "document.context");
     if (listed)
         part->text = joined;
     else if (json_is(json_get(source, "type"), "text"))
@@ -245,6 +238,20 @@ read_result(struct reading *at, struct json block, struct part_list *list)
     return error;
 }
 
+/* Opaque state: Anthropic's own, or a wrapper of ours with another's. A mark of ours without any state is nobody's. */
+static void
+read_state(struct reading *at, struct slice token, struct canon_part *part)
+{
+    bool redacted;
+    if (!slice_starts(token, SLICE_LIT("penstock."))) {
+        part->signature = token;
+        part->origin = token.len > 0 ? ORIGIN_ANTHROPIC : ORIGIN_NONE;
+    } else if (!canon_unwrap(token, &part->origin, &redacted, &part->signature, at->request->arena)) {
+        part->signature = SLICE_NONE;
+        part->origin = ORIGIN_NONE;
+    }
+}
+
 static int
 read_thinking(struct reading *at, struct json block, struct part_list *list)
 {
@@ -253,7 +260,7 @@ read_thinking(struct reading *at, struct json block, struct part_list *list)
     if (error != 0)
         return error;
     part->text = json_text(json_get(block, "thinking"));
-    part->signature = json_text(json_get(block, "signature"));
+    read_state(at, json_text(json_get(block, "signature")), part);
     return slice_present(part->text) ? 0 : refuse_block(at, "thinking must be a string");
 }
 
@@ -264,8 +271,12 @@ read_redacted(struct reading *at, struct json block, struct part_list *list)
     int error = add_part(at, list, PART_REDACTED, block, &part);
     if (error != 0)
         return error;
-    part->data = json_string(json_get(block, "data"), at->request->arena);
-    return slice_present(part->data) ? 0 : refuse_block(at, "data must be a string");
+    if (json_type(json_get(block, "data")) != JSON_STRING)
+        return refuse_block(at, "data must be a string");
+    read_state(at, json_text(json_get(block, "data")), part);
+    part->data = json_unescape(slice_present(part->signature) ? part->signature : SLICE_LIT(""), at->request->arena);
+    part->signature = SLICE_NONE;
+    return slice_present(part->data) ? 0 : -ERR_MEMORY;
 }
 
 static int
@@ -288,6 +299,32 @@ read_block(struct reading *at, struct json block, enum canon_role role, struct p
     return read_inner_block(at, block, list);
 }
 
+/*
+ * A state of Gemini's without a thought of its own belongs to its neighbour, as our writer put it: in front of a call,
+ * or behind a text (wire-formats 11.5).
+ */
+static void
+settle_states(struct canon_part **list)
+{
+    struct canon_part *before = NULL;
+    for (struct canon_part **link = list; *link;) {
+        struct canon_part *part = *link, *next = part->next, *owner = NULL;
+        bool alone = part->kind == PART_THINKING && part->origin == ORIGIN_GEMINI && part->text.len == 0;
+        if (alone && next && next->kind == PART_CALL && next->signature.len == 0)
+            owner = next;
+        else if (alone && before && before->kind == PART_TEXT && before->signature.len == 0)
+            owner = before;
+        if (!owner) {
+            before = part;
+            link = &part->next;
+            continue;
+        }
+        owner->signature = part->signature;
+        owner->origin = part->origin;
+        *link = next;
+    }
+}
+
 static int
 read_content(struct reading *at, struct json content, enum canon_role role, struct canon_part **out)
 {
@@ -303,6 +340,8 @@ read_content(struct reading *at, struct json content, enum canon_role role, stru
         error = read_block(at, block, role, &list);
         at->block++;
     }
+    if (role == ROLE_ASSISTANT)
+        settle_states(&list.first);
     *out = list.first;
     return error;
 }
@@ -322,6 +361,20 @@ add_message(struct reading *at, enum canon_role role, struct json value, struct 
     return read_content(at, content, role, &message->parts);
 }
 
+/* A line that Claude Code puts in front for Anthropic's accounting: anyone else would take it for a prompt (R144). */
+static void
+strip_attribution(struct canon_message *system)
+{
+    static const struct slice mark = SLICE_LIT("x-anthropic-billing-header:");
+    struct canon_part *first = system ? system->parts : NULL;
+    if (!first || first->kind != PART_TEXT || !slice_starts(first->text, mark))
+        return;
+    ptrdiff_t end = text_find(first->text, SLICE_LIT("\\n"));
+    first->text = end < 0 ? SLICE_LIT("") : slice_skip(first->text, (size_t)end + 2);
+    if (first->text.len == 0)
+        system->parts = first->next;
+}
+
 static int
 read_messages(struct reading *at)
 {
@@ -330,6 +383,7 @@ read_messages(struct reading *at)
     int error = 0;
     if (json_present(system) && json_type(system) != JSON_NULL)
         error = add_message(at, ROLE_SYSTEM, system, system, &end);
+    strip_attribution(at->request->messages);
     struct json messages = json_get(root, "messages");
     for (struct json one = json_first(messages); json_present(one) && error == 0;
          one = json_next(one)) {
@@ -341,163 +395,10 @@ read_messages(struct reading *at)
         else if (json_is(role, "system"))
             error = add_message(at, ROLE_SYSTEM, one, json_get(one, "content"), &end);
         else
-            error = refuse(at, "messages", "messages: role must be user, assistant or system");
+            error = anthropic_refuse(at, "messages", "messages: role must be user, assistant or system");
         at->message++;
     }
     return error;
-}
-
-/* ---------------------------------------------------------------- tools */
-
-static int
-read_tool(struct reading *at, struct json value, struct canon_tool *tool)
-{
-    struct json type = json_get(value, "type");
-    bool own =
-        json_type(type) == JSON_ABSENT || json_type(type) == JSON_NULL || json_is(type, "custom");
-    *tool = (struct canon_tool){.kind = own ? TOOL_FUNCTION : TOOL_NATIVE, .value = value};
-    tool->type = json_text(type);
-    tool->name = json_text(json_get(value, "name"));
-    tool->description = json_text(json_get(value, "description"));
-    struct json schema = json_get(value, "input_schema"), strict = json_get(value, "strict");
-    struct json marker = json_get(value, "cache_control");
-    if (json_type(schema) == JSON_OBJECT)
-        tool->schema = json_raw(schema);
-    if (json_type(strict) == JSON_TRUE || json_type(strict) == JSON_FALSE)
-        tool->strict = json_raw(strict);
-    if (json_type(marker) == JSON_OBJECT)
-        tool->cache_control = json_raw(marker);
-    return own && tool->name.len == 0 ? refuse(at, "tools", "tools: a tool needs a name") : 0;
-}
-
-static int
-read_tools(struct reading *at)
-{
-    struct canon_tool **end = &at->request->tools;
-    struct json tools = json_get(at->request->root, "tools");
-    if (json_present(tools) && json_type(tools) != JSON_ARRAY && json_type(tools) != JSON_NULL)
-        return refuse(at, "tools", "tools: must be an array");
-    for (struct json value = json_first(tools); json_present(value); value = json_next(value)) {
-        struct canon_tool *tool = arena_take(at->request->arena, sizeof(*tool));
-        if (!tool)
-            return -ERR_MEMORY;
-        int error = read_tool(at, value, tool);
-        if (error != 0)
-            return error;
-        *end = tool;
-        end = &tool->next;
-    }
-    return 0;
-}
-
-static int
-read_choice(struct reading *at)
-{
-    struct canon_request *request = at->request;
-    struct json choice = json_get(request->root, "tool_choice"), type = json_get(choice, "type");
-    request->parallel = -1;
-    if (!json_present(choice) || json_type(choice) == JSON_NULL)
-        return 0;
-    struct json single = json_get(choice, "disable_parallel_tool_use");
-    if (json_type(single) == JSON_TRUE)
-        request->parallel = 0;
-    else if (json_type(single) == JSON_FALSE)
-        request->parallel = 1;
-    if (json_is(type, "auto"))
-        request->choice = CHOICE_AUTO;
-    else if (json_is(type, "any"))
-        request->choice = CHOICE_REQUIRED;
-    else if (json_is(type, "none"))
-        request->choice = CHOICE_NONE;
-    else if (json_is(type, "tool"))
-        request->choice = CHOICE_NAMED;
-    else
-        return refuse(at, "tool_choice", "tool_choice: type must be auto, any, tool or none");
-    request->choice_name = json_text(json_get(choice, "name"));
-    if (request->choice == CHOICE_NAMED && request->choice_name.len == 0)
-        return refuse(at, "tool_choice", "tool_choice: a tool needs a name");
-    return 0;
-}
-
-/* ---------------------------------------------------------------- the rest */
-
-static int
-read_numbers(struct reading *at)
-{
-    struct canon_request *request = at->request;
-    struct {
-        const char *name;
-        struct slice *out;
-    } const numbers[] = {
-        {"max_tokens", &request->max_tokens},
-        {"temperature", &request->temperature},
-        {"top_p", &request->top_p},
-        {"top_k", &request->top_k},
-    };
-    for (size_t i = 0; i < countof(numbers); i++) {
-        struct json value = json_get(request->root, numbers[i].name);
-        if (json_type(value) == JSON_NUMBER)
-            *numbers[i].out = json_raw(value);
-        else if (json_present(value) && json_type(value) != JSON_NULL)
-            return refuse(at, numbers[i].name, "must be a number");
-    }
-    return 0;
-}
-
-static int
-read_stop(struct reading *at)
-{
-    struct canon_stop **end = &at->request->stop;
-    struct json stop = json_get(at->request->root, "stop_sequences");
-    if (json_present(stop) && json_type(stop) != JSON_ARRAY && json_type(stop) != JSON_NULL)
-        return refuse(at, "stop_sequences", "stop_sequences: must be a list of strings");
-    for (struct json one = json_first(stop); json_present(one); one = json_next(one)) {
-        struct canon_stop *entry = arena_take(at->request->arena, sizeof(*entry));
-        if (!entry)
-            return -ERR_MEMORY;
-        *entry = (struct canon_stop){.text = json_text(one)};
-        if (!slice_present(entry->text))
-            return refuse(at, "stop_sequences", "stop_sequences: must be a list of strings");
-        *end = entry;
-        end = &entry->next;
-    }
-    return 0;
-}
-
-static int
-read_thinking_config(struct reading *at)
-{
-    struct canon_request *request = at->request;
-    struct json thinking = json_get(request->root, "thinking"), type = json_get(thinking, "type");
-    struct json budget = json_get(thinking, "budget_tokens");
-    if (json_type(thinking) != JSON_OBJECT)
-        return 0;
-    if (json_is(type, "enabled"))
-        request->thinking = THINKING_ENABLED;
-    else if (json_is(type, "adaptive"))
-        request->thinking = THINKING_ADAPTIVE;
-    else if (json_is(type, "disabled"))
-        request->thinking = THINKING_DISABLED;
-    else
-        return refuse(at, "thinking", "thinking: type must be enabled, adaptive or disabled");
-    if (json_type(budget) == JSON_NUMBER)
-        request->thinking_budget = json_raw(budget);
-    return 0;
-}
-
-static void
-read_output_config(struct canon_request *request)
-{
-    struct json config = json_get(request->root, "output_config"),
-                format = json_get(config, "format");
-    request->effort = json_text(json_get(config, "effort"));
-    if (!json_present(format))
-        format = json_get(request->root, "output_format");
-    if (json_is(json_get(format, "type"), "json_schema")) {
-        request->format = FORMAT_JSON_SCHEMA;
-        request->format_schema = json_raw(json_get(format, "schema"));
-        request->format_name = json_text(json_get(format, "name"));
-    }
 }
 
 int
@@ -505,23 +406,5 @@ anthropic_read_request(struct canon_request *request, struct canon_fault *fault)
 {
     struct reading at = {.request = request, .fault = fault};
     int error = read_messages(&at);
-    if (error == 0)
-        error = read_tools(&at);
-    if (error == 0)
-        error = read_choice(&at);
-    if (error == 0)
-        error = read_numbers(&at);
-    if (error == 0)
-        error = read_stop(&at);
-    if (error == 0)
-        error = read_thinking_config(&at);
-    if (error != 0)
-        return error;
-    read_output_config(request);
-    struct json metadata = json_get(request->root, "metadata");
-    if (json_type(metadata) == JSON_OBJECT)
-        request->metadata = json_raw(metadata);
-    request->user = json_text(json_get(metadata, "user_id"));
-    request->service_tier = json_text(json_get(request->root, "service_tier"));
-    return 0;
+    return error != 0 ? error : anthropic_read_fields(&at);
 }

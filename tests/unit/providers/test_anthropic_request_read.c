@@ -175,6 +175,74 @@ reads_every_kind_of_block(void **state)
     asking_close(&asking);
 }
 
+/* What is given and cannot be said elsewhere is noted; what is null or off asks for nothing. */
+static void
+notes_what_stays_unsaid(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"cache_control",       "container",         "inference_geo",
+                                        "mcp_servers",         "context_management", "fallbacks",
+                                        "speed",               "diagnostics",       "task_budget",
+                                        "tools.defer_loading", "tools.input_examples",
+                                        "document.citations",  "document.context"};
+    struct asking asking;
+    asking_read(&asking, &anthropic_dialect,
+                "{\"model\":\"m\",\"cache_control\":{\"type\":\"ephemeral\"},\"container\":\"c\",\"inference_geo\":\"us\","
+                "\"mcp_servers\":[{}],\"context_management\":{},\"fallbacks\":[1],\"speed\":\"fast\",\"diagnostics\":{},"
+                "\"output_config\":{\"task_budget\":{\"type\":\"tokens\",\"total\":9}},"
+                "\"thinking\":{\"type\":\"adaptive\",\"display\":\"omitted\"},\"metadata\":{\"user_id\":\"u\",\"x\":1},"
+                "\"tools\":[{\"name\":\"f\",\"defer_loading\":true,\"eager_input_streaming\":false,\"input_examples\":[{}]}],"
+                "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"context\":\"c\","
+                "\"citations\":{\"enabled\":true},\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\","
+                "\"data\":\"d\"}}]}]}");
+    assert_int_equal(asking.error, 0);
+    const struct canon_report *unsaid = &asking.request.unsaid;
+    for (size_t i = 0; i < countof(names); i++) {
+        bool found = false;
+        for (int n = 0; n < unsaid->count; n++)
+            found = found || strcmp(unsaid->dropped[n], names[i]) == 0;
+        if (!found)
+            print_error("%s is not noted\n", names[i]);
+        assert_true(found);
+    }
+    assert_int_equal(unsaid->count, countof(names));
+    assert_int_equal(asking.request.show_thoughts, 0);
+    assert_int_equal(asking.request.thinking, THINKING_ADAPTIVE);
+    assert_true(slice_present(asking.request.metadata));
+    asking_close(&asking);
+    asking_read(&asking, &anthropic_dialect,
+                "{\"model\":\"m\",\"mcp_servers\":[],\"speed\":null,\"metadata\":{\"user_id\":\"u\"},"
+                "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024,\"display\":\"summarized\"},\"messages\":[]}");
+    assert_int_equal(asking.error, 0);
+    assert_int_equal(asking.request.unsaid.count, 0);
+    assert_int_equal(asking.request.show_thoughts, 1);
+    assert_false(slice_present(asking.request.metadata));
+    asking_close(&asking);
+}
+
+/* Claude Code's line for Anthropic's accounting is no prompt (R144). */
+static void
+strips_the_attribution(void **state)
+{
+    (void)state;
+#define MARK "x-anthropic-billing-header: cc_version=1; cch=00;"
+    static const char *const systems[][2] = {
+        {"\"" MARK "\\nBe kind.\"", "Be kind."},
+        {"[{\"type\":\"text\",\"text\":\"" MARK "\"},{\"type\":\"text\",\"text\":\"Be kind.\"}]", "Be kind."},
+        {"\"Say " MARK "\"", "Say " MARK},
+        {"[{\"type\":\"text\",\"text\":\"Be\"},{\"type\":\"text\",\"text\":\"" MARK "\"}]", "Be"},
+    };
+    for (size_t i = 0; i < countof(systems); i++) {
+        struct asking asking;
+        char body[1024];
+        (void)snprintf(body, sizeof(body), "{\"model\":\"m\",\"system\":%s,\"messages\":[]}", systems[i][0]);
+        asking_read(&asking, &anthropic_dialect, body);
+        assert_int_equal(asking.error, 0);
+        assert_true(slice_is(asking.request.messages->parts->text, systems[i][1]));
+        asking_close(&asking);
+    }
+}
+
 static void
 addresses_and_authenticates(void **state)
 {
@@ -211,6 +279,8 @@ main(void)
         cmocka_unit_test(passes_all_but_the_model),
         cmocka_unit_test(refuses_bad_requests),
         cmocka_unit_test(reads_every_kind_of_block),
+        cmocka_unit_test(notes_what_stays_unsaid),
+        cmocka_unit_test(strips_the_attribution),
         cmocka_unit_test(addresses_and_authenticates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

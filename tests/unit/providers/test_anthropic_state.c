@@ -3,6 +3,7 @@
  * test_anthropic_state.c - opaque state, citations, images and things of other dialects, on their way to a Messages client
  * and back again: what is carried, in which wrapper, and what is counted as unsaid.
  */
+#include "tests/unit/providers/asking.h"
 #include "tests/unit/providers/messages.h"
 
 #define GEMINI_G "penstock.1.gemini.Rw"     /* G */
@@ -246,6 +247,64 @@ replays_own_blocks_and_counts_others(void **state)
     says(events, countof(events), false, WHOLE("{\"type\":\"server_tool_use\",\"id\":\"s\"}", "end_turn"), 3);
 }
 
+/* ---------------------------------------------------------------- on the way back */
+
+/* The parts of one assistant turn, a line each. */
+static void
+reads_back(const char *content, const char *expected)
+{
+    static const char *const kinds[] = {[PART_TEXT] = "text",         [PART_CALL] = "call",
+                                        [PART_THINKING] = "thinking", [PART_REDACTED] = "redacted"};
+    struct asking asking;
+    struct sink out;
+    char body[2048];
+    sink_init(&out, 65536);
+    (void)snprintf(body, sizeof(body), "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[%s]}]}", content);
+    asking_read(&asking, &anthropic_dialect, body);
+    assert_int_equal(asking.error, 0);
+    for (const struct canon_part *part = asking.request.messages->parts; part; part = part->next) {
+        sink_printf(&out, "%s %.*s %.*s%.*s\n", kinds[part->kind], SLICE_ARG(part->text),
+                    SLICE_ARG(part->signature), SLICE_ARG(part->data));
+        if (part->signature.len > 0 || part->data.len > 0)
+            sink_printf(&out, "  of %s\n", canon_origin_name(part->origin));
+    }
+    sink_byte(&out, '\0');
+    assert_string_equal(out.ptr, expected);
+    sink_fini(&out);
+    asking_close(&asking);
+}
+
+#define IN_TEXT(words) "{\"type\":\"text\",\"text\":\"" words "\"}"
+#define IN_CALL(id) "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"f\",\"input\":{}}"
+#define IN_THOUGHT(words, state) "{\"type\":\"thinking\",\"thinking\":\"" words "\",\"signature\":\"" state "\"}"
+#define IN_REDACTED(state) "{\"type\":\"redacted_thinking\",\"data\":\"" state "\"}"
+
+static void
+unwraps_what_it_wrapped(void **state)
+{
+    (void)state;
+    reads_back(IN_THOUGHT("hm", "own") "," IN_THOUGHT("", "own"), "thinking hm own\n  of anthropic\nthinking  own\n  of anthropic\n");
+    reads_back(IN_THOUGHT("hm", RESPONSES_R) "," IN_REDACTED("penstock.1.responses-redacted.Ug") "," IN_REDACTED("QUJD"),
+               "thinking hm R\n  of responses\nredacted  R\n  of responses\nredacted  QUJD\n  of anthropic\n");
+    reads_back(IN_THOUGHT("hm", "penstock.1.unsigned.") "," IN_THOUGHT("", "penstock.1.else.UQ") "," IN_REDACTED("penstock.9.x"),
+               "thinking hm \nthinking  \nredacted  \n");
+}
+
+static void
+gives_states_back_to_their_owners(void **state)
+{
+    (void)state;
+    reads_back(IN_TEXT("t") "," IN_THOUGHT("", GEMINI_G) "," IN_THOUGHT("", GEMINI_H) "," IN_CALL("a") "," IN_CALL("b"),
+               "text t G\n  of gemini\ncall  H\n  of gemini\ncall  \n");
+    reads_back(IN_TEXT("t") "," IN_THOUGHT("", GEMINI_G), "text t G\n  of gemini\n");
+    reads_back(IN_THOUGHT("", GEMINI_G) "," IN_CALL("a") "," IN_THOUGHT("", GEMINI_H) "," IN_CALL("b"),
+               "call  G\n  of gemini\ncall  H\n  of gemini\n");
+    /* A thought keeps its own, an orphan stays where it was, and Responses' reasoning needs no text. */
+    reads_back(IN_THOUGHT("hm", GEMINI_G) "," IN_CALL("a"), "thinking hm G\n  of gemini\ncall  \n");
+    reads_back(IN_CALL("a") "," IN_THOUGHT("", GEMINI_G), "call  \nthinking  G\n  of gemini\n");
+    reads_back(IN_THOUGHT("", RESPONSES_R) "," IN_CALL("a"), "thinking  R\n  of responses\ncall  \n");
+}
+
 int
 main(void)
 {
@@ -257,6 +316,8 @@ main(void)
         cmocka_unit_test(notes_images),
         cmocka_unit_test(writes_own_citations_only),
         cmocka_unit_test(replays_own_blocks_and_counts_others),
+        cmocka_unit_test(unwraps_what_it_wrapped),
+        cmocka_unit_test(gives_states_back_to_their_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
