@@ -9,6 +9,7 @@
 static const struct dialect *const dialects[DIALECT_COUNT] = {
     [DIALECT_OPENAI_CHAT] = &openai_chat_dialect,
     [DIALECT_ANTHROPIC] = &anthropic_dialect,
+    [DIALECT_OPENAI_RESPONSES] = &openai_responses_dialect,
     [DIALECT_OPENAI_TEXT] = &openai_text_dialect,
 };
 

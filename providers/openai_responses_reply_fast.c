@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * openai_responses_reply_fast.c - an event like the last one, without parsing it.
+ *
+ * Deltas of one part differ in their text, their sequence number and random padding
+ * ("obfuscation"). What stands around these three is kept from an event that was parsed in full;
+ * one with the same surroundings and something valid in each gap means the same with another text.
+ */
+#include "providers/openai_responses.h"
+
+uint64_t
+responses_units(struct slice text)
+{
+    uint64_t units = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        if (byte == '\\') {
+            i += i + 1 < text.len && text.ptr[i + 1] == 'u' ? 5 : 1;
+            units++;
+        } else if (byte < 0x80 || byte >= 0xc0) {
+            units += byte >= 0xf0 ? 2 : 1;
+        }
+    }
+    return units;
+}
+
+struct gap {
+    enum responses_hole hole;
+    struct slice at;
+};
+
+static void
+sort_gaps(struct gap *gaps, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        for (size_t k = i; k > 0 && gaps[k].at.ptr < gaps[k - 1].at.ptr; k--) {
+            struct gap other = gaps[k];
+            gaps[k] = gaps[k - 1];
+            gaps[k - 1] = other;
+        }
+    }
+}
+
+/* The gaps of an event, by place; 0: it is not one to learn from. */
+static size_t
+gaps_of(struct json root, struct gap *gaps)
+{
+    size_t count = 0;
+    struct json number = json_get(root, "sequence_number");
+    struct slice padding = json_text(json_get(root, "obfuscation"));
+    gaps[count++] = (struct gap){HOLE_DELTA, json_text(json_get(root, "delta"))};
+    if (json_type(number) == JSON_NUMBER)
+        gaps[count++] = (struct gap){HOLE_NUMBER, json_raw(number)};
+    if (slice_present(padding))
+        gaps[count++] = (struct gap){HOLE_PADDING, padding};
+    sort_gaps(gaps, count);
+    return count;
+}
+
+void
+responses_template_learn(struct responses_reader *reader, struct slice type, struct slice data,
+                         struct json root, struct responses_read_item *item,
+                         struct responses_read_part *part, const struct canon_events *events)
+{
+    struct responses_template *to = &reader->template;
+    struct gap gaps[RESPONSES_HOLES];
+    to->used = 0;
+    if (events->count != 1 || events->flaws || events->mends & ~(uint32_t)RESPONSES_MEND_NAME ||
+        events->at[0].kind != CANON_DELTA || events->at[0].logprobs)
+        return;
+    size_t count = gaps_of(root, gaps), used = 0;
+    const char *from = data.ptr;
+    for (size_t i = 0; i <= count; i++) {
+        const char *end = i < count ? gaps[i].at.ptr : data.ptr + data.len;
+        size_t n = (size_t)(end - from);
+        if (used + n > sizeof(to->bytes))
+            return;
+        memcpy(to->bytes + used, from, n);
+        to->fixed[i] = (uint32_t)n;
+        used += n;
+        if (i < count) {
+            to->hole[i] = gaps[i].hole;
+            from = end + gaps[i].at.len;
+        }
+    }
+    to->type = responses_event_name(json_text(json_get(root, "type")));
+    if (!to->type || (slice_present(type) && !slice_is(type, to->type)))
+        return;
+    to->typed = slice_present(type);
+    to->holes = (uint32_t)count;
+    to->mends = events->mends;
+    to->item = item;
+    to->part = part;
+    to->used = (uint32_t)used;
+}
+
+/* Where the string contents that start here end: at the first quote that no backslash precedes; -1
+ * without one. */
+static ptrdiff_t
+contents_end(struct slice text)
+{
+    size_t from = 0;
+    for (;;) {
+        const char *quote = memchr(text.ptr + from, '"', text.len - from);
+        if (!quote)
+            return -1;
+        size_t at = (size_t)(quote - text.ptr), backslashes = 0;
+        while (backslashes < at && text.ptr[at - 1 - backslashes] == '\\')
+            backslashes++;
+        if (backslashes % 2 == 0)
+            return (ptrdiff_t)at;
+        from = at + 1;
+    }
+}
+
+/* The length of what fills a hole, -1: nothing valid does. */
+static ptrdiff_t
+filling(enum responses_hole hole, struct slice rest)
+{
+    size_t n = 0;
+    if (hole == HOLE_DELTA)
+        return contents_end(rest);
+    if (hole == HOLE_NUMBER) {
+        while (n < rest.len && n < 18 && rest.ptr[n] >= '0' && rest.ptr[n] <= '9')
+            n++;
+        return n > 1 && rest.ptr[0] == '0' ? -1 : n > 0 ? (ptrdiff_t)n : -1;
+    }
+    while (n < rest.len && rest.ptr[n] >= ' ' && rest.ptr[n] <= '~' && rest.ptr[n] != '"' &&
+           rest.ptr[n] != '\\')
+        n++;
+    return n < rest.len && rest.ptr[n] == '"' ? (ptrdiff_t)n : -1;
+}
+
+static bool
+still_open(const struct responses_reader *reader)
+{
+    const struct responses_template *like = &reader->template;
+    if (!like->part)
+        return like->item->opened && !like->item->done;
+    return reader->open_item == like->item && reader->open_part == like->part;
+}
+
+/* Does data look like the last event? Then *text is its delta. */
+static bool
+looks_alike(const struct responses_template *like, struct slice data, struct slice *text)
+{
+    const char *fixed = like->bytes;
+    for (uint32_t i = 0; i <= like->holes; i++) {
+        size_t n = like->fixed[i];
+        if (data.len < n || memcmp(data.ptr, fixed, n) != 0)
+            return false;
+        data = slice_skip(data, n);
+        fixed += n;
+        if (i == like->holes)
+            break;
+        ptrdiff_t filled = filling(like->hole[i], data);
+        if (filled < 0)
+            return false;
+        if (like->hole[i] == HOLE_DELTA)
+            *text = slice_take(data, (size_t)filled);
+        data = slice_skip(data, (size_t)filled);
+    }
+    return data.len == 0 && text->len > 0;
+}
+
+int
+responses_template_match(struct responses_reader *reader, struct slice type, struct slice data,
+                         struct canon_events *events)
+{
+    const struct responses_template *like = &reader->template;
+    struct slice text = SLICE_NONE;
+    if (like->used == 0 || data.len > DIALECT_LINE_MAX || slice_present(type) != like->typed ||
+        (like->typed && !slice_is(type, like->type)) || !still_open(reader) ||
+        !looks_alike(like, data, &text))
+        return 0;
+    struct json_scan scan;
+    if (json_scan(slice_of(text.ptr - 1, text.len + 2), 1, &scan) != 0)
+        return 0;
+    struct canon_event *event = canon_add(events, CANON_DELTA);
+    if (!event)
+        return -ERR_MEMORY;
+    uint64_t *units = like->part ? &like->part->units : &like->item->units;
+    *units += responses_units(text);
+    event->type = like->part ? like->part->type : BLOCK_CALL;
+    event->block = like->part ? reader->open_block : like->item->block;
+    event->text = text;
+    events->mends = like->mends;
+    return 1;
+}
