@@ -2,9 +2,10 @@
  *
  * openai_responses_items_read.c - instructions and input items as canonical messages.
  *
- * Neighbouring reasoning, messages and calls of the assistant are one turn. Whatever anybody else says ends it. Items
- * that only OpenAI understands become native parts of the side that made them. Ids and status of items are echoes: they
- * mean something to the store they came from only, and are passed over without a word.
+ * Neighbouring reasoning, messages and calls of the assistant are one turn. Whatever anybody else
+ * says ends it. Items that only OpenAI understands become native parts of the side that made them.
+ * Ids and status of items are echoes: they mean something to the store they came from only, and are
+ * passed over without a word.
  */
 #include "providers/openai_responses_request.h"
 
@@ -37,24 +38,29 @@ read_message(struct responses_reading *at, struct json item)
     static const struct {
         const char *name;
         enum canon_role role;
-    } roles[] = {
-        {"user", ROLE_USER}, {"assistant", ROLE_ASSISTANT}, {"system", ROLE_SYSTEM}, {"developer", ROLE_DEVELOPER}};
+    } roles[] = {{"user", ROLE_USER},
+                 {"assistant", ROLE_ASSISTANT},
+                 {"system", ROLE_SYSTEM},
+                 {"developer", ROLE_DEVELOPER}};
     struct json role = json_get(item, "role");
     for (size_t i = 0; i < countof(roles); i++) {
         if (!json_is(role, roles[i].name))
             continue;
-        int error =
-            roles[i].role == ROLE_ASSISTANT ? assistant_turn(at, item) : add_message(at, roles[i].role, item);
+        int error = roles[i].role == ROLE_ASSISTANT ? assistant_turn(at, item)
+                                                    : add_message(at, roles[i].role, item);
         if (json_type(json_get(item, "phase")) == JSON_STRING)
             canon_drop(&at->request->unsaid, "phase");
-        return error ? error : responses_read_content(at, json_get(item, "content"), &at->part_link);
+        return error ? error
+                     : responses_read_content(at, json_get(item, "content"), &at->part_link);
     }
-    return responses_refuse_item(at, "a message needs the role user, assistant, system or developer");
+    return responses_refuse_item(at,
+                                 "a message needs the role user, assistant, system or developer");
 }
 
 /* ---------------------------------------------------------------- reasoning */
 
-/* The texts of a list of parts, an empty line between them; escaped. Empty when there are none, absent without memory. */
+/* The texts of a list of parts, an empty line between them; escaped. Empty when there are none,
+ * absent without memory. */
 static struct slice
 joined_texts(struct json parts, struct arena *arena)
 {
@@ -96,7 +102,9 @@ add_thought(struct responses_reading *at, struct json item, struct slice text, s
 {
     int error = assistant_turn(at, item);
     struct canon_part *part =
-        error ? NULL : responses_add_part(at, &at->part_link, redacted ? PART_REDACTED : PART_THINKING, item);
+        error ? NULL
+              : responses_add_part(at, &at->part_link, redacted ? PART_REDACTED : PART_THINKING,
+                                   item);
     if (!part)
         return -ERR_MEMORY;
     part->origin = origin;
@@ -109,8 +117,9 @@ add_thought(struct responses_reading *at, struct json item, struct slice text, s
 }
 
 /*
- * Reasoning as it was shown: the full text where the upstream gives it, else the summary; and its state, which is ours to
- * unwrap if another provider made it. A bare id stands for something in a store that is out of reach.
+ * Reasoning as it was shown: the full text where the upstream gives it, else the summary; and its
+ * state, which is ours to unwrap if another provider made it. A bare id stands for something in a
+ * store that is out of reach.
  */
 static int
 read_reasoning(struct responses_reading *at, struct json item)
@@ -144,7 +153,8 @@ static int
 read_call(struct responses_reading *at, struct json item, bool custom)
 {
     int error = assistant_turn(at, item);
-    struct canon_part *part = error ? NULL : responses_add_part(at, &at->part_link, PART_CALL, item);
+    struct canon_part *part =
+        error ? NULL : responses_add_part(at, &at->part_link, PART_CALL, item);
     if (!part)
         return -ERR_MEMORY;
     struct json arguments = json_get(item, "arguments");
@@ -167,7 +177,8 @@ static int
 read_result(struct responses_reading *at, struct json item)
 {
     int error = add_message(at, ROLE_TOOL, item);
-    struct canon_part *part = error ? NULL : responses_add_part(at, &at->part_link, PART_RESULT, item);
+    struct canon_part *part =
+        error ? NULL : responses_add_part(at, &at->part_link, PART_RESULT, item);
     if (!part)
         return -ERR_MEMORY;
     part->id = json_text(json_get(item, "call_id"));
@@ -191,7 +202,8 @@ read_native(struct responses_reading *at, struct json item, struct json type)
 {
     bool answer = is_answer(json_text(type));
     int error = answer ? add_message(at, ROLE_USER, item) : assistant_turn(at, item);
-    struct canon_part *part = error ? NULL : responses_add_part(at, &at->part_link, PART_NATIVE, item);
+    struct canon_part *part =
+        error ? NULL : responses_add_part(at, &at->part_link, PART_NATIVE, item);
     if (!part)
         return -ERR_MEMORY;
     part->name = json_text(type);
@@ -227,11 +239,13 @@ read_item(struct responses_reading *at, struct json item)
 int
 responses_read_items(struct responses_reading *at)
 {
-    struct json instructions = json_get(at->request->root, "instructions"), input = json_get(at->request->root, "input");
+    struct json instructions = json_get(at->request->root, "instructions"),
+                input = json_get(at->request->root, "input");
     enum json_type type = json_type(instructions);
     int error = 0;
     if (type != JSON_ABSENT && type != JSON_NULL && type != JSON_STRING)
-        return responses_refuse(at->fault, ERR_REQUEST, "instructions", "instructions must be a string");
+        return responses_refuse(at->fault, ERR_REQUEST, "instructions",
+                                "instructions must be a string");
     if (type == JSON_STRING && json_text(instructions).len > 0) {
         error = add_message(at, ROLE_SYSTEM, JSON_NONE);
         if (!error)
@@ -242,8 +256,10 @@ responses_read_items(struct responses_reading *at)
         return error ? error : responses_read_content(at, input, &at->part_link);
     }
     if (json_type(input) != JSON_ARRAY)
-        return responses_refuse(at->fault, ERR_REQUEST, "input", "input must be a string or a list of items");
-    for (struct json item = json_first(input); !error && json_present(item); item = json_next(item)) {
+        return responses_refuse(at->fault, ERR_REQUEST, "input",
+                                "input must be a string or a list of items");
+    for (struct json item = json_first(input); !error && json_present(item);
+         item = json_next(item)) {
         error = read_item(at, item);
         at->item++;
     }

@@ -2,9 +2,9 @@
  *
  * openai_responses_items_write.c - canonical messages as instructions and input items.
  *
- * Items keep the order of the parts they are made of. Only the outputs of tools come before what else their message says.
- * Reasoning goes back to the family that made it, without an id (nothing is stored), and only directly before what it
- * led to: OpenAI refuses it anywhere else.
+ * Items keep the order of the parts they are made of. Only the outputs of tools come before what
+ * else their message says. Reasoning goes back to the family that made it, without an id (nothing
+ * is stored), and only directly before what it led to: OpenAI refuses it anywhere else.
  */
 #include "providers/openai_responses_request.h"
 
@@ -44,7 +44,8 @@ note_name(struct responses_writing *at, const struct canon_message *message)
 
 /* ---------------------------------------------------------------- instructions */
 
-/* Without the line that Claude Code puts first for Anthropic's eyes only: it changes and spoils prompt caches. */
+/* Without the line that Claude Code puts first for Anthropic's eyes only: it changes and spoils
+ * prompt caches. */
 static struct slice
 without_attribution(struct slice text)
 {
@@ -64,7 +65,8 @@ check_instruction(struct responses_writing *at, const struct canon_part *part)
     if (part->kind == PART_TEXT || part->kind == PART_NATIVE)
         return 0;
     at->fault->param = SLICE_LIT("messages");
-    at->fault->message = SLICE_LIT("the upstream behind this model takes instructions as text only");
+    at->fault->message =
+        SLICE_LIT("the upstream behind this model takes instructions as text only");
     return -ERR_UNSUPPORTED;
 }
 
@@ -230,7 +232,8 @@ static void
 begin_output(struct responses_writing *at, const struct responses_pair *pair)
 {
     json_object(&at->json);
-    json_member_text(&at->json, "type", pair->custom ? "custom_tool_call_output" : "function_call_output");
+    json_member_text(&at->json, "type",
+                     pair->custom ? "custom_tool_call_output" : "function_call_output");
     json_name(&at->json, "call_id");
     json_put_escaped(&at->json, pair->id);
 }
@@ -283,7 +286,8 @@ put_assistant_part(struct responses_writing *at, const struct canon_part *part)
         break;
     }
     at->fault->param = SLICE_LIT("messages");
-    at->fault->message = SLICE_LIT("the upstream behind this model cannot be sent images or files of an assistant");
+    at->fault->message =
+        SLICE_LIT("the upstream behind this model cannot be sent images or files of an assistant");
     return -ERR_UNSUPPORTED;
 }
 
@@ -311,7 +315,8 @@ put_assistant(struct responses_writing *at, const struct canon_message *message)
 static int
 put_orphan(struct responses_writing *at, const struct canon_part *result)
 {
-    struct slice head = arena_printf(at->arena, "[result of tool call %.*s]", SLICE_ARG(result->id));
+    struct slice head =
+        arena_printf(at->arena, "[result of tool call %.*s]", SLICE_ARG(result->id));
     int error = 0;
     if (!slice_present(head))
         return -ERR_MEMORY;
@@ -383,7 +388,8 @@ responses_put_items(struct responses_writing *at)
         if (is_instruction(message))
             error = put_later_instructions(at, message);
         else
-            error = message->role == ROLE_ASSISTANT ? put_assistant(at, message) : put_user(at, message);
+            error = message->role == ROLE_ASSISTANT ? put_assistant(at, message)
+                                                    : put_user(at, message);
     }
     json_end(&at->json);
     return error;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_responses_parts_read.c - content of Responses items as canonical parts: text, refusals, images, files, audio.
+ * openai_responses_parts_read.c - content of Responses items as canonical parts: text, refusals,
+ * images, files, audio.
  */
 #include "providers/openai_responses_request.h"
 
@@ -15,7 +16,8 @@ responses_refuse_item(struct responses_reading *at, const char *message)
 }
 
 struct canon_part *
-responses_add_part(struct responses_reading *at, struct canon_part ***link, enum canon_part_kind kind, struct json value)
+responses_add_part(struct responses_reading *at, struct canon_part ***link,
+                   enum canon_part_kind kind, struct json value)
 {
     struct canon_part *part = arena_take(at->request->arena, sizeof(*part));
     if (!part)
@@ -29,8 +31,8 @@ responses_add_part(struct responses_reading *at, struct canon_part ***link, enum
 }
 
 static int
-add_text(struct responses_reading *at, struct canon_part ***link, enum canon_part_kind kind, struct json text,
-         struct json value)
+add_text(struct responses_reading *at, struct canon_part ***link, enum canon_part_kind kind,
+         struct json text, struct json value)
 {
     if (json_type(text) != JSON_STRING)
         return responses_refuse_item(at, "text must be a string");
@@ -79,12 +81,14 @@ read_data_url(struct responses_reading *at, struct slice url, struct canon_part 
         return responses_refuse_item(at, "a data URL has no data");
     bool is_base64 = false;
     part->media_type = text_split(&head, ';');
-    for (struct slice word = text_split(&head, ';'); slice_present(word); word = text_split(&head, ';'))
+    for (struct slice word = text_split(&head, ';'); slice_present(word);
+         word = text_split(&head, ';'))
         is_base64 = is_base64 || text_caseless_is(text_trim(word), "base64");
     if (part->media_type.len == 0)
         part->media_type = SLICE_LIT("text/plain");
     part->data = is_base64 ? payload : base64_of_percent(payload, at->request->arena);
-    return slice_present(part->data) ? 0 : responses_refuse_item(at, "a data URL cannot be decoded");
+    return slice_present(part->data) ? 0
+                                     : responses_refuse_item(at, "a data URL cannot be decoded");
 }
 
 /* ---------------------------------------------------------------- media */
@@ -95,8 +99,10 @@ read_image(struct responses_reading *at, struct canon_part ***link, struct json 
     struct json image = json_get(value, "image_url");
     if (json_type(image) == JSON_OBJECT) /* as Chat writes it: some clients mix the two */
         image = json_get(image, "url");
-    struct slice url = json_string(image, at->request->arena), id = json_text(json_get(value, "file_id"));
-    struct canon_part *part = responses_add_part(at, link, url.len > 0 ? PART_IMAGE : PART_FILE, value);
+    struct slice url = json_string(image, at->request->arena),
+                 id = json_text(json_get(value, "file_id"));
+    struct canon_part *part =
+        responses_add_part(at, link, url.len > 0 ? PART_IMAGE : PART_FILE, value);
     if (!part)
         return -ERR_MEMORY;
     part->detail = json_text(json_get(value, "detail"));
@@ -104,16 +110,22 @@ read_image(struct responses_reading *at, struct canon_part ***link, struct json 
         return read_data_url(at, url, part);
     part->url = url;
     part->id = url.len > 0 ? SLICE_NONE : id;
-    return url.len > 0 || id.len > 0 ? 0 : responses_refuse_item(at, "an image needs image_url or file_id");
+    return url.len > 0 || id.len > 0
+               ? 0
+               : responses_refuse_item(at, "an image needs image_url or file_id");
 }
 
-/* The type of a file that came as bare base64: its name tells, and PDF is what such files are otherwise. */
+/* The type of a file that came as bare base64: its name tells, and PDF is what such files are
+ * otherwise. */
 static struct slice
 type_of_name(struct slice name)
 {
     static const struct {
         const char *ending, *type;
-    } rows[] = {{".txt", "text/plain"}, {".md", "text/markdown"}, {".csv", "text/csv"}, {".json", "application/json"}};
+    } rows[] = {{".txt", "text/plain"},
+                {".md", "text/markdown"},
+                {".csv", "text/csv"},
+                {".json", "application/json"}};
     for (size_t i = 0; i < countof(rows); i++) {
         if (slice_ends(name, slice_from(rows[i].ending)))
             return slice_from(rows[i].type);
@@ -128,8 +140,8 @@ read_file(struct responses_reading *at, struct canon_part ***link, struct json v
     struct slice data = json_string(json_get(value, "file_data"), arena);
     struct slice url = json_string(json_get(value, "file_url"), arena);
     struct slice id = json_text(json_get(value, "file_id"));
-    struct canon_part *part =
-        responses_add_part(at, link, data.len > 0 || url.len > 0 ? PART_DOCUMENT : PART_FILE, value);
+    struct canon_part *part = responses_add_part(
+        at, link, data.len > 0 || url.len > 0 ? PART_DOCUMENT : PART_FILE, value);
     if (!part)
         return -ERR_MEMORY;
     part->name = json_text(json_get(value, "filename"));
@@ -144,7 +156,9 @@ read_file(struct responses_reading *at, struct canon_part ***link, struct json v
         return read_data_url(at, url, part);
     part->url = url;
     part->id = url.len > 0 ? SLICE_NONE : id;
-    return url.len > 0 || id.len > 0 ? 0 : responses_refuse_item(at, "a file needs file_data, file_url or file_id");
+    return url.len > 0 || id.len > 0
+               ? 0
+               : responses_refuse_item(at, "a file needs file_data, file_url or file_id");
 }
 
 static int

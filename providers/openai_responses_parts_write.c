@@ -7,7 +7,8 @@
 #include "base/text.h"
 
 void
-responses_put_text(struct responses_writing *at, const char *type, const char *member, struct slice text)
+responses_put_text(struct responses_writing *at, const char *type, const char *member,
+                   struct slice text)
 {
     json_object(&at->json);
     json_member_text(&at->json, "type", type);
@@ -20,11 +21,13 @@ static int
 refuse_part(struct responses_writing *at, const char *what)
 {
     at->fault->param = SLICE_LIT("messages");
-    at->fault->message = arena_printf(at->arena, "the upstream behind this model cannot be sent %s", what);
+    at->fault->message =
+        arena_printf(at->arena, "the upstream behind this model cannot be sent %s", what);
     return -ERR_UNSUPPORTED;
 }
 
-/* Records of what Anthropic's or Google's own tools did: history that another model does without. NULL: it is none. */
+/* Records of what Anthropic's or Google's own tools did: history that another model does without.
+ * NULL: it is none. */
 static const char *
 record_name(const struct canon_part *part)
 {
@@ -76,7 +79,8 @@ put_native(struct responses_writing *at, const struct canon_part *part)
 
 /* A member whose value is a data URL, written in place: it can be tens of megabytes. */
 static void
-put_data_url(struct responses_writing *at, const char *name, struct slice media_type, struct slice data)
+put_data_url(struct responses_writing *at, const char *name, struct slice media_type,
+             struct slice data)
 {
     json_member_text(&at->json, name, "");
     if (at->out->error)
@@ -114,7 +118,8 @@ put_titled_text(struct responses_writing *at, const struct canon_part *part)
 {
     struct slice text = part->text;
     if (part->name.len > 0)
-        text = arena_printf(at->arena, "%.*s:\\n%.*s", SLICE_ARG(part->name), SLICE_ARG(part->text));
+        text =
+            arena_printf(at->arena, "%.*s:\\n%.*s", SLICE_ARG(part->name), SLICE_ARG(part->text));
     if (!slice_present(text))
         return -ERR_MEMORY;
     responses_put_text(at, "input_text", "text", text);
@@ -126,7 +131,8 @@ file_name(const struct canon_part *part)
 {
     if (part->name.len > 0)
         return part->name;
-    return text_caseless_is(part->media_type, "application/pdf") ? SLICE_LIT("document.pdf") : SLICE_LIT("document.txt");
+    return text_caseless_is(part->media_type, "application/pdf") ? SLICE_LIT("document.pdf")
+                                                                 : SLICE_LIT("document.txt");
 }
 
 static int
@@ -215,7 +221,8 @@ responses_put_part(struct responses_writing *at, const struct canon_part *part)
         break;
     }
     at->fault->param = SLICE_LIT("messages");
-    at->fault->message = SLICE_LIT("tool calls and reasoning can only be in assistant messages, tool results only elsewhere");
+    at->fault->message = SLICE_LIT(
+        "tool calls and reasoning can only be in assistant messages, tool results only elsewhere");
     return -ERR_REQUEST;
 }
 

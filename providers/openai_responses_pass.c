@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_responses_pass.c - a Responses client's request for a Responses upstream, its target and key, and the counting
- * of its tokens.
+ * openai_responses_pass.c - a Responses client's request for a Responses upstream, its target and
+ * key, and the counting of its tokens.
  *
- * The bytes are the client's, with the model replaced, configured defaults added and the output limit lowered to what the
- * model can. Reasoning that another provider made and penstock wrapped is of no use to this one: it would be refused.
+ * The bytes are the client's, with the model replaced, configured defaults added and the output
+ * limit lowered to what the model can. Reasoning that another provider made and penstock wrapped is
+ * of no use to this one: it would be refused.
  */
 #include "providers/openai_responses_request.h"
 
@@ -14,21 +15,23 @@ static struct slice
 quoted(struct slice text, struct arena *arena)
 {
     struct slice escaped = canon_escape(text, arena);
-    return slice_present(escaped) ? arena_printf(arena, "\"%.*s\"", SLICE_ARG(escaped)) : SLICE_NONE;
+    return slice_present(escaped) ? arena_printf(arena, "\"%.*s\"", SLICE_ARG(escaped))
+                                  : SLICE_NONE;
 }
 
 /* ---------------------------------------------------------------- target, fields */
 
 /*
- * Azure has two arrangements: the newer one is OpenAI's own below /openai/v1, the older one knows the deployment by the
- * body's model and wants an api-version.
+ * Azure has two arrangements: the newer one is OpenAI's own below /openai/v1, the older one knows
+ * the deployment by the body's model and wants an api-version.
  */
 static void
 put_path(struct sink *out, const struct dialect_upstream *upstream, const char *path)
 {
     struct slice version = upstream->api_version;
     bool azure = upstream->surface == SURFACE_AZURE;
-    bool newer = version.len == 0 || slice_is(version, "v1") || slice_is(version, "preview") || slice_is(version, "latest");
+    bool newer = version.len == 0 || slice_is(version, "v1") || slice_is(version, "preview") ||
+                 slice_is(version, "latest");
     sink_put(out, upstream->base_path);
     if (azure && newer && !slice_ends(upstream->base_path, SLICE_LIT("/openai/v1")))
         sink_text(out, "/openai/v1");
@@ -47,7 +50,8 @@ responses_put_target(struct sink *out, const struct dialect_upstream *upstream, 
 }
 
 int
-responses_fields(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4])
+responses_fields(const struct dialect_upstream *upstream, struct arena *scratch,
+                 struct dialect_field out[4])
 {
     bool azure = upstream->surface == SURFACE_AZURE;
     return dialect_auth_field(upstream, azure ? AUTH_API_KEY : AUTH_BEARER, scratch, out);
@@ -58,7 +62,8 @@ responses_fields(const struct dialect_upstream *upstream, struct arena *scratch,
 static bool
 is_limit(struct slice name)
 {
-    return slice_is(name, "max_tokens") || slice_is(name, "max_completion_tokens") || slice_is(name, "max_output_tokens");
+    return slice_is(name, "max_tokens") || slice_is(name, "max_completion_tokens") ||
+           slice_is(name, "max_output_tokens");
 }
 
 /* An effort that Chat would have as a member of its own. */
@@ -69,19 +74,22 @@ put_default_effort(struct splice *splice, struct json root, struct json defaults
     if (json_type(reasoning) == JSON_OBJECT && !json_present(json_get(reasoning, "effort"))) {
         splice_add(splice, reasoning, SLICE_LIT("effort"), json_raw(value));
     } else if (!json_present(reasoning) && !json_present(json_get(defaults, "reasoning"))) {
-        struct slice object = arena_printf(splice->arena, "{\"effort\":%.*s}", SLICE_ARG(json_raw(value)));
+        struct slice object =
+            arena_printf(splice->arena, "{\"effort\":%.*s}", SLICE_ARG(json_raw(value)));
         splice->failed = splice->failed || !slice_present(object);
         splice_add(splice, root, SLICE_LIT("reasoning"), object);
     }
 }
 
 void
-responses_put_defaults(struct splice *splice, struct json root, struct json given, struct slice params)
+responses_put_defaults(struct splice *splice, struct json root, struct json given,
+                       struct slice params)
 {
     struct json defaults;
     if (!slice_present(params))
         return;
-    if (json_parse(params, RESPONSES_DEPTH_MAX, RESPONSES_TOKENS_MAX, splice->arena, &defaults) != 0) {
+    if (json_parse(params, RESPONSES_DEPTH_MAX, RESPONSES_TOKENS_MAX, splice->arena, &defaults) !=
+        0) {
         splice->failed = true;
         return;
     }
@@ -98,7 +106,8 @@ responses_put_defaults(struct splice *splice, struct json root, struct json give
             has_limit = true;
         } else if (slice_is(name, "reasoning_effort")) {
             put_default_effort(splice, root, defaults, at);
-        } else if (!json_present(json_get(root, name.ptr)) && !json_present(json_get(given, name.ptr))) {
+        } else if (!json_present(json_get(root, name.ptr)) &&
+                   !json_present(json_get(given, name.ptr))) {
             splice_add(splice, root, json_key(at), json_raw(at));
         }
     }
@@ -112,7 +121,8 @@ clamp_limit(struct splice *splice, struct json root, const struct dialect_upstre
     struct json value = json_get(root, "max_output_tokens");
     if (upstream->max_output_tokens == 0 || json_u64_or(value, 0) <= upstream->max_output_tokens)
         return;
-    struct slice limit = arena_printf(splice->arena, "%llu", (unsigned long long)upstream->max_output_tokens);
+    struct slice limit =
+        arena_printf(splice->arena, "%llu", (unsigned long long)upstream->max_output_tokens);
     splice->failed = splice->failed || !slice_present(limit);
     splice_replace(splice, json_raw(value), limit);
 }
@@ -120,18 +130,21 @@ clamp_limit(struct splice *splice, struct json root, const struct dialect_upstre
 static struct slice
 wrapper_of(struct json item)
 {
-    struct slice token = json_is(json_get(item, "type"), "reasoning") ? json_text(json_get(item, "encrypted_content"))
-                                                                      : SLICE_NONE;
+    struct slice token = json_is(json_get(item, "type"), "reasoning")
+                             ? json_text(json_get(item, "encrypted_content"))
+                             : SLICE_NONE;
     return slice_starts(token, SLICE_LIT("penstock.")) ? token : SLICE_NONE;
 }
 
-/* The input without wrapped reasoning. Absent: there is none in it, or no memory (then *error is set). */
+/* The input without wrapped reasoning. Absent: there is none in it, or no memory (then *error is
+ * set). */
 static struct slice
 unwrapped_input(const struct canon_request *request, int *error)
 {
     struct json input = json_get(request->root, "input");
     bool any = false, first = true;
-    for (struct json at = json_first(input); json_type(input) == JSON_ARRAY && json_present(at) && !any; at = json_next(at))
+    for (struct json at = json_first(input);
+         json_type(input) == JSON_ARRAY && json_present(at) && !any; at = json_next(at))
         any = slice_present(wrapper_of(at));
     if (!any)
         return SLICE_NONE;
@@ -153,7 +166,8 @@ unwrapped_input(const struct canon_request *request, int *error)
 }
 
 int
-responses_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out)
+responses_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
+                       struct sink *out)
 {
     struct json root = request->root;
     struct splice splice;
@@ -183,7 +197,8 @@ responses_pass_request(const struct canon_request *request, const struct dialect
 bool
 responses_can_count(const struct dialect_upstream *upstream)
 {
-    return upstream->keeps_state; /* OpenAI and Azure; servers that merely speak the dialect do neither */
+    return upstream
+        ->keeps_state; /* OpenAI and Azure; servers that merely speak the dialect do neither */
 }
 
 void
@@ -194,10 +209,13 @@ responses_put_count_target(struct sink *out, const struct dialect_upstream *upst
 
 /* The client's own request, reduced to what the counter takes: it refuses other members. */
 static int
-pass_count(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out)
+pass_count(const struct canon_request *request, const struct dialect_upstream *upstream,
+           struct sink *out)
 {
-    static const char *const counted[] = {"input",     "instructions", "previous_response_id", "conversation", "tools",
-                                          "tool_choice", "parallel_tool_calls", "reasoning",   "text",         "truncation"};
+    static const char *const counted[] = {
+        "input", "instructions", "previous_response_id", "conversation",
+        "tools", "tool_choice",  "parallel_tool_calls",  "reasoning",
+        "text",  "truncation"};
     struct json_writer json;
     int error = 0;
     struct slice input = unwrapped_input(request, &error);
@@ -209,15 +227,16 @@ pass_count(const struct canon_request *request, const struct dialect_upstream *u
     for (size_t i = 0; i < countof(counted); i++) {
         struct json value = json_get(request->root, counted[i]);
         if (json_present(value))
-            json_member_raw(&json, counted[i], i == 0 && slice_present(input) ? input : json_raw(value));
+            json_member_raw(&json, counted[i],
+                            i == 0 && slice_present(input) ? input : json_raw(value));
     }
     json_end(&json);
     return out->error;
 }
 
 int
-responses_write_count(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
-                      struct canon_report *report, struct canon_fault *fault)
+responses_write_count(const struct canon_request *request, const struct dialect_upstream *upstream,
+                      struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
     if (request->from == DIALECT_OPENAI_RESPONSES) {
         int error = responses_check_pass(request, upstream, fault);
@@ -248,5 +267,6 @@ responses_read_count(struct slice body, struct arena *scratch, uint64_t *tokens)
 void
 responses_write_count_reply(uint64_t tokens, struct sink *out)
 {
-    sink_printf(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":%llu}", (unsigned long long)tokens);
+    sink_printf(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":%llu}",
+                (unsigned long long)tokens);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_responses_request_read.c - a Responses request as the canonical one: everything but items and tools.
+ * openai_responses_request_read.c - a Responses request as the canonical one: everything but items
+ * and tools.
  *
- * What needs the state of one provider is refused by name; what merely has no canonical form is noted in
- * request->unsaid. Echoes of earlier replies (ids, status) say nothing to anybody else and are passed over.
+ * What needs the state of one provider is refused by name; what merely has no canonical form is
+ * noted in request->unsaid. Echoes of earlier replies (ids, status) say nothing to anybody else and
+ * are passed over.
  */
 #include "providers/openai_responses_request.h"
 
@@ -32,24 +34,28 @@ is_bool(struct json value)
 int
 responses_outline(struct canon_request *request, struct canon_fault *fault)
 {
-    static const char *const once[] = {"model",      "input",        "stream",     "stream_options",
-                                       "tools",      "instructions", "background", "previous_response_id",
-                                       "conversation"};
+    static const char *const once[] = {
+        "model",       "input",        "stream",     "stream_options",
+        "tools",       "instructions", "background", "previous_response_id",
+        "conversation"};
     struct json root = request->root;
     if (json_type(root) != JSON_OBJECT)
         return responses_refuse(fault, ERR_REQUEST, NULL, "the request body must be a JSON object");
     for (size_t i = 0; i < countof(once); i++) {
         if (json_repeats(root, once[i]))
-            return responses_refuse(fault, ERR_REQUEST, once[i], "a field of the request is repeated");
+            return responses_refuse(fault, ERR_REQUEST, once[i],
+                                    "a field of the request is repeated");
     }
     request->model = json_string(json_get(root, "model"), request->arena);
     if (request->model.len == 0)
-        return responses_refuse(fault, ERR_REQUEST, "model", "you must provide a model parameter, and it must be a string");
+        return responses_refuse(fault, ERR_REQUEST, "model",
+                                "you must provide a model parameter, and it must be a string");
     struct json stream = json_get(root, "stream"), options = json_get(root, "stream_options");
     if (given(stream) && !is_bool(stream))
         return responses_refuse(fault, ERR_REQUEST, "stream", "stream must be true or false");
     if (given(options) && json_type(options) != JSON_OBJECT)
-        return responses_refuse(fault, ERR_REQUEST, "stream_options", "stream_options must be an object");
+        return responses_refuse(fault, ERR_REQUEST, "stream_options",
+                                "stream_options must be an object");
     request->stream = json_type(stream) == JSON_TRUE;
     request->include_usage = true;
     request->from = DIALECT_OPENAI_RESPONSES;
@@ -74,14 +80,16 @@ read_numbers(struct canon_request *request, struct canon_fault *fault)
         if (json_type(value) == JSON_NUMBER)
             *rows[i].to = json_raw(value);
         else if (given(value))
-            return responses_refuse(fault, ERR_REQUEST, rows[i].name, "this field must be a number");
+            return responses_refuse(fault, ERR_REQUEST, rows[i].name,
+                                    "this field must be a number");
     }
     struct json limit = json_get(request->root, "max_output_tokens");
     int64_t tokens;
     if (!given(limit))
         return 0;
     if (!json_i64(limit, &tokens) || tokens < 0)
-        return responses_refuse(fault, ERR_REQUEST, "max_output_tokens", "the output limit must be a whole number");
+        return responses_refuse(fault, ERR_REQUEST, "max_output_tokens",
+                                "the output limit must be a whole number");
     request->max_tokens = json_raw(limit);
     return 0;
 }
@@ -103,7 +111,8 @@ read_words(struct canon_request *request, struct canon_fault *fault)
         if (json_type(value) == JSON_STRING)
             *rows[i].to = json_text(value);
         else if (given(value))
-            return responses_refuse(fault, ERR_REQUEST, rows[i].name, "this field must be a string");
+            return responses_refuse(fault, ERR_REQUEST, rows[i].name,
+                                    "this field must be a string");
     }
     return 0;
 }
@@ -111,10 +120,12 @@ read_words(struct canon_request *request, struct canon_fault *fault)
 static int
 read_switches(struct canon_request *request, struct canon_fault *fault)
 {
-    struct json parallel = json_get(request->root, "parallel_tool_calls"), store = json_get(request->root, "store");
+    struct json parallel = json_get(request->root, "parallel_tool_calls"),
+                store = json_get(request->root, "store");
     request->parallel = -1;
     if (given(parallel) && !is_bool(parallel))
-        return responses_refuse(fault, ERR_REQUEST, "parallel_tool_calls", "this field must be true or false");
+        return responses_refuse(fault, ERR_REQUEST, "parallel_tool_calls",
+                                "this field must be true or false");
     if (given(parallel))
         request->parallel = json_type(parallel) == JSON_TRUE;
     if (given(store) && !is_bool(store))
@@ -150,7 +161,8 @@ read_text(struct canon_request *request, struct canon_fault *fault)
         request->format_name = json_text(json_get(format, "name"));
         request->format_description = json_text(json_get(format, "description"));
         if (json_type(json_get(format, "schema")) != JSON_OBJECT)
-            return responses_refuse(fault, ERR_REQUEST, "text.format", "a format of type json_schema needs a schema");
+            return responses_refuse(fault, ERR_REQUEST, "text.format",
+                                    "a format of type json_schema needs a schema");
         request->format_schema = json_raw(json_get(format, "schema"));
         if (is_bool(strict))
             request->format_strict = json_raw(strict);
@@ -184,7 +196,8 @@ read_reasoning(struct canon_request *request, struct canon_fault *fault)
     return 0;
 }
 
-/* Encrypted reasoning goes to every client that replays it; the rest is about tools that only OpenAI runs. */
+/* Encrypted reasoning goes to every client that replays it; the rest is about tools that only
+ * OpenAI runs. */
 static int
 read_include(struct canon_request *request, struct canon_fault *fault)
 {
@@ -219,14 +232,17 @@ refuse_state(const struct canon_request *request, struct canon_fault *fault)
 {
     const char *field = state_field(request->root);
     if (field)
-        return responses_refuse(fault, ERR_UNSUPPORTED, field,
-                                "the upstream behind this model keeps no state between requests: send the whole "
-                                "conversation as input");
+        return responses_refuse(
+            fault, ERR_UNSUPPORTED, field,
+            "the upstream behind this model keeps no state between requests: send the whole "
+            "conversation as input");
     struct json input = json_get(request->root, "input");
-    for (struct json at = json_first(input); json_type(input) == JSON_ARRAY && json_present(at); at = json_next(at)) {
+    for (struct json at = json_first(input); json_type(input) == JSON_ARRAY && json_present(at);
+         at = json_next(at)) {
         if (json_is(json_get(at, "type"), "item_reference"))
             return responses_refuse(fault, ERR_UNSUPPORTED, "input",
-                                    "the upstream behind this model keeps no items: an item_reference cannot be looked up");
+                                    "the upstream behind this model keeps no items: an "
+                                    "item_reference cannot be looked up");
     }
     return 0;
 }
@@ -241,15 +257,35 @@ responses_check_pass(const struct canon_request *request, const struct dialect_u
 static void
 note_unsaid(struct canon_request *request)
 {
-    static const char *const fields[] = {"max_tool_calls",         "context_management", "prompt_cache_options",
-                                         "prompt_cache_retention", "moderation"};
-    static const char *const known[] = {
-        "model",           "input",           "instructions",     "stream",       "stream_options",
-        "tools",           "tool_choice",     "temperature",      "top_p",        "top_logprobs",
-        "user",            "safety_identifier", "prompt_cache_key", "service_tier", "max_output_tokens",
-        "parallel_tool_calls", "store",       "metadata",         "text",         "reasoning",
-        "include",         "truncation",      "background",       "conversation", "previous_response_id",
-        "prompt"};
+    static const char *const fields[] = {"max_tool_calls", "context_management",
+                                         "prompt_cache_options", "prompt_cache_retention",
+                                         "moderation"};
+    static const char *const known[] = {"model",
+                                        "input",
+                                        "instructions",
+                                        "stream",
+                                        "stream_options",
+                                        "tools",
+                                        "tool_choice",
+                                        "temperature",
+                                        "top_p",
+                                        "top_logprobs",
+                                        "user",
+                                        "safety_identifier",
+                                        "prompt_cache_key",
+                                        "service_tier",
+                                        "max_output_tokens",
+                                        "parallel_tool_calls",
+                                        "store",
+                                        "metadata",
+                                        "text",
+                                        "reasoning",
+                                        "include",
+                                        "truncation",
+                                        "background",
+                                        "conversation",
+                                        "previous_response_id",
+                                        "prompt"};
     struct json truncation = json_get(request->root, "truncation");
     if (given(truncation) && !json_is(truncation, "disabled"))
         canon_drop(&request->unsaid, "truncation");
@@ -267,8 +303,10 @@ note_unsaid(struct canon_request *request)
 int
 responses_read_request(struct canon_request *request, struct canon_fault *fault)
 {
-    struct responses_reading at = {
-        .request = request, .fault = fault, .link = &request->messages, .tool_link = &request->tools};
+    struct responses_reading at = {.request = request,
+                                   .fault = fault,
+                                   .link = &request->messages,
+                                   .tool_link = &request->tools};
     int error = refuse_state(request, fault);
     if (!error)
         error = responses_read_tools(&at, json_get(request->root, "tools"), "tools");

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_responses_request_write.c - a canonical request of another dialect's client as a Responses request.
+ * openai_responses_request_write.c - a canonical request of another dialect's client as a Responses
+ * request.
  *
- * It always asks for a stream, and for nothing to be stored unless the client wants that. What cannot be said is dropped
- * and reported, unless the answer would mean something else without it: then the request is refused by the field's name.
+ * It always asks for a stream, and for nothing to be stored unless the client wants that. What
+ * cannot be said is dropped and reported, unless the answer would mean something else without it:
+ * then the request is refused by the field's name.
  */
 #include "providers/openai_responses_request.h"
 
@@ -35,7 +37,8 @@ number_or(const struct responses_writing *at, struct slice raw, uint64_t otherwi
 
 /* A field as the client's dialect calls it. */
 static const char *
-field_name(const struct responses_writing *at, const char *chat, const char *anthropic, const char *gemini)
+field_name(const struct responses_writing *at, const char *chat, const char *anthropic,
+           const char *gemini)
 {
     if (at->request->from == DIALECT_ANTHROPIC)
         return anthropic;
@@ -48,11 +51,13 @@ refuse_fields(struct responses_writing *at)
     const struct canon_request *request = at->request;
     for (const struct canon_stop *stop = request->stop; stop; stop = stop->next) {
         if (stop->text.len > 0)
-            return responses_unsupported(at, field_name(at, "stop", "stop_sequences", "generationConfig.stopSequences"),
-                                         "the upstream behind this model knows no stop sequences");
+            return responses_unsupported(
+                at, field_name(at, "stop", "stop_sequences", "generationConfig.stopSequences"),
+                "the upstream behind this model knows no stop sequences");
     }
     if (number_or(at, request->n, 1) > 1)
-        return responses_unsupported(at, field_name(at, "n", "n", "generationConfig.candidateCount"),
+        return responses_unsupported(at,
+                                     field_name(at, "n", "n", "generationConfig.candidateCount"),
                                      "the upstream behind this model gives one answer at a time");
     return 0;
 }
@@ -93,10 +98,13 @@ put_format(struct responses_writing *at)
         return;
     }
     json_member_text(json, "type", "json_schema");
-    put_escaped(at, "name", request->format_name.len > 0 ? request->format_name : SLICE_LIT("response"));
+    put_escaped(at, "name",
+                request->format_name.len > 0 ? request->format_name : SLICE_LIT("response"));
     if (slice_present(request->format_description))
         put_escaped(at, "description", request->format_description);
-    json_member_raw(json, "schema", slice_present(request->format_schema) ? request->format_schema : SLICE_LIT("{}"));
+    json_member_raw(json, "schema",
+                    slice_present(request->format_schema) ? request->format_schema
+                                                          : SLICE_LIT("{}"));
     if (slice_present(request->format_strict) && !slice_is(request->format_strict, "null"))
         json_member_raw(json, "strict", request->format_strict);
     json_end(json);
@@ -119,8 +127,8 @@ put_text(struct responses_writing *at)
 }
 
 /*
- * How a model is told not to think: the first GPT-5 knows only how to think little, the o-series thinks in any case.
- * Absent: it cannot be told.
+ * How a model is told not to think: the first GPT-5 knows only how to think little, the o-series
+ * thinks in any case. Absent: it cannot be told.
  */
 static struct slice
 no_effort(struct slice model)
@@ -130,7 +138,8 @@ no_effort(struct slice model)
         model = slice_skip(model, (size_t)(slash - model.ptr) + 1);
     if (model.len > 1 && model.ptr[0] == 'o' && model.ptr[1] >= '0' && model.ptr[1] <= '9')
         return SLICE_NONE;
-    bool first = slice_starts(model, SLICE_LIT("gpt-5")) && !slice_starts(model, SLICE_LIT("gpt-5."));
+    bool first =
+        slice_starts(model, SLICE_LIT("gpt-5")) && !slice_starts(model, SLICE_LIT("gpt-5."));
     return first ? SLICE_LIT("minimal") : SLICE_LIT("none");
 }
 
@@ -224,7 +233,8 @@ put_include(struct responses_writing *at)
 {
     struct slice logprobs = at->request->logprobs;
     bool encrypted = at->upstream->effort != TELL_NOTHING;
-    bool probable = slice_present(logprobs) && !slice_is(logprobs, "false") && !slice_is(logprobs, "null");
+    bool probable =
+        slice_present(logprobs) && !slice_is(logprobs, "false") && !slice_is(logprobs, "null");
     if (!encrypted && !probable)
         return;
     json_name(&at->json, "include");
@@ -252,7 +262,8 @@ put_user(struct responses_writing *at)
         return;
     }
     json_name(&at->json, name);
-    struct slice hashed = arena_printf(at->arena, "user_%016llx", (unsigned long long)canon_hash(request->user));
+    struct slice hashed =
+        arena_printf(at->arena, "user_%016llx", (unsigned long long)canon_hash(request->user));
     if (!slice_present(hashed))
         at->out->error = -ERR_MEMORY;
     json_put_escaped(&at->json, hashed);
@@ -263,8 +274,11 @@ put_service_tier(struct responses_writing *at)
 {
     static const struct {
         const char *theirs, *ours;
-    } words[] = {{"standard_only", "default"}, {"standard", "default"}, {"STANDARD", "default"},
-                 {"FLEX", "flex"},             {"PRIORITY", "priority"}};
+    } words[] = {{"standard_only", "default"},
+                 {"standard", "default"},
+                 {"STANDARD", "default"},
+                 {"FLEX", "flex"},
+                 {"PRIORITY", "priority"}};
     struct slice tier = at->request->service_tier;
     for (size_t i = 0; i < countof(words); i++) {
         if (slice_is(tier, words[i].theirs))
@@ -316,7 +330,8 @@ responses_put_body(struct responses_writing *at)
 static bool
 is_shared(struct json member)
 {
-    static const char *const names[] = {"prompt_cache_options", "prompt_cache_retention", "moderation"};
+    static const char *const names[] = {"prompt_cache_options", "prompt_cache_retention",
+                                        "moderation"};
     for (size_t i = 0; i < countof(names); i++) {
         if (json_key_is(member, names[i]))
             return true;
@@ -324,16 +339,48 @@ is_shared(struct json member)
     return false;
 }
 
-/* Is the member one of those that the canonical request holds, or that its reader has dealt with? */
+/* Is the member one of those that the canonical request holds, or that its reader has dealt with?
+ */
 static bool
 is_held(struct json member)
 {
-    static const char *const names[] = {
-        "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
-        "top_k", "seed", "n", "presence_penalty", "frequency_penalty", "top_logprobs", "logprobs", "logit_bias", "stop",
-        "tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "response_format", "reasoning_effort",
-        "reasoning", "thinking", "thinking_budget", "enable_thinking", "user", "safety_identifier", "service_tier",
-        "metadata", "modalities", "web_search_options", "verbosity", "store", "prompt_cache_key"};
+    static const char *const names[] = {"model",
+                                        "messages",
+                                        "stream",
+                                        "stream_options",
+                                        "max_tokens",
+                                        "max_completion_tokens",
+                                        "temperature",
+                                        "top_p",
+                                        "top_k",
+                                        "seed",
+                                        "n",
+                                        "presence_penalty",
+                                        "frequency_penalty",
+                                        "top_logprobs",
+                                        "logprobs",
+                                        "logit_bias",
+                                        "stop",
+                                        "tools",
+                                        "functions",
+                                        "tool_choice",
+                                        "function_call",
+                                        "parallel_tool_calls",
+                                        "response_format",
+                                        "reasoning_effort",
+                                        "reasoning",
+                                        "thinking",
+                                        "thinking_budget",
+                                        "enable_thinking",
+                                        "user",
+                                        "safety_identifier",
+                                        "service_tier",
+                                        "metadata",
+                                        "modalities",
+                                        "web_search_options",
+                                        "verbosity",
+                                        "store",
+                                        "prompt_cache_key"};
     for (size_t i = 0; i < countof(names); i++) {
         if (json_key_is(member, names[i]))
             return true;
@@ -365,13 +412,15 @@ has_extras(const struct canon_request *request)
     return false;
 }
 
-/* What goes along as it is: what the two APIs share, and what nobody knows if the configuration says so. */
+/* What goes along as it is: what the two APIs share, and what nobody knows if the configuration
+ * says so. */
 static void
 put_extras(struct responses_writing *at, struct splice *splice, struct json written)
 {
     if (at->request->from != DIALECT_OPENAI_CHAT)
         return; /* the readers of the others note what has no canonical form */
-    for (struct json member = json_first(at->request->root); json_present(member); member = json_next(member)) {
+    for (struct json member = json_first(at->request->root); json_present(member);
+         member = json_next(member)) {
         const char *foreign = foreign_name(member);
         if (is_held(member) || json_type(member) == JSON_NULL)
             continue;
@@ -405,7 +454,8 @@ finish(struct responses_writing *at, struct slice body, struct sink *out)
 }
 
 int
-responses_write_request(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
+responses_write_request(const struct canon_request *request,
+                        const struct dialect_upstream *upstream, struct sink *out,
                         struct canon_report *report, struct canon_fault *fault)
 {
     bool edited = slice_present(upstream->default_params) || has_extras(request);

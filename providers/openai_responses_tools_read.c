@@ -2,8 +2,8 @@
  *
  * openai_responses_tools_read.c - the tools of a Responses request, and the choice among them.
  *
- * Namespaces are flattened, since no other dialect has them; hosted tools stay what they are, so that each writer can
- * say what it does with them.
+ * Namespaces are flattened, since no other dialect has them; hosted tools stay what they are, so
+ * that each writer can say what it does with them.
  */
 #include "providers/openai_responses_request.h"
 
@@ -27,7 +27,8 @@ struct slice
 responses_flat_name(struct responses_reading *at, struct slice name_space, struct slice name)
 {
     const char *dot = name.len > 0 ? memchr(name.ptr, '.', name.len) : NULL;
-    if (name_space.len == 0 && dot && is_namespace(at, slice_of(name.ptr, (size_t)(dot - name.ptr)))) {
+    if (name_space.len == 0 && dot &&
+        is_namespace(at, slice_of(name.ptr, (size_t)(dot - name.ptr)))) {
         name_space = slice_of(name.ptr, (size_t)(dot - name.ptr));
         name = slice_skip(name, name_space.len + 1);
     }
@@ -37,7 +38,8 @@ responses_flat_name(struct responses_reading *at, struct slice name_space, struc
 }
 
 bool
-responses_client_tool(const struct canon_request *request, struct slice name, struct slice *name_space, struct slice *bare)
+responses_client_tool(const struct canon_request *request, struct slice name,
+                      struct slice *name_space, struct slice *bare)
 {
     *bare = name;
     if (!request || request->from != DIALECT_OPENAI_RESPONSES)
@@ -81,7 +83,8 @@ note_unsaid(struct responses_reading *at, struct json value)
 
 /* A function or a custom tool; name_space is absent or the namespace it belongs to. */
 static int
-read_own_tool(struct responses_reading *at, struct json value, struct slice name_space, const char *param)
+read_own_tool(struct responses_reading *at, struct json value, struct slice name_space,
+              const char *param)
 {
     bool is_custom = json_is(json_get(value, "type"), "custom");
     struct slice name = json_text(json_get(value, "name"));
@@ -117,15 +120,17 @@ read_namespace(struct responses_reading *at, struct json value, const char *para
     struct slice name = json_text(json_get(value, "name"));
     struct json tools = json_get(value, "tools");
     if (name.len == 0 || json_type(tools) != JSON_ARRAY)
-        return responses_refuse(at->fault, ERR_REQUEST, param, "a namespace needs a name and a list of tools");
+        return responses_refuse(at->fault, ERR_REQUEST, param,
+                                "a namespace needs a name and a list of tools");
     if (at->namespace_count < RESPONSES_NAMESPACES_MAX)
         at->namespaces[at->namespace_count++] = name;
     if (given(json_get(value, "description")))
         canon_drop(&at->request->unsaid, "tools.namespace.description");
     for (struct json tool = json_first(tools); json_present(tool); tool = json_next(tool)) {
         if (!is_own(tool))
-            return responses_refuse(at->fault, ERR_UNSUPPORTED, param,
-                                    "only functions and custom tools of a namespace can be sent to this model");
+            return responses_refuse(
+                at->fault, ERR_UNSUPPORTED, param,
+                "only functions and custom tools of a namespace can be sent to this model");
         int error = read_own_tool(at, tool, name, param);
         if (error)
             return error;
@@ -167,7 +172,8 @@ responses_read_tools(struct responses_reading *at, struct json tools, const char
 static struct slice
 chosen_name(struct responses_reading *at, struct json value)
 {
-    return responses_flat_name(at, json_text(json_get(value, "namespace")), json_text(json_get(value, "name")));
+    return responses_flat_name(at, json_text(json_get(value, "namespace")),
+                               json_text(json_get(value, "name")));
 }
 
 static int
@@ -178,7 +184,8 @@ read_allowed(struct responses_reading *at, struct json choice)
     struct canon_stop **link = &request->choice_allowed;
     request->choice = json_is(json_get(choice, "mode"), "required") ? CHOICE_REQUIRED : CHOICE_AUTO;
     if (json_type(tools) != JSON_ARRAY || json_count(tools) == 0)
-        return responses_refuse(at->fault, ERR_REQUEST, "tool_choice", "allowed_tools needs a list of tools");
+        return responses_refuse(at->fault, ERR_REQUEST, "tool_choice",
+                                "allowed_tools needs a list of tools");
     for (struct json tool = json_first(tools); json_present(tool); tool = json_next(tool)) {
         if (!is_own(tool))
             return responses_refuse(at->fault, ERR_UNSUPPORTED, "tool_choice",
@@ -188,7 +195,8 @@ read_allowed(struct responses_reading *at, struct json choice)
             return -ERR_MEMORY;
         *entry = (struct canon_stop){.text = chosen_name(at, tool)};
         if (entry->text.len == 0)
-            return responses_refuse(at->fault, ERR_REQUEST, "tool_choice", "a tool choice needs a name");
+            return responses_refuse(at->fault, ERR_REQUEST, "tool_choice",
+                                    "a tool choice needs a name");
         *link = entry;
         link = &entry->next;
     }
@@ -213,15 +221,18 @@ responses_read_choice(struct responses_reading *at)
         }
     }
     if (json_type(json_get(choice, "type")) != JSON_STRING)
-        return responses_refuse(at->fault, ERR_REQUEST, "tool_choice", "unknown form of tool choice");
+        return responses_refuse(at->fault, ERR_REQUEST, "tool_choice",
+                                "unknown form of tool choice");
     if (json_is(json_get(choice, "type"), "allowed_tools"))
         return read_allowed(at, choice);
     if (!is_own(choice))
-        return responses_refuse(at->fault, ERR_UNSUPPORTED, "tool_choice",
-                                "the upstream behind this model cannot run the tool that was chosen");
+        return responses_refuse(
+            at->fault, ERR_UNSUPPORTED, "tool_choice",
+            "the upstream behind this model cannot run the tool that was chosen");
     request->choice = CHOICE_NAMED;
     request->choice_name = chosen_name(at, choice);
     if (request->choice_name.len == 0)
-        return responses_refuse(at->fault, ERR_REQUEST, "tool_choice", "a tool choice needs a name");
+        return responses_refuse(at->fault, ERR_REQUEST, "tool_choice",
+                                "a tool choice needs a name");
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_responses_tools_write.c - tools, and the choice among them, as a Responses request has them.
+ * openai_responses_tools_write.c - tools, and the choice among them, as a Responses request has
+ * them.
  */
 #include "providers/openai_responses_request.h"
 
@@ -13,7 +14,8 @@ put_escaped(struct json_writer *json, const char *name, struct slice text)
     json_put_escaped(json, text);
 }
 
-/* Tools that Anthropic runs itself: a client that offers them does without; those a client runs it relies on. */
+/* Tools that Anthropic runs itself: a client that offers them does without; those a client runs it
+ * relies on. */
 static bool
 is_server_tool(const struct responses_writing *at, struct slice type)
 {
@@ -42,17 +44,20 @@ put_grammar(struct responses_writing *at, struct slice raw)
     }
     json_object(&at->json);
     json_member_text(&at->json, "type", "grammar");
-    for (struct json member = json_first(grammar); json_present(member); member = json_next(member)) {
+    for (struct json member = json_first(grammar); json_present(member);
+         member = json_next(member)) {
         if (json_key_is(member, "syntax") || json_key_is(member, "definition"))
-            json_member_raw(&at->json, json_key_is(member, "syntax") ? "syntax" : "definition", json_raw(member));
+            json_member_raw(&at->json, json_key_is(member, "syntax") ? "syntax" : "definition",
+                            json_raw(member));
     }
     json_end(&at->json);
     return 0;
 }
 
 /*
- * Unless it is told otherwise OpenAI makes a schema strict here, which in Chat it does not: that would fill in what was
- * optional (P53). What Anthropic calls strict allows schemas that OpenAI refuses under that name.
+ * Unless it is told otherwise OpenAI makes a schema strict here, which in Chat it does not: that
+ * would fill in what was optional (P53). What Anthropic calls strict allows schemas that OpenAI
+ * refuses under that name.
  */
 static void
 put_strict(struct responses_writing *at, const struct canon_tool *tool)
@@ -80,8 +85,10 @@ put_tool(struct responses_writing *at, const struct canon_tool *tool)
     if (custom && slice_present(tool->format))
         error = put_grammar(at, tool->format);
     if (!custom) {
-        bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") || slice_is(tool->schema, "{}");
-        json_member_raw(json, "parameters", none ? SLICE_LIT("{\"type\":\"object\",\"properties\":{}}") : tool->schema);
+        bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") ||
+                    slice_is(tool->schema, "{}");
+        json_member_raw(json, "parameters",
+                        none ? SLICE_LIT("{\"type\":\"object\",\"properties\":{}}") : tool->schema);
         put_strict(at, tool);
     }
     json_end(json);
@@ -129,7 +136,8 @@ put_allowed(struct responses_writing *at)
     json_member_text(&at->json, "mode", request->choice == CHOICE_REQUIRED ? "required" : "auto");
     json_name(&at->json, "tools");
     json_array(&at->json);
-    for (const struct canon_stop *name = request->choice_allowed; name && !error; name = name->next) {
+    for (const struct canon_stop *name = request->choice_allowed; name && !error;
+         name = name->next) {
         if (++count > ALLOWED_MAX)
             return responses_unsupported(at, "tool_choice", "too many allowed tools");
         error = put_named(at, name->text, tool_named(request, name->text));
@@ -178,13 +186,15 @@ responses_put_tools(struct responses_writing *at)
         }
         if (!is_server_tool(at, tool->type)) {
             at->fault->param = SLICE_LIT("tools");
-            at->fault->message = arena_printf(at->arena, "the upstream behind this model does not know tools of type %.*s",
-                                              SLICE_ARG(tool->type));
+            at->fault->message = arena_printf(
+                at->arena, "the upstream behind this model does not know tools of type %.*s",
+                SLICE_ARG(tool->type));
             return -ERR_UNSUPPORTED;
         }
         canon_drop(at->report, "tools.server");
     }
-    if (!any && request->choice != CHOICE_UNSET && request->choice != CHOICE_AUTO && request->choice != CHOICE_NONE)
+    if (!any && request->choice != CHOICE_UNSET && request->choice != CHOICE_AUTO &&
+        request->choice != CHOICE_NONE)
         canon_drop(at->report, "tool_choice");
     if (!any)
         return 0;
