@@ -3,101 +3,10 @@
  * answer.c - the answers that need no upstream.
  */
 #include "gateway/answer.h"
-#include "base/text.h"
+#include "gateway/models.h"
 #include "gateway/worker.h"
 
 #include <stdlib.h>
-
-static bool
-is_anthropic(const struct http_head *head)
-{
-    return slice_present(http_field(head, "anthropic-version"));
-}
-
-/* ---------------------------------------------------------------- models */
-
-static bool
-listed_before(const struct generation *generation, uint32_t index)
-{
-    for (uint32_t i = 0; i < index; i++) {
-        if (slice_eq(generation->deployments[i].config->model_name, generation->deployments[index].config->model_name))
-            return true;
-    }
-    return false;
-}
-
-static void
-put_model(struct json_writer *writer, const struct stream *stream, struct slice id, const struct config_deployment *config,
-          bool anthropic)
-{
-    json_object(writer);
-    json_member(writer, "id", id);
-    if (anthropic) {
-        json_member_text(writer, "type", "model");
-        json_member(writer, "display_name", id);
-        json_member_text(writer, "created_at", "2026-01-01T00:00:00Z");
-    } else {
-        json_member_text(writer, "object", "model");
-        json_member_u64(writer, "created", stream->worker->gateway->started_unix_s);
-        json_member(writer, "owned_by", config->provider);
-    }
-    if (config->max_input_tokens)
-        json_member_u64(writer, anthropic ? "max_input_tokens" : "context_window", config->max_input_tokens);
-    if (config->max_output_tokens)
-        json_member_u64(writer, "max_tokens", config->max_output_tokens);
-    json_end(writer);
-}
-
-/* Every name a client can ask for: configured names (patterns are not names) and aliases. */
-static int
-put_models(struct stream *stream)
-{
-    const struct generation *generation = stream->generation;
-    const struct config *config = generation->config;
-    bool one = stream->endpoint == ENDPOINT_MODEL, found = false;
-    bool anthropic = is_anthropic(stream->head) || text_find(stream->head->query, SLICE_LIT("limit=")) >= 0;
-    struct slice wanted = one ? stream->path_model : SLICE_NONE, first = SLICE_NONE, last = SLICE_NONE;
-    struct json_writer writer;
-    json_writer_init(&writer, &stream->collected);
-    if (!one) {
-        json_object(&writer);
-        if (!anthropic)
-            json_member_text(&writer, "object", "list");
-        json_name(&writer, "data");
-        json_array(&writer);
-    }
-    for (uint32_t i = 0; i < generation->count + config->alias_count; i++) {
-        bool alias = i >= generation->count;
-        struct slice id = alias ? config->aliases[i - generation->count].from : generation->deployments[i].config->model_name;
-        if (memchr(id.ptr, '*', id.len) || (!alias && listed_before(generation, i)) || (one && (found || !slice_eq(id, wanted))))
-            continue;
-        const struct deployment *deployment = alias ? route_first(generation, id) : &generation->deployments[i];
-        if (!deployment) /* an alias of nothing */
-            continue;
-        found = true;
-        first = first.ptr ? first : id;
-        last = id;
-        put_model(&writer, stream, id, deployment->config, anthropic);
-    }
-    if (one)
-        return found ? 0 : -ERR_MODEL;
-    json_end(&writer);
-    if (anthropic) {
-        json_member_bool(&writer, "has_more", false);
-        json_name(&writer, "first_id");
-        if (first.ptr)
-            json_put_string(&writer, first);
-        else
-            json_put_null(&writer);
-        json_name(&writer, "last_id");
-        if (last.ptr)
-            json_put_string(&writer, last);
-        else
-            json_put_null(&writer);
-    }
-    json_end(&writer);
-    return 0;
-}
 
 /* ---------------------------------------------------------------- live streams */
 
@@ -268,13 +177,14 @@ act_answer(struct stream *stream)
     struct sink *out = &stream->collected;
     const char *type = "application/json";
     int status = 200, error = 0;
+    struct canon_fault fault = {0};
     stream_end_codecs(stream); /* an upstream that could not count may have said other things */
     sink_reset(out, 65536);
     stream->failed = false;
     switch (stream->endpoint) {
     case ENDPOINT_MODELS:
     case ENDPOINT_MODEL:
-        error = put_models(stream);
+        error = models_put(stream, &fault);
         break;
     case ENDPOINT_COUNT_TOKENS:
         error = put_estimate(stream);
@@ -311,7 +221,7 @@ act_answer(struct stream *stream)
     if (error == 0 && out->error)
         error = -ERR_MEMORY;
     if (error < 0) {
-        stream_fail(stream, error);
+        stream_fail_text(stream, error, fault.message, fault.param);
         sink_reset(out, 65536);
         return act_refuse(stream);
     }

@@ -334,7 +334,7 @@ act_rest(struct stream *stream)
     stream->asked = stream->streaming = stream->reply_sse = stream->same_dialect = false;
     stream->head_request = stream->include_usage = stream->torn = false;
     stream->json_array = stream->array_open = stream->estimated = stream->chunked = stream->path_stream = false;
-    stream->prompt = stream->prompt_block = stream->prompt_blocks = 0;
+    stream->prompt = stream->prompt_count = stream->prompt_block = stream->prompt_blocks = 0;
     stream->prompt_follows = stream->prompt_untold = false;
     stream->path_model = stream->relay_path = stream->relay_model = SLICE_NONE;
     stream->relay_mode = NULL;

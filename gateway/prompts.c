@@ -11,28 +11,24 @@
 #include "gateway/outgoing.h"
 #include "gateway/worker.h"
 
-static uint32_t
-count_of(const struct stream *stream)
-{
-    uint32_t count = 0;
-    for (const struct canon_stop *at = stream->canon ? stream->canon->prompts : NULL; at; at = at->next)
-        count++;
-    return count;
-}
-
 bool
 prompts_more(const struct stream *stream)
 {
-    return stream->endpoint == ENDPOINT_TEXT && stream->prompt + 1 < count_of(stream);
+    return stream->prompt + 1 < stream->prompt_count;
 }
 
 int
 prompts_select(struct stream *stream, struct canon_fault *fault)
 {
     struct canon_request *canon = stream->canon;
-    uint32_t count = count_of(stream), number = 0;
+    uint32_t count = 0, number = 0;
+    uint64_t n;
+    for (const struct canon_stop *at = canon->prompts; at; at = at->next)
+        count++;
     if (count <= 1)
         return 0;
+    stream->prompt_count = count;
+    stream->prompt_choices = text_u64(canon->n, &n) && n > 0 && n < 1024 ? (uint32_t)n : 1;
     if (count > PROMPTS_MAX) {
         *fault = (struct canon_fault){SLICE_LIT("too many prompts in one request (at most 128)"), SLICE_LIT("prompt")};
         return -ERR_REQUEST;
@@ -101,20 +97,13 @@ prompts_restart(struct stream *stream)
     stream->usage = CANON_USAGE_UNKNOWN;
 }
 
-static uint32_t
-choices_of(const struct stream *stream)
-{
-    uint64_t n;
-    return text_u64(stream->canon->n, &n) && n > 0 && n < 1024 ? (uint32_t)n : 1;
-}
-
 int
 prompts_join(struct stream *stream, struct canon_events *events)
 {
-    if (stream->endpoint != ENDPOINT_TEXT || count_of(stream) <= 1)
+    if (stream->prompt_count <= 1)
         return 0;
     bool last = !prompts_more(stream), ended = false;
-    uint32_t choice = stream->prompt * choices_of(stream);
+    uint32_t choice = stream->prompt * stream->prompt_choices;
     int kept = 0;
     stream->prompt_untold = false;
     for (int i = 0; i < events->count; i++) {

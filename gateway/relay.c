@@ -58,6 +58,8 @@ static bool
 serves(const struct stream *stream, const struct deployment *deployment)
 {
     enum dialect_id id = deployment->dialect->id;
+    if (slice_is(deployment->config->provider, "demo")) /* which only talks */
+        return false;
     if (stream->dialect->id == DIALECT_GEMINI)
         return id == DIALECT_GEMINI;
     return id == DIALECT_OPENAI_CHAT || id == DIALECT_OPENAI_RESPONSES;
@@ -82,8 +84,7 @@ only_upstream(const struct stream *stream, bool *many)
         const struct deployment *found = NULL;
         for (uint32_t i = 0; i < generation->count; i++) {
             const struct deployment *deployment = &generation->deployments[i];
-            bool fits = serves(stream, deployment) && !slice_is(deployment->config->provider, "demo") &&
-                        (!by_mode || slice_is(deployment->config->mode, stream->relay_mode));
+            bool fits = serves(stream, deployment) && (!by_mode || slice_is(deployment->config->mode, stream->relay_mode));
             if (!fits)
                 continue;
             *many = *many || (found && !same_place(found, deployment) &&

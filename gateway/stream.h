@@ -98,6 +98,7 @@ struct stream {
     uint64_t progress_ms;      /* last sign of life for the lazy idle deadlines */
     uint64_t wait_until_ms;    /* in DIAL: back-off */
     uint32_t prompt;           /* /v1/completions: whose turn it is of several */
+    uint32_t prompt_count, prompt_choices; /* 0: there is but one; and how many choices each has */
     uint32_t prompt_block, prompt_blocks; /* of the prompts before, and with this one */
     bool prompt_follows;       /* in DIAL: the next prompt, not another try */
     bool prompt_untold;        /* nothing of this prompt's reply was given to the writer */
