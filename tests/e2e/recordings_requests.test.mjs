@@ -1,52 +1,67 @@
 // SPDX-License-Identifier: MIT
 //
-// recordings_requests - every recorded request of the chat and anthropic dialects, sent by a client of that
-// dialect to both kinds of upstream: untouched where both speak one dialect, translated into something
-// that upstream can read, or refused with a 400 that names the field (R37, R65, R70).
+// recordings_requests - every recorded request, sent by a client of its dialect to upstreams of all four: untouched where both
+// speak one dialect, translated into something that upstream can read, or refused with a 400 that names the field (R37, R65, R70).
 
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { FakeProvider } from '../../tools/fake_provider/provider.mjs';
+import { FakeProvider, place_of } from '../../tools/fake_provider/provider.mjs';
 import { gateway_config, Penstock } from './lib/penstock.mjs';
 import { exchange, json_of } from './lib/raw.mjs';
+import { dialect_names, dialects } from './lib/dialects.mjs';
 import { load_recordings, recordings_folder } from './lib/recordings.mjs';
+import { request_problems } from './lib/request_rules.mjs';
 
 const recordings = load_recordings();
-const paths = { chat: '/v1/chat/completions', anthropic: '/v1/messages' };
-/* What the other dialect has no words for; refusing these is right (wire-formats 11.6). */
-const may_be_refused = /audio|modalities|\bn\b|file|video|web_search|tool|custom|document|server|response_format|function|input|content|container|mcp|image/i;
 
-/* shape - problems of a translated request, by the rules of the dialect it is in now. */
-function problems_of(body, dialect) {
-    const problems = [];
-    if (!Array.isArray(body.messages) || body.messages.length === 0) return ['no messages'];
-    if (dialect === 'anthropic') {
-        if (!Number.isInteger(body.max_tokens)) problems.push('no max_tokens');
-        body.messages.forEach((message, at) => {
-            if (!['user', 'assistant', 'system'].includes(message.role)) problems.push(`role ${message.role}`);
-            if (at > 0 && message.role === body.messages[at - 1].role && message.role !== 'system') problems.push(`two turns of ${message.role}`);
-            const blocks = Array.isArray(message.content) ? message.content : [{ type: 'text', text: message.content }];
-            if (blocks.length === 0) problems.push('an empty turn');
-            let text_seen = false;
-            for (const block of blocks) {
-                if (block.type === 'text' && !block.text) problems.push('an empty text block');
-                if (block.type === 'tool_use' && (typeof block.input !== 'object' || !/^[a-zA-Z0-9_-]+$/.test(block.id))) problems.push(`tool_use ${block.id}`);
-                if (block.type === 'tool_result' && text_seen) problems.push('a tool_result behind text');
-                if (block.type !== 'tool_result') text_seen = true;
-            }
-        });
-        for (const tool of body.tools ?? []) if (!tool.input_schema || tool.input_schema.type !== 'object') problems.push(`tool ${tool.name}`);
-    } else {
-        for (const message of body.messages) {
-            if (!['system', 'developer', 'user', 'assistant', 'tool'].includes(message.role)) problems.push(`role ${message.role}`);
-            if (message.role === 'tool' && !message.tool_call_id) problems.push('a result without id');
-            for (const call of message.tool_calls ?? []) if (typeof call.function.arguments !== 'string') problems.push('arguments are no text');
+/* target_of - where a client of a dialect sends a request for a model; Gemini's has model and method in its path. */
+function target_of(entry, model) {
+    const { method } = place_of(entry.path);
+    if (entry.dialect !== 'gemini') return dialects[entry.dialect].ask(model, false).target;
+    return `/v1beta/models/${encodeURIComponent(model)}:${method}${method.startsWith('stream') ? '?alt=sse' : ''}`;
+}
+
+/* Every name and value of a request that an error may point at. */
+function words_of(body) {
+    const words = new Set();
+    const pending = [body];
+    while (pending.length > 0) {
+        const value = pending.pop();
+        if (typeof value === 'string') words.add(value);
+        if (typeof value !== 'object' || value === null) continue;
+        for (const [key, inner] of Object.entries(value)) {
+            if (!Array.isArray(value)) words.add(key);
+            pending.push(inner);
         }
-        for (const tool of body.tools ?? []) if (tool.type !== 'function' || !tool.function?.name) problems.push('a tool without name');
     }
-    return problems;
+    return words;
+}
+
+/* named - does a refusal point at something that the request has? */
+function named(error, original) {
+    const words = words_of(original);
+    const said = `${error.message ?? ''} ${error.param ?? ''}`;
+    const vague = ['type', 'content', 'tools', 'model', 'text', 'this'];
+    return [...words].some((word) => (word.length > 3 || word === 'n') && !vague.includes(word) && new RegExp(`(^|[^A-Za-z0-9_])${word.replace(/[^A-Za-z0-9_]/g, '\\$&')}($|[^A-Za-z0-9_])`).test(said));
+}
+
+/* How many tools a request offers, in any dialect. */
+function tool_count(body) {
+    return (body.tools ?? []).reduce((sum, tool) => sum + (tool.functionDeclarations?.length ?? tool.tools?.length ?? 1), 0) + (body.functions?.length ?? 0);
+}
+
+function tools_kept(original, translated) {
+    return tool_count(translated) >= tool_count(original);
+}
+
+function check_passed(record, original, entry) {
+    const sent = entry.dialect === 'gemini' ? { ...original } : { ...original, model: 'request' };
+    if (sent.stream && entry.dialect === 'chat') sent.stream_options = { ...sent.stream_options, include_usage: true };
+    assert.deepEqual(record.json, sent);
+    assert.equal(record.model, 'request');
+    if (entry.dialect === 'gemini') assert.equal(record.call, place_of(entry.path).method);
 }
 
 if (!recordings) {
@@ -54,39 +69,52 @@ if (!recordings) {
 } else {
     describe('recorded requests', () => {
         const world = {};
-        const entries = recordings.filter((entry) => entry.request && /(completions|messages)$/.test(entry.path.split('?')[0]));
-        const result = { passed: 0, translated: 0, refused: 0 };
+        const generates = /(completions|messages|responses|generateContent|streamGenerateContent)$/i;
+        const entries = recordings.filter((entry) => entry.request && generates.test((entry.path ?? '').split('?')[0]));
+        const counts = Object.fromEntries(dialect_names.map((name) => [name, { all: 0, passed: 0, translated: 0, refused: 0 }]));
+        const refusals = new Map();
         before(async () => {
             world.provider = await new FakeProvider().start();
             world.penstock = await Penstock.start(gateway_config(world.provider.url));
         });
         after(async () => {
-            process.stdout.write(`recorded requests: ${result.passed} passed untouched, ${result.translated} translated, ${result.refused} refused by name, of ${entries.length}\n`);
+            for (const [name, { all, passed, translated, refused }] of Object.entries(counts)) {
+                process.stdout.write(`recorded requests of ${name}: ${passed} passed untouched, ${translated} translated, ${refused} refused by name, of ${all}\n`);
+            }
+            if (process.env.PENSTOCK_VERBOSE) for (const [text, files] of refusals) process.stdout.write(`    ${files.length} x ${text} (${files[0]})\n`);
             await world.penstock?.stop();
             await world.provider.stop();
         });
         for (const entry of entries) {
             it(entry.request, async () => {
                 const original = JSON.parse(fs.readFileSync(path.join(recordings_folder, entry.request), 'utf8'));
-                if (!original.model) original.model = 'x';
+                if (!original.model && entry.dialect !== 'gemini') original.model = 'x';
                 world.provider.script('request', { scenario: 'text' });
-                for (const upstream of ['chat', 'anthropic']) {
+                for (const upstream of dialect_names) {
+                    counts[entry.dialect].all++;
                     world.provider.reset();
-                    const body = { ...original, model: `${upstream === 'chat' ? 'c/' : 'a/'}request` };
-                    const response = await exchange(world.penstock.port, 'POST', paths[entry.dialect], { body });
+                    const model = `${dialects[upstream].prefix}request`;
+                    const body = entry.dialect === 'gemini' ? original : { ...original, model };
+                    const response = await exchange(world.penstock.port, 'POST', target_of(entry, model), { body });
+                    const said = `to ${upstream}: ${response.status} ${response.text.slice(0, 600)}`;
                     if (upstream === entry.dialect) {
-                        assert.equal(response.status, 200, response.text);
-                        const sent = { ...original, model: 'request' };
-                        if (sent.stream && upstream === 'chat') sent.stream_options = { ...sent.stream_options, include_usage: true };
-                        assert.deepEqual(world.provider.seen[0].json, sent);
-                        result.passed++;
+                        assert.equal(response.status, 200, said);
+                        check_passed(world.provider.seen[0], original, entry);
+                        counts[entry.dialect].passed++;
                     } else if (response.status === 400) {
-                        assert.match(json_of(response).error.message, may_be_refused);
-                        result.refused++;
+                        const { error } = json_of(response);
+                        assert.ok(named(error, original), `${said}\nnames nothing of the request`);
+                        assert.equal(world.provider.seen.length, 0, 'nothing was sent');
+                        counts[entry.dialect].refused++;
+                        const text = `${entry.dialect} to ${upstream}: ${error.message}`;
+                        refusals.set(text, [...(refusals.get(text) ?? []), entry.request]);
                     } else {
-                        assert.equal(response.status, 200, response.text);
-                        assert.deepEqual(problems_of(world.provider.seen[0].json, upstream), []);
-                        result.translated++;
+                        assert.equal(response.status, 200, said);
+                        const record = world.provider.seen[0];
+                        assert.deepEqual(request_problems(record.json, upstream), [], `to ${upstream}: ${JSON.stringify(record.json).slice(0, 2000)}`);
+                        assert.equal(record.stream, true, 'across dialects a stream is asked for');
+                        assert.ok(tools_kept(original, record.json) || response.headers['x-penstock-dropped'], `to ${upstream}: a tool is gone and nobody says so`);
+                        counts[entry.dialect].translated++;
                     }
                 }
             });

@@ -214,6 +214,7 @@ export function joined(turn) {
         citations: of('text').flatMap((block) => block.citations ?? []),
         images: of('image').map((block) => ({ media_type: block.media_type, data: block.data })),
         signatures: of('thinking').map((block) => block.signature),
+        redacted: of('redacted').map((block) => block.data),
         finish: turn.finish,
         usage: turn.usage,
     };

@@ -59,7 +59,7 @@ function as_text(value) {
 /* Which call does a streamed piece belong to? (wire-formats 13, Readers, Chat) */
 function call_of(turn, by_index, piece) {
     const { index } = piece;
-    const name = piece.function?.name;
+    const name = piece.function?.name ?? piece.custom?.name;
     const last = turn.calls[turn.calls.length - 1];
     let call;
     if (Number.isInteger(index)) {
@@ -112,7 +112,8 @@ function take_delta(turn, by_index, delta) {
         const call = call_of(turn, by_index, piece);
         if (piece.id && !call.id) call.id = piece.id;
         if (piece.function?.name && !call.name) call.name = piece.function.name;
-        call.arguments += as_text(piece.function?.arguments);
+        if (piece.custom?.name) Object.assign(call, { name: piece.custom.name, custom: true });
+        call.arguments += as_text(piece.function?.arguments ?? piece.custom?.input);
     }
     if (delta.function_call?.name || delta.function_call?.arguments) {
         const call = call_of(turn, by_index, { index: 0 });
@@ -163,7 +164,7 @@ export function decode_chat_object(body) {
     take_content(turn, message.content);
     turn.refusal = message.refusal ?? '';
     for (const call of message.tool_calls ?? []) {
-        turn.calls.push({ id: call.id ?? '', name: call.function?.name ?? call.custom?.name ?? '', arguments: as_text(call.function?.arguments ?? call.custom?.input) });
+        turn.calls.push({ id: call.id ?? '', name: call.function?.name ?? call.custom?.name ?? '', arguments: as_text(call.function?.arguments ?? call.custom?.input), ...(call.custom?.name ? { custom: true } : {}) });
     }
     // Snowflake sends a function_call without a name beside every answer.
     if (message.function_call?.name) turn.calls.push({ id: '', name: message.function_call.name, arguments: as_text(message.function_call.arguments) });
