@@ -73,11 +73,48 @@ chat_outline(struct canon_request *request, struct canon_fault *fault)
     return 0;
 }
 
+/* What a path segment cannot hold is written in percent form. */
+static void
+put_segment(struct sink *out, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char byte = text.ptr[i];
+        bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                        (byte >= '0' && byte <= '9') || byte == '-' || byte == '.' || byte == '_' ||
+                        byte == '~';
+        if (is_plain)
+            sink_byte(out, byte);
+        else
+            sink_printf(out, "%%%02X", (unsigned)(unsigned char)byte);
+    }
+}
+
+/* Azure's classic form: the deployment stands in the path. /models serves the models of other makers, named in the body. */
+static void
+put_azure(struct sink *out, const struct dialect_upstream *upstream)
+{
+    if (!slice_ends(upstream->base_path, SLICE_LIT("/models"))) {
+        if (!slice_ends(upstream->base_path, SLICE_LIT("/openai")))
+            sink_text(out, "/openai");
+        sink_text(out, "/deployments/");
+        put_segment(out, upstream->model);
+    }
+    sink_text(out, "/chat/completions");
+    if (upstream->api_version.len == 0)
+        return;
+    sink_text(out, "?api-version=");
+    put_segment(out, upstream->api_version);
+}
+
 static void
 put_target(struct sink *out, const struct dialect_upstream *upstream, bool stream)
 {
     (void)stream; /* the body says it */
     sink_put(out, upstream->base_path);
+    if (upstream->surface == SURFACE_AZURE) {
+        put_azure(out, upstream);
+        return;
+    }
     sink_text(out, "/chat/completions");
 }
 

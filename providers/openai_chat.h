@@ -282,6 +282,8 @@ int chat_read_messages(struct canon_request *request, struct canon_fault *fault)
 int chat_refuse(struct canon_fault *fault, int error, const char *param, const char *message);
 int chat_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
                       struct sink *out);
+/* chat_budget_of_effort - thinking tokens for an effort in words; absent: as many as the model likes (R115). */
+struct slice chat_budget_of_effort(struct slice effort);
 /* chat_put_defaults - configured members for keys that neither the object nor given has (the two
  * names of the output limit are one). */
 void chat_put_defaults(struct splice *splice, struct json root, struct json given,
@@ -291,29 +293,14 @@ void chat_put_defaults(struct splice *splice, struct json root, struct json give
  * is set). */
 struct slice chat_merged_turns(struct json messages, bool keep_developer, struct arena *arena,
                                int *error);
-/* openai_chat_messages_write.c: the messages array. */
-struct chat_request_writer;
-int chat_put_messages(struct chat_request_writer *to);
+/* openai_chat_history.c: chat_changed_messages - the messages array as the upstream insists on it: turns merged, ids, thoughts,
+ * instructions and plain content in its form. Absent: nothing to change, or an error. */
+struct slice chat_changed_messages(struct json messages, const struct dialect_upstream *upstream,
+                                   struct arena *arena, int *error);
+/* chat_mend_choice - an object tool_choice as a word, with only those tools that it names (P52). */
+void chat_mend_choice(struct splice *splice, struct json root);
 int chat_write_request(const struct canon_request *request, const struct dialect_upstream *upstream,
                        struct sink *out, struct canon_report *report, struct canon_fault *fault);
-
-/* The request being written for another dialect's client. */
-struct chat_request_writer {
-    const struct canon_request *request;
-    const struct dialect_upstream *upstream;
-    struct json_writer json;
-    struct sink *out;
-    struct sink text; /* one content under construction, escaped */
-    struct canon_report *report;
-    struct canon_fault *fault;
-    uint32_t images; /* shown in a message after the tool results of this turn */
-    struct {
-        struct slice id;
-        uint64_t hash;
-        bool answered;
-    } * calls; /* of the last assistant turn, CHAT_CALLS_MAX at most */
-    uint32_t call_count, call_next;
-};
 
 /* ---------------------------------------------------------------- errors */
 

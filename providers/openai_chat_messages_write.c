@@ -6,27 +6,26 @@
  * message each, before anything else its user turn says; what a tool message cannot hold (images,
  * files) follows in a user message.
  */
-#include "providers/openai_chat.h"
+#include "providers/openai_chat_write.h"
 
 #include "base/text.h"
 
 #include <stdio.h>
 
 #define ATTRIBUTION "x-anthropic-billing-header:"
-#define ID_MAX 40 /* what the strictest OpenAI deployments take */
 
 /* ---------------------------------------------------------------- texts */
 
-static void
-begin_text(struct chat_request_writer *to)
+void
+chat_begin_text(struct chat_request_writer *to)
 {
     sink_reset(&to->text, 256 * 1024);
 }
 
 /* Escaped text below what is there, after an empty line (or, inside a tool's answer, on a line of
  * its own). */
-static void
-add_text(struct chat_request_writer *to, struct slice text, const char *between)
+void
+chat_add_text(struct chat_request_writer *to, struct slice text, const char *between)
 {
     if (text.len == 0)
         return;
@@ -35,15 +34,15 @@ add_text(struct chat_request_writer *to, struct slice text, const char *between)
     sink_put(&to->text, text);
 }
 
-static void
-put_text(struct chat_request_writer *to, const char *name, struct slice text)
+void
+chat_put_text(struct chat_request_writer *to, const char *name, struct slice text)
 {
     json_name(&to->json, name);
     json_put_escaped(&to->json, text);
 }
 
-static void
-begin_message(struct chat_request_writer *to, const char *role)
+void
+chat_begin_message(struct chat_request_writer *to, const char *role)
 {
     json_object(&to->json);
     json_member_text(&to->json, "role", role);
@@ -53,20 +52,20 @@ begin_message(struct chat_request_writer *to, const char *role)
 static void
 put_text_message(struct chat_request_writer *to, const char *role)
 {
-    begin_message(to, role);
-    put_text(to, "content", sink_slice(&to->text));
+    chat_begin_message(to, role);
+    chat_put_text(to, "content", sink_slice(&to->text));
     json_end(&to->json);
 }
 
-static void
-note_markers(struct chat_request_writer *to, const struct canon_part *part)
+void
+chat_note_markers(struct chat_request_writer *to, const struct canon_part *part)
 {
     if (slice_present(part->cache_control))
         canon_drop(to->report, "cache_control");
 }
 
-static int
-refuse(struct chat_request_writer *to, const char *what)
+int
+chat_refuse_part(struct chat_request_writer *to, const char *what)
 {
     to->fault->param = SLICE_LIT("messages");
     to->fault->message =
@@ -75,8 +74,8 @@ refuse(struct chat_request_writer *to, const char *what)
 }
 
 /* Blocks that record what Anthropic's own tools did: history that another model does without. */
-static void
-drop_native(struct chat_request_writer *to, const struct canon_part *part)
+void
+chat_drop_native(struct chat_request_writer *to, const struct canon_part *part)
 {
     static const char *const names[] = {"server_tool_use",
                                         "web_search_tool_result",
@@ -118,11 +117,11 @@ static void
 add_document(struct chat_request_writer *to, const struct canon_part *part, const char *between)
 {
     if (part->name.len > 0) {
-        add_text(to, part->name, between);
+        chat_add_text(to, part->name, between);
         sink_text(&to->text, ":\\n");
         sink_put(&to->text, part->text);
     } else {
-        add_text(to, part->text, between);
+        chat_add_text(to, part->text, between);
     }
 }
 
@@ -154,7 +153,7 @@ put_image(struct chat_request_writer *to, const struct canon_part *part)
     else
         put_data_url(to, "url", part);
     if (part->detail.len > 0)
-        put_text(to, "detail", part->detail);
+        chat_put_text(to, "detail", part->detail);
     json_end(json);
     json_end(json);
 }
@@ -164,16 +163,29 @@ put_file(struct chat_request_writer *to, const struct canon_part *part)
 {
     struct json_writer *json = &to->json;
     if (slice_present(part->url))
-        return refuse(to, "documents by URL");
+        return chat_refuse_part(to, "documents by URL");
     json_object(json);
     json_member_text(json, "type", "file");
     json_name(json, "file");
     json_object(json);
-    put_text(to, "filename", part->name.len > 0 ? part->name : SLICE_LIT("document.pdf"));
+    chat_put_text(to, "filename", part->name.len > 0 ? part->name : SLICE_LIT("document.pdf"));
     put_data_url(to, "file_data", part);
     json_end(json);
     json_end(json);
     return 0;
+}
+
+/* "wav" or "mp3", whatever the client's dialect calls it. */
+static struct slice
+sound_format(struct slice type)
+{
+    if (slice_starts(type, SLICE_LIT("audio/")))
+        type = slice_skip(type, 6);
+    if (slice_is(type, "mpeg") || slice_is(type, "mpga"))
+        return SLICE_LIT("mp3");
+    if (slice_is(type, "x-wav") || slice_is(type, "wave") || slice_is(type, "vnd.wave"))
+        return SLICE_LIT("wav");
+    return type;
 }
 
 static void
@@ -185,7 +197,7 @@ put_audio(struct chat_request_writer *to, const struct canon_part *part)
     json_name(json, "input_audio");
     json_object(json);
     json_member(json, "data", part->data);
-    json_member(json, "format", part->media_type);
+    json_member(json, "format", sound_format(part->media_type));
     json_end(json);
     json_end(json);
 }
@@ -200,7 +212,7 @@ put_part(struct chat_request_writer *to, const struct canon_part *part)
             return 0;
         json_object(&to->json);
         json_member_text(&to->json, "type", "text");
-        put_text(to, "text", part->text);
+        chat_put_text(to, "text", part->text);
         json_end(&to->json);
         return 0;
     case PART_IMAGE:
@@ -209,22 +221,22 @@ put_part(struct chat_request_writer *to, const struct canon_part *part)
     case PART_DOCUMENT:
         if (!is_text_document(part))
             return put_file(to, part);
-        begin_text(to);
+        chat_begin_text(to);
         add_document(to, part, "");
         json_object(&to->json);
         json_member_text(&to->json, "type", "text");
-        put_text(to, "text", sink_slice(&to->text));
+        chat_put_text(to, "text", sink_slice(&to->text));
         json_end(&to->json);
         return 0;
     case PART_AUDIO:
         put_audio(to, part);
         return 0;
     case PART_VIDEO:
-        return refuse(to, "video");
+        return chat_refuse_part(to, "video");
     case PART_FILE:
-        return refuse(to, "files that another provider keeps");
+        return chat_refuse_part(to, "files that another provider keeps");
     case PART_NATIVE:
-        drop_native(to, part);
+        chat_drop_native(to, part);
         return 0;
     case PART_CALL:
     case PART_RESULT:
@@ -242,17 +254,17 @@ put_part(struct chat_request_writer *to, const struct canon_part *part)
 static int
 gather_result(struct chat_request_writer *to, const struct canon_part *result)
 {
-    begin_text(to);
+    chat_begin_text(to);
     if (result->is_error)
         sink_text(&to->text, "Error:");
     for (const struct canon_part *part = result->parts; part; part = part->next) {
         const char *between = result->is_error && part == result->parts ? " " : "\\n";
-        note_markers(to, part);
+        chat_note_markers(to, part);
         char notice[64];
         switch (part->kind) {
         case PART_TEXT:
         case PART_REFUSAL:
-            add_text(to, part->text, between);
+            chat_add_text(to, part->text, between);
             break;
         case PART_DOCUMENT:
             if (is_text_document(part)) {
@@ -263,33 +275,24 @@ gather_result(struct chat_request_writer *to, const struct canon_part *result)
         case PART_IMAGE:
             snprintf(notice, sizeof(notice), "[%s %u in the next message]",
                      part->kind == PART_IMAGE ? "image" : "document", ++to->images);
-            add_text(to, slice_from(notice), between);
+            chat_add_text(to, slice_from(notice), between);
             break;
         case PART_NATIVE:
-            drop_native(to, part);
+            chat_drop_native(to, part);
             break;
         default:
-            return refuse(to, "this kind of tool result");
+            return chat_refuse_part(to, "this kind of tool result");
         }
     }
     return to->text.error;
 }
 
 static void
-put_id(struct chat_request_writer *to, const char *name, struct slice id)
-{
-    struct slice legal = id.len <= ID_MAX ? id : canon_legal_id(id, ID_MAX, to->request->arena);
-    if (!slice_present(legal))
-        to->out->error = -ERR_MEMORY;
-    put_text(to, name, legal);
-}
-
-static void
 put_tool_message(struct chat_request_writer *to, struct slice id, struct slice text)
 {
-    begin_message(to, "tool");
-    put_id(to, "tool_call_id", id);
-    put_text(to, "content", text);
+    chat_begin_message(to, "tool");
+    chat_put_text(to, "tool_call_id", id);
+    chat_put_text(to, "content", text);
     json_end(&to->json);
 }
 
@@ -327,24 +330,24 @@ put_results(struct chat_request_writer *to, const struct canon_part *parts)
             canon_drop(to->report, "repeated tool_result");
         if (call < 0)
             continue;
-        note_markers(to, part);
+        chat_note_markers(to, part);
         to->calls[call].answered = true;
         to->call_next = (uint32_t)call + 1;
         int error = gather_result(to, part);
         if (error)
             return error;
-        put_tool_message(to, part->id, sink_slice(&to->text));
+        put_tool_message(to, to->calls[call].wire, sink_slice(&to->text));
     }
     return 0;
 }
 
 /* Calls that the next turn does not answer: a Chat upstream refuses a history with such a gap. */
-static void
-put_missing_results(struct chat_request_writer *to)
+void
+chat_put_missing_results(struct chat_request_writer *to)
 {
     for (uint32_t i = 0; i < to->call_count; i++)
         if (!to->calls[i].answered)
-            put_tool_message(to, to->calls[i].id, SLICE_LIT("[no result]"));
+            put_tool_message(to, to->calls[i].wire, SLICE_LIT("[no result]"));
 }
 
 /* ---------------------------------------------------------------- user turns */
@@ -369,16 +372,16 @@ survey(struct chat_request_writer *to, const struct canon_part *parts, bool *any
 {
     *any = *rich = to->images > 0;
     for (const struct canon_part *part = parts; part; part = part->next) {
-        note_markers(to, part);
+        chat_note_markers(to, part);
         if (part->kind == PART_NATIVE)
-            drop_native(to, part);
+            chat_drop_native(to, part);
         if (part->kind == PART_RESULT) {
             *any = *any || !has_call(to, part);
             continue;
         }
         *any = *any || part->kind != PART_NATIVE;
         *rich = *rich || part->kind == PART_IMAGE || part->kind == PART_AUDIO ||
-                part->kind == PART_FILE || (part->kind == PART_DOCUMENT && !is_text_document(part));
+                part->kind == PART_VIDEO || part->kind == PART_FILE || (part->kind == PART_DOCUMENT && !is_text_document(part));
     }
 }
 
@@ -391,7 +394,7 @@ put_orphan(struct chat_request_writer *to, const struct canon_part *result)
         return error;
     json_object(&to->json);
     json_member_text(&to->json, "type", "text");
-    put_text(to, "text", sink_slice(&to->text));
+    chat_put_text(to, "text", sink_slice(&to->text));
     json_end(&to->json);
     return put_shown(to, result);
 }
@@ -422,15 +425,15 @@ put_plain_content(struct chat_request_writer *to, const struct canon_part *parts
     sink_init(&whole, CHAT_WHOLE_MAX);
     int error = 0;
     for (const struct canon_part *part = parts; part && !error; part = part->next) {
-        begin_text(to);
+        chat_begin_text(to);
         if (part->kind == PART_RESULT && !has_call(to, part))
             error = gather_result(to, part);
         else if (is_text_document(part))
             add_document(to, part, "");
         else if (part->kind == PART_TEXT || part->kind == PART_REFUSAL)
-            add_text(to, part->text, "");
+            chat_add_text(to, part->text, "");
         else if (part->kind == PART_NATIVE)
-            drop_native(to, part);
+            chat_drop_native(to, part);
         if (whole.len > 0 && to->text.len > 0)
             sink_text(&whole, "\\n\\n");
         sink_put(&whole, sink_slice(&to->text));
@@ -438,7 +441,7 @@ put_plain_content(struct chat_request_writer *to, const struct canon_part *parts
     if (!error)
         error = whole.error;
     if (!error)
-        put_text(to, "content", sink_slice(&whole));
+        chat_put_text(to, "content", sink_slice(&whole));
     sink_fini(&whole);
     return error;
 }
@@ -469,126 +472,18 @@ put_user_message(struct chat_request_writer *to, const struct canon_message *mes
     /* Other tool messages of this turn may follow and answer the rest. */
     bool is_last = message->role != ROLE_TOOL || !message->next || message->next->role != ROLE_TOOL;
     if (is_last)
-        put_missing_results(to);
+        chat_put_missing_results(to);
     survey(to, message->parts, &any, &rich);
     rich = rich || orphans_show(to, message->parts);
     if (any || !message->parts) {
-        begin_message(to, "user");
+        chat_begin_message(to, "user");
         if (message->name.len > 0)
-            put_text(to, "name", message->name);
+            chat_put_text(to, "name", message->name);
         error = rich ? put_rich_content(to, message->parts) : put_plain_content(to, message->parts);
         json_end(&to->json);
     }
     if (is_last)
         to->call_count = 0;
-    return error;
-}
-
-/* ---------------------------------------------------------------- assistants */
-
-static int
-note_calls(struct chat_request_writer *to, const struct canon_message *message)
-{
-    to->call_count = to->call_next = 0;
-    for (const struct canon_part *part = message->parts; part; part = part->next) {
-        if (part->kind != PART_CALL)
-            continue;
-        if (to->call_count == CHAT_CALLS_MAX) {
-            to->fault->param = SLICE_LIT("messages");
-            to->fault->message = SLICE_LIT("too many tool calls in one turn");
-            return -ERR_REQUEST;
-        }
-        if (!to->calls)
-            to->calls = arena_take(to->request->arena, CHAT_CALLS_MAX * sizeof(*to->calls));
-        if (!to->calls)
-            return -ERR_MEMORY;
-        to->calls[to->call_count].id = part->id;
-        to->calls[to->call_count].hash = canon_hash(part->id);
-        to->calls[to->call_count++].answered = false;
-    }
-    return 0;
-}
-
-static int
-put_call(struct chat_request_writer *to, const struct canon_part *part)
-{
-    struct json_writer *json = &to->json;
-    struct slice name = canon_legal_name(part->name, 64, to->request->arena);
-    if (!slice_present(name))
-        return -ERR_MEMORY;
-    json_object(json);
-    put_id(to, "id", part->id);
-    json_member_text(json, "type", part->custom ? "custom" : "function");
-    json_name(json, part->custom ? "custom" : "function");
-    json_object(json);
-    put_text(to, "name", name);
-    if (part->custom)
-        put_text(to, "input", part->text.len > 0 ? part->text : SLICE_LIT(""));
-    else
-        json_member(json, "arguments", part->arguments.len > 0 ? part->arguments : SLICE_LIT("{}"));
-    json_end(json);
-    json_end(json);
-    return 0;
-}
-
-/* Thoughts go back only to an upstream that wants them; in a tool loop it wants them even when they
- * are not known. */
-static void
-put_thoughts(struct chat_request_writer *to, const struct canon_message *message)
-{
-    bool any = false;
-    begin_text(to);
-    for (const struct canon_part *part = message->parts; part; part = part->next) {
-        if (part->kind == PART_REDACTED)
-            canon_drop(to->report, "redacted_thinking");
-        if (part->kind != PART_THINKING)
-            continue;
-        any = true;
-        if (to->upstream->replay_reasoning)
-            add_text(to, part->text, "\\n\\n");
-        else
-            canon_drop(to->report, "thinking");
-    }
-    if (to->upstream->replay_reasoning && (any || to->call_count > 0))
-        put_text(to, "reasoning_content", sink_slice(&to->text));
-}
-
-static int
-put_assistant_message(struct chat_request_writer *to, const struct canon_message *message)
-{
-    put_missing_results(to);
-    int error = note_calls(to, message);
-    if (error)
-        return error;
-    bool has_text = false;
-    for (const struct canon_part *part = message->parts; part; part = part->next) {
-        note_markers(to, part);
-        has_text = has_text || part->kind == PART_TEXT || part->kind == PART_REFUSAL;
-        if (part->kind == PART_NATIVE)
-            drop_native(to, part);
-        if (part->kind == PART_IMAGE || part->kind == PART_DOCUMENT || part->kind == PART_FILE)
-            return refuse(to, "images or files of an assistant");
-    }
-    if (!has_text && to->call_count == 0)
-        return 0; /* nothing is left of the turn */
-    begin_message(to, "assistant");
-    begin_text(to);
-    for (const struct canon_part *part = message->parts; part; part = part->next)
-        if (part->kind == PART_TEXT || part->kind == PART_REFUSAL)
-            add_text(to, part->text, "\\n\\n");
-    if (to->text.len > 0 || to->call_count == 0)
-        put_text(to, "content", sink_slice(&to->text));
-    else
-        json_member_null(&to->json, "content");
-    put_thoughts(to, message);
-    if (to->call_count > 0) {
-        json_name(&to->json, "tool_calls");
-        json_array(&to->json);
-        for (const struct canon_part *part = message->parts; part && !error; part = part->next)
-            error = part->kind == PART_CALL ? put_call(to, part) : 0;
-        json_end(&to->json);
-    }
-    json_end(&to->json);
     return error;
 }
 
@@ -609,17 +504,17 @@ static int
 put_system_message(struct chat_request_writer *to, const struct canon_message *message,
                    bool is_first)
 {
-    begin_text(to);
+    chat_begin_text(to);
     for (const struct canon_part *part = message->parts; part; part = part->next) {
-        note_markers(to, part);
+        chat_note_markers(to, part);
         if (part->kind == PART_NATIVE) {
-            drop_native(to, part);
+            chat_drop_native(to, part);
             continue;
         }
         if (part->kind != PART_TEXT)
-            return refuse(to, "instructions that are no text");
+            return chat_refuse_part(to, "instructions that are no text");
         bool may_be_attributed = is_first && part == message->parts;
-        add_text(to, may_be_attributed ? without_attribution(part->text) : part->text, "\\n\\n");
+        chat_add_text(to, may_be_attributed ? without_attribution(part->text) : part->text, "\\n\\n");
     }
     if (to->text.len == 0)
         return 0;
@@ -646,7 +541,7 @@ put_message(struct chat_request_writer *to, const struct canon_message *message)
     case ROLE_TOOL:
         return put_user_message(to, message);
     case ROLE_ASSISTANT:
-        return put_assistant_message(to, message);
+        return chat_put_assistant(to, message);
     }
     return 0;
 }
@@ -675,7 +570,7 @@ chat_put_messages(struct chat_request_writer *to)
         if (error)
             return error;
     }
-    put_missing_results(to);
+    chat_put_missing_results(to);
     json_end(&to->json);
     return to->out->error;
 }

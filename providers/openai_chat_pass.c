@@ -80,6 +80,42 @@ chat_put_defaults(struct splice *splice, struct json root, struct json given, st
     }
 }
 
+/*
+ * Reasoning effort in the upstream's words, where the client used OpenAI's and none of the upstream's own (R115). The client's
+ * word stays: servers with words of their own do not mind it.
+ */
+static void
+tell_effort(struct splice *splice, struct json root, const struct dialect_upstream *upstream)
+{
+    struct slice effort = json_text(json_get(root, "reasoning_effort"));
+    if (effort.len == 0)
+        return;
+    bool is_off = slice_is(effort, "none");
+    if (upstream->effort == TELL_THINKING && !json_present(json_get(root, "thinking")))
+        splice_member(splice, root, "thinking",
+                      is_off ? SLICE_LIT("{\"type\":\"disabled\"}") : SLICE_LIT("{\"type\":\"enabled\"}"));
+    if (upstream->effort != TELL_ENABLE_THINKING || json_present(json_get(root, "enable_thinking")))
+        return;
+    splice_member(splice, root, "enable_thinking", is_off ? SLICE_LIT("false") : SLICE_LIT("true"));
+    struct slice budget = chat_budget_of_effort(effort);
+    if (slice_present(budget) && !json_present(json_get(root, "thinking_budget")))
+        splice_member(splice, root, "thinking_budget", budget);
+}
+
+/* Mistral refuses fields that it does not know, and calls two of OpenAI's otherwise. Usage comes in any case. */
+static void
+speak_mistral(struct splice *splice, struct json root)
+{
+    struct json limit = json_get(root, "max_completion_tokens"), seed = json_get(root, "seed");
+    struct json options = json_get(root, "stream_options");
+    if (json_present(limit) && !json_present(json_get(root, "max_tokens")))
+        splice_replace(splice, json_key(limit), SLICE_LIT("max_tokens"));
+    if (json_present(seed) && !json_present(json_get(root, "random_seed")))
+        splice_replace(splice, json_key(seed), SLICE_LIT("random_seed"));
+    if (json_present(options))
+        splice_remove(splice, options);
+}
+
 static void
 rename_developers(struct splice *splice, struct json messages)
 {
@@ -107,14 +143,17 @@ chat_pass_request(const struct canon_request *request, const struct dialect_upst
         ask_for_usage(&splice, root);
     clamp_limit(&splice, root, upstream);
     chat_put_defaults(&splice, root, JSON_NONE, upstream->default_params);
-    int error = 0;
-    struct slice merged = SLICE_NONE;
-    if (upstream->strict_turns)
-        merged = chat_merged_turns(messages, upstream->developer_role, request->arena, &error);
+    if (upstream->forced_choice)
+        chat_mend_choice(&splice, root);
+    tell_effort(&splice, root, upstream);
+    if (upstream->ids == IDS_NINE)
+        speak_mistral(&splice, root);
+    int error;
+    struct slice changed = chat_changed_messages(messages, upstream, request->arena, &error);
     if (error)
         return error;
-    if (slice_present(merged))
-        splice_replace(&splice, json_raw(messages), merged);
+    if (slice_present(changed))
+        splice_replace(&splice, json_raw(messages), changed);
     else if (!upstream->developer_role && json_type(messages) == JSON_ARRAY)
         rename_developers(&splice, messages);
     return splice_put(&splice, out);

@@ -116,6 +116,21 @@ add_function(struct canon_request *request, struct canon_tool **link, struct jso
     return 0;
 }
 
+/* The grammar of a free-form tool, without the object that Chat wraps it in: as Responses has it. */
+static int
+read_grammar(struct canon_request *request, struct canon_tool *tool, struct json format)
+{
+    struct json grammar = json_get(format, "grammar");
+    tool->format = json_type(format) == JSON_OBJECT ? json_raw(format) : SLICE_NONE;
+    if (json_type(grammar) != JSON_OBJECT)
+        return 0;
+    struct slice members = json_raw(grammar);
+    members = slice_skip(slice_take(members, members.len - 1), 1);
+    tool->format = arena_printf(request->arena, "{\"type\":\"grammar\"%s%.*s}",
+                                json_count(grammar) > 0 ? "," : "", SLICE_ARG(members));
+    return slice_present(tool->format) ? 0 : -ERR_MEMORY;
+}
+
 static int
 read_tool(struct canon_request *request, struct canon_tool **link, struct json value,
           struct canon_fault *fault)
@@ -127,9 +142,10 @@ read_tool(struct canon_request *request, struct canon_tool **link, struct json v
         if (json_text(json_get(body, "name")).len == 0)
             return chat_refuse(fault, ERR_REQUEST, "tools", "a tool needs a name");
         int error = add_function(request, link, value, body);
-        if (!error && is_custom)
-            (*link)->kind = TOOL_CUSTOM;
-        return error;
+        if (error || !is_custom)
+            return error;
+        (*link)->kind = TOOL_CUSTOM;
+        return read_grammar(request, *link, json_get(body, "format"));
     }
     struct canon_tool *tool = arena_take(request->arena, sizeof(*tool));
     if (!tool)

@@ -6,142 +6,15 @@
  * It always asks for a stream. What the upstream cannot be told is left out and reported, unless
  * that would change what the answer means: then the request is refused by name.
  */
-#include "providers/openai_chat.h"
+#include "providers/openai_chat_write.h"
 
 #include <stdio.h>
-
-/* ---------------------------------------------------------------- tools */
-
-/* Tools that Anthropic runs itself: a client that offers them does without; those a client runs it
- * relies on. */
-static bool
-is_server_tool(struct slice type)
-{
-    static const char *const prefixes[] = {"web_search",       "web_fetch", "code_execution",
-                                           "tool_search_tool", "advisor",   "mcp_toolset"};
-    for (size_t i = 0; i < countof(prefixes); i++)
-        if (slice_starts(type, slice_from(prefixes[i])))
-            return true;
-    return false;
-}
 
 static void
 put_escaped(struct json_writer *json, const char *name, struct slice text)
 {
     json_name(json, name);
     json_put_escaped(json, text);
-}
-
-static int
-put_tool(struct chat_request_writer *to, const struct canon_tool *tool)
-{
-    struct json_writer *json = &to->json;
-    bool is_custom = tool->kind == TOOL_CUSTOM;
-    struct slice name = canon_legal_name(tool->name, 64, to->request->arena);
-    if (!slice_present(name))
-        return -ERR_MEMORY;
-    json_object(json);
-    json_member_text(json, "type", is_custom ? "custom" : "function");
-    json_name(json, is_custom ? "custom" : "function");
-    json_object(json);
-    put_escaped(json, "name", name);
-    if (slice_present(tool->description))
-        put_escaped(json, "description", tool->description);
-    if (!is_custom)
-        json_member_raw(json, "parameters",
-                        slice_present(tool->schema)
-                            ? tool->schema
-                            : SLICE_LIT("{\"type\":\"object\",\"properties\":{}}"));
-    json_end(json);
-    json_end(json);
-    if (slice_present(tool->strict))
-        canon_drop(to->report, "tools.strict");
-    if (slice_present(tool->cache_control))
-        canon_drop(to->report, "cache_control");
-    if (json_present(json_get(tool->value, "defer_loading")))
-        canon_drop(to->report, "tools.defer_loading");
-    if (json_present(json_get(tool->value, "eager_input_streaming")))
-        canon_drop(to->report, "tools.eager_input_streaming");
-    return 0;
-}
-
-static int
-refuse_tool(struct chat_request_writer *to, const struct canon_tool *tool)
-{
-    to->fault->param = SLICE_LIT("tools");
-    to->fault->message = arena_printf(
-        to->request->arena, "the upstream behind this model does not know tools of type %.*s",
-        SLICE_ARG(tool->type));
-    return -ERR_UNSUPPORTED;
-}
-
-static bool
-is_offered(const struct canon_request *request, struct slice name)
-{
-    for (const struct canon_tool *at = request->tools; at; at = at->next)
-        if (at->kind != TOOL_NATIVE && slice_eq(at->name, name))
-            return true;
-    return false;
-}
-
-static int
-put_choice(struct chat_request_writer *to)
-{
-    static const char *const words[] = {
-        [CHOICE_AUTO] = "auto", [CHOICE_NONE] = "none", [CHOICE_REQUIRED] = "required"};
-    const struct canon_request *request = to->request;
-    struct json_writer *json = &to->json;
-    enum canon_choice choice = request->choice;
-    if (request->parallel == 0)
-        json_member_bool(json, "parallel_tool_calls", false);
-    if (choice == CHOICE_UNSET)
-        return 0;
-    if (choice == CHOICE_NAMED && !is_offered(request, request->choice_name)) {
-        canon_drop(to->report, "tool_choice"); /* the tool was one of those left out */
-        return 0;
-    }
-    if (choice != CHOICE_NAMED) {
-        json_member_text(json, "tool_choice", words[choice]);
-        return 0;
-    }
-    struct slice name = canon_legal_name(request->choice_name, 64, request->arena);
-    if (!slice_present(name))
-        return -ERR_MEMORY;
-    json_name(json, "tool_choice");
-    json_object(json);
-    json_member_text(json, "type", "function");
-    json_name(json, "function");
-    json_object(json);
-    put_escaped(json, "name", name);
-    json_end(json);
-    json_end(json);
-    return 0;
-}
-
-static int
-put_tools(struct chat_request_writer *to)
-{
-    bool any = false;
-    for (const struct canon_tool *at = to->request->tools; at; at = at->next) {
-        if (at->kind != TOOL_NATIVE) {
-            any = true;
-            continue;
-        }
-        if (!is_server_tool(at->type))
-            return refuse_tool(to, at);
-        canon_drop(to->report, "tools.server");
-    }
-    if (!any)
-        return 0;
-    json_name(&to->json, "tools");
-    json_array(&to->json);
-    for (const struct canon_tool *at = to->request->tools; at; at = at->next) {
-        int error = at->kind == TOOL_NATIVE ? 0 : put_tool(to, at);
-        if (error)
-            return error;
-    }
-    json_end(&to->json);
-    return put_choice(to);
 }
 
 /* ---------------------------------------------------------------- limits, sampling, format */
@@ -193,7 +66,7 @@ put_numbers(struct chat_request_writer *to)
     } rows[] = {
         {"temperature", request->temperature},
         {"top_p", request->top_p},
-        {"seed", request->seed},
+        {to->upstream->ids == IDS_NINE ? "random_seed" : "seed", request->seed},
         {"n", request->n},
         {"presence_penalty", request->presence_penalty},
         {"frequency_penalty", request->frequency_penalty},
@@ -270,6 +143,14 @@ effort_of(const struct canon_request *request)
                              : SLICE_LIT("xhigh");
 }
 
+struct slice
+chat_budget_of_effort(struct slice effort)
+{
+    if (slice_is(effort, "minimal") || slice_is(effort, "low"))
+        return SLICE_LIT("1024");
+    return slice_is(effort, "medium") ? SLICE_LIT("8192") : SLICE_NONE;
+}
+
 static void
 put_reasoning(struct chat_request_writer *to)
 {
@@ -296,6 +177,8 @@ put_reasoning(struct chat_request_writer *to)
         json_member_bool(json, "enable_thinking", !is_off);
         if (!is_off && budget != UINT64_MAX)
             json_member_u64(json, "thinking_budget", budget);
+        else if (!is_off && slice_present(chat_budget_of_effort(effort)))
+            json_member_raw(json, "thinking_budget", chat_budget_of_effort(effort));
         return;
     case TELL_THINKING:
         json_name(json, "thinking");
@@ -323,6 +206,33 @@ put_user(struct chat_request_writer *to)
     json_member_text(&to->json, "user", hashed);
 }
 
+/* What only OpenAI itself understands; for others it is left out, and said. */
+static void
+put_official(struct chat_request_writer *to)
+{
+    const struct canon_request *request = to->request;
+    bool is_official = chat_is_official(to->upstream);
+    bool has_map = slice_present(request->metadata) && request->from != DIALECT_ANTHROPIC;
+    if (request->verbosity.len > 0 && is_official)
+        put_escaped(&to->json, "verbosity", request->verbosity);
+    else if (request->verbosity.len > 0)
+        canon_drop(to->report, "verbosity");
+    if (request->cache_key.len > 0 && is_official)
+        put_escaped(&to->json, "prompt_cache_key", request->cache_key);
+    else if (request->cache_key.len > 0)
+        canon_drop(to->report, "prompt_cache_key");
+    if (slice_is(request->store, "true") && is_official)
+        json_member_bool(&to->json, "store", true);
+    else if (slice_is(request->store, "true"))
+        canon_drop(to->report, "store");
+    if (has_map && is_official)
+        json_member_raw(&to->json, "metadata", request->metadata);
+    else if (has_map)
+        canon_drop(to->report, "metadata");
+    if (slice_present(request->safety))
+        canon_drop(to->report, "safetySettings");
+}
+
 static int
 put_rest(struct chat_request_writer *to)
 {
@@ -340,7 +250,8 @@ put_rest(struct chat_request_writer *to)
         json_member_text(&to->json, "service_tier", "default");
     else if (request->service_tier.len > 0)
         put_escaped(&to->json, "service_tier", request->service_tier);
-    return put_tools(to);
+    put_official(to);
+    return chat_put_tools(to);
 }
 
 static int
@@ -401,6 +312,8 @@ static void
 put_extras(struct chat_request_writer *to, struct splice *splice, struct json written)
 {
     struct json root = to->request->root;
+    if (to->request->from != DIALECT_ANTHROPIC)
+        return; /* readers of other dialects note themselves what has no place in the canon */
     for (struct json at = json_first(root); json_present(at); at = json_next(at)) {
         struct slice name = arena_copy(splice->arena, json_unescape(json_key(at), splice->arena));
         if (!slice_present(name)) {
@@ -430,16 +343,17 @@ finish_request(struct chat_request_writer *to, struct slice body, struct sink *o
     struct splice splice;
     splice_init(&splice, body, arena);
     put_extras(to, &splice, root);
-    struct json given = upstream->extra_fields ? to->request->root : JSON_NONE;
-    chat_put_defaults(&splice, root, given, upstream->default_params);
-    struct slice merged = SLICE_NONE;
-    if (upstream->strict_turns)
-        merged =
-            chat_merged_turns(json_get(root, "messages"), upstream->developer_role, arena, &error);
+    bool has_extras = upstream->extra_fields && to->request->from == DIALECT_ANTHROPIC;
+    chat_put_defaults(&splice, root, has_extras ? to->request->root : JSON_NONE,
+                      upstream->default_params);
+    if (upstream->forced_choice)
+        chat_mend_choice(&splice, root);
+    struct json messages = json_get(root, "messages");
+    struct slice changed = chat_changed_messages(messages, upstream, arena, &error);
     if (error)
         return error;
-    if (slice_present(merged))
-        splice_replace(&splice, json_raw(json_get(root, "messages")), merged);
+    if (slice_present(changed))
+        splice_replace(&splice, json_raw(messages), changed);
     return splice_put(&splice, out);
 }
 
@@ -448,7 +362,9 @@ chat_write_request(const struct canon_request *request, const struct dialect_ups
                    struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
     bool is_edited = upstream->strict_turns || slice_present(upstream->default_params) ||
-                     has_extras(request->root);
+                     upstream->ids == IDS_NINE || upstream->system_parts || upstream->flat_content ||
+                     upstream->forced_choice ||
+                     (request->from == DIALECT_ANTHROPIC && has_extras(request->root));
     struct sink draft;
     sink_init(&draft, out->max);
     struct chat_request_writer to = {.request = request,
