@@ -38,5 +38,7 @@ void drive_result_fini(struct drive_result *result);
 /* judge_chat - is this a well-formed Chat Completions stream (or a well-formed failed one)? NULL,
  * or what is wrong with it. */
 const char *judge_chat(struct slice text);
+/* judge_responses - the same for a Responses stream. */
+const char *judge_responses(struct slice text);
 
 #endif

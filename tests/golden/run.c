@@ -253,9 +253,11 @@ check_result(struct test *test, const struct drive *drive, const struct drive_re
                  arena_printf(&test->arena, "%d", result->status));
     check_flaws(test, result->flaws);
     bool is_stream = drive->options.stream && result->status == 200;
-    const char *fault = is_stream && drive->client->id == DIALECT_OPENAI_CHAT
-                            ? judge_chat(sink_slice(&result->text))
-                            : NULL;
+    const char *fault = NULL;
+    if (is_stream && drive->client->id == DIALECT_OPENAI_CHAT)
+        fault = judge_chat(sink_slice(&result->text));
+    if (is_stream && drive->client->id == DIALECT_OPENAI_RESPONSES)
+        fault = judge_responses(sink_slice(&result->text));
     if (fault && !flag_of(expect, "unjudged", false))
         complain(test, fault, SLICE_NONE, sink_slice(&result->text));
     struct slice text = sink_slice(&result->text);
