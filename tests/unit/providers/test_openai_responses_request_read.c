@@ -6,12 +6,6 @@
 #include "providers/openai_responses_request.h"
 #include "tests/unit/providers/asking.h"
 
-static const struct dialect responses = {
-    .id = DIALECT_OPENAI_RESPONSES,
-    .outline = responses_outline,
-    .read_request = responses_read_request,
-};
-
 /* ---------------------------------------------------------------- a request, told in one line */
 
 static void
@@ -118,7 +112,7 @@ check_messages(const char *members, const char *expected)
     struct asking asking;
     char body[8192];
     (void)snprintf(body, sizeof(body), "{\"model\":\"m\",%s}", members);
-    asking_read(&asking, &responses, body);
+    asking_read(&asking, &openai_responses_dialect, body);
     assert_int_equal(asking.error, 0);
     tell_messages(&asking);
     assert_string_equal(asking.out.ptr, expected);
@@ -344,7 +338,7 @@ names_faults(void **state)
     char body[1024];
     for (size_t i = 0; i < countof(faults); i++) {
         (void)snprintf(body, sizeof(body), "{\"model\":\"m\",%s}", faults[i].members);
-        asking_read(&asking, &responses, body);
+        asking_read(&asking, &openai_responses_dialect, body);
         if (asking.error != -faults[i].error || !slice_is(asking.fault.param, faults[i].param))
             print_error("%s: %d at %.*s\n", body, asking.error, SLICE_ARG(asking.fault.param));
         assert_int_equal(asking.error, -faults[i].error);
@@ -355,12 +349,12 @@ names_faults(void **state)
     static const char *const models[] = {"{" INPUT "}", "{\"model\":7," INPUT "}",
                                          "{\"model\":\"\"," INPUT "}"};
     for (size_t i = 0; i < countof(models); i++) {
-        asking_read(&asking, &responses, models[i]);
+        asking_read(&asking, &openai_responses_dialect, models[i]);
         assert_int_equal(asking.error, -ERR_REQUEST);
         assert_true(slice_is(asking.fault.param, "model"));
         asking_close(&asking);
     }
-    asking_read(&asking, &responses, "[]");
+    asking_read(&asking, &openai_responses_dialect, "[]");
     assert_int_equal(asking.error, -ERR_REQUEST);
     asking_close(&asking);
 }
@@ -394,7 +388,7 @@ reads_everything(void **state)
 {
     (void)state;
     struct asking asking;
-    asking_read(&asking, &responses, everything);
+    asking_read(&asking, &openai_responses_dialect, everything);
     assert_int_equal(asking.error, 0);
     const struct canon_request *request = &asking.request;
     assert_int_equal(request->from, DIALECT_OPENAI_RESPONSES);
@@ -435,7 +429,7 @@ leaves_unsaid_what_is_not_given(void **state)
 {
     (void)state;
     struct asking asking;
-    asking_read(&asking, &responses, "{\"model\":\"m\",\"input\":\"x\"}");
+    asking_read(&asking, &openai_responses_dialect, "{\"model\":\"m\",\"input\":\"x\"}");
     assert_int_equal(asking.error, 0);
     assert_int_equal(asking.request.parallel, -1);
     assert_int_equal(asking.request.show_thoughts, -1);
@@ -485,7 +479,7 @@ notes_what_cannot_be_said(void **state)
         struct asking asking;
         char body[1024];
         (void)snprintf(body, sizeof(body), "{\"model\":\"m\",%s}", rows[i].members);
-        asking_read(&asking, &responses, body);
+        asking_read(&asking, &openai_responses_dialect, body);
         assert_int_equal(asking.error, 0);
         if (!is_unsaid(&asking, rows[i].name))
             print_error("%s is not noted\n", rows[i].name);
@@ -516,7 +510,7 @@ flattens_namespaces(void **state)
         "{\"type\":\"function_call\",\"call_id\":\"b\",\"name\":\"crm.find\",\"arguments\":\"{}\"},"
         "{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"x.find\",\"arguments\":\"{}\"}]",
         "assistant{call a=crm__find({}), call b=crm__find({}), call c=x.find({})}");
-    asking_read(&asking, &responses,
+    asking_read(&asking, &openai_responses_dialect,
                 "{\"model\":\"m\",\"input\":[{\"type\":\"additional_tools\",\"role\":\"developer\","
                 "\"tools\":[" SPACE "]},"
                 "{\"role\":\"user\",\"content\":\"x\"}],\"tools\":[{\"type\":\"function\",\"name\":"
@@ -560,7 +554,7 @@ reads_choices(void **state)
         char body[512];
         (void)snprintf(body, sizeof(body), "{\"model\":\"m\",\"input\":\"x\",\"tool_choice\":%s}",
                        rows[i].value);
-        asking_read(&asking, &responses, body);
+        asking_read(&asking, &openai_responses_dialect, body);
         assert_int_equal(asking.error, 0);
         assert_int_equal(asking.request.choice, rows[i].choice);
         assert_true(slice_is(asking.request.choice_name, rows[i].name));
