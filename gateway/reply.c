@@ -243,6 +243,26 @@ shows_reasoning_otherwise(const struct stream *stream, const struct canon_events
     return false;
 }
 
+/* A whole reply of the client's own dialect that cannot pass as it is: mended in its place. */
+static int
+mend_whole(struct stream *stream)
+{
+    struct worker *worker = stream->worker;
+    struct sink mended;
+    int error = stream_writer(stream);
+    sink_init(&mended, stream->collected.max);
+    if (error == 0)
+        error = stream->dialect->pass_whole(stream->dialect_writer, sink_slice(&stream->collected), &worker->events, &mended);
+    if (error == 0) {
+        struct sink old = stream->collected;
+        stream->collected = mended;
+        mended = old;
+        worker->events.rewrite = false; /* what is collected now may be delivered */
+    }
+    sink_fini(&mended);
+    return error == -ERR_LIMIT ? -ERR_UPSTREAM_TOO_LARGE : error;
+}
+
 /* A whole JSON reply as canonical events: into the client's dialect, or untouched if it is its own. */
 static int
 take_whole(struct stream *stream)
@@ -264,6 +284,8 @@ take_whole(struct stream *stream)
         worker->events.rewrite = true;
     if (stream->same_dialect && !stream->streaming && !worker->events.rewrite)
         return 0;
+    if (stream->same_dialect && !stream->streaming && stream->dialect->pass_whole)
+        return mend_whole(stream);
     if (!stream->streaming)
         return stream_write_out(stream, &worker->events, NULL);
     /* A client that streams gets the reply as the events a stream would have had, one at a time. */

@@ -150,6 +150,7 @@ const struct dialect openai_chat_dialect = {
     .write_ping = chat_write_ping,
     .write_error = chat_write_error,
     .write_whole = chat_write_whole,
+    .pass_whole = chat_pass_whole,
     .error_status = chat_error_status,
     .error_body = chat_error_body,
     .error_conforms = chat_error_conforms,

@@ -266,9 +266,13 @@ int chat_note_grounding(struct chat_writer *writer, struct slice metadata, struc
 
 /* openai_chat_reply_whole.c */
 int chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
-                      struct frames *frames, struct arena *scratch);
+                      uint32_t *unsaid, struct arena *scratch);
 void chat_gather_fini(struct chat_writer *writer);
 int chat_write_whole(void *writer, struct sink *out);
+
+/* openai_chat_whole_pass.c */
+int chat_pass_whole(void *writer, struct slice body, const struct canon_events *events,
+                    struct sink *out);
 
 /* openai_chat_reply_pass.c */
 int chat_pass_event(void *writer, struct slice data, const struct canon_events *events,

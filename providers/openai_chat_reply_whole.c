@@ -105,7 +105,7 @@ gather_redacted(struct chat_writer *writer, struct chat_write_choice *choice,
 
 static int
 gather_open(struct chat_writer *writer, struct chat_write_choice *choice,
-            const struct canon_event *event, struct frames *frames)
+            const struct canon_event *event, uint32_t *unsaid)
 {
     switch (event->type) {
     case BLOCK_TEXT:
@@ -131,7 +131,7 @@ gather_open(struct chat_writer *writer, struct chat_write_choice *choice,
         choice->image_type = arena_copy(writer->arena, event->name);
         return slice_present(choice->image_type) ? 0 : -ERR_MEMORY;
     case BLOCK_NATIVE:
-        frames->unsaid++;
+        ++*unsaid;
         return 0;
     }
     return 0;
@@ -235,10 +235,10 @@ gather_close(struct chat_writer *writer, struct chat_write_choice *choice,
 
 static int
 gather_citation(struct chat_write_choice *choice, const struct canon_event *event,
-                struct frames *frames)
+                uint32_t *unsaid)
 {
     if (event->citation->url.len == 0 && event->citation->origin != ORIGIN_CHAT)
-        frames->unsaid++;
+        ++*unsaid;
     else
         (void)chat_put_annotation(next_entry(&choice->annotations), choice, event);
     return choice->annotations.error;
@@ -246,20 +246,20 @@ gather_citation(struct chat_write_choice *choice, const struct canon_event *even
 
 static int
 gather_in_choice(struct chat_writer *writer, const struct canon_event *event,
-                 struct frames *frames)
+                 uint32_t *unsaid)
 {
     struct chat_write_choice *choice = chat_writer_choice(writer, event->choice);
     if (!choice)
         return -ERR_MEMORY;
     switch (event->kind) {
     case CANON_OPEN:
-        return gather_open(writer, choice, event, frames);
+        return gather_open(writer, choice, event, unsaid);
     case CANON_DELTA:
         return gather_delta(writer, choice, event);
     case CANON_CLOSE:
         return gather_close(writer, choice, event);
     case CANON_CITATION:
-        return gather_citation(choice, event, frames);
+        return gather_citation(choice, event, unsaid);
     default:
         choice->finished = true;
         choice->finish = event->finish;
@@ -269,7 +269,7 @@ gather_in_choice(struct chat_writer *writer, const struct canon_event *event,
 
 int
 chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
-                  struct frames *frames, struct arena *scratch)
+                  uint32_t *unsaid, struct arena *scratch)
 {
     if (writer->ended)
         return 0;
@@ -279,7 +279,7 @@ chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
     case CANON_CLOSE:
     case CANON_FINISH:
     case CANON_CITATION:
-        return gather_in_choice(writer, event, frames);
+        return gather_in_choice(writer, event, unsaid);
     case CANON_USAGE:
         canon_usage_merge(&writer->usage, &event->usage);
         writer->usage_known = true;
@@ -291,7 +291,7 @@ chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
     case CANON_NATIVE:
         if (slice_is(event->name, "groundingMetadata"))
             return chat_note_grounding(writer, event->native, scratch);
-        frames->unsaid++;
+        ++*unsaid;
         return 0;
     case CANON_START:
         return 0;

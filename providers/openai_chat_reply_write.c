@@ -599,7 +599,7 @@ chat_write_events(void *writer, const struct canon_events *events, struct frames
     for (int i = 0; i < shown.count && !error; i++)
         error = self->options.stream
                     ? chat_write_event(self, &shown.at[i], frames, shown.arena)
-                    : chat_gather_event(self, &shown.at[i], frames, shown.arena);
+                    : chat_gather_event(self, &shown.at[i], &frames->unsaid, shown.arena);
     return error ? error : frames->error;
 }
 
