@@ -112,8 +112,10 @@ cut_relay(struct stream *stream)
 {
     bool told = stream->chunked || stream->reply_body.framing == HTTP_LENGTH;
     metrics_add(&stream->worker->metrics->errors[stream->error.error], 1);
-    if (!told)
+    if (!told) {
+        stream->severed = true;
         return EVENT_FAILED;
+    }
     stream->worker->text.error = -ERR_DISCONNECTED;
     return end_body(stream);
 }
@@ -367,7 +369,10 @@ let_go(struct stream *stream, bool cut)
     stream_drop_lease(stream);
     answer_forget(stream);
     stream_end_codecs(stream);
-    conn_close(stream->client, cut);
+    if (stream->severed)
+        conn_sever(stream->client);
+    else
+        conn_close(stream->client, cut);
     stream->client = NULL;
     if (stream->generation) {
         generation_drop(stream->generation);

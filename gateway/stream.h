@@ -31,6 +31,7 @@ enum endpoint {
 };
 
 struct worker;
+struct recall_watch;
 struct generation;
 struct gather;
 
@@ -78,6 +79,7 @@ struct stream {
     bool estimated;  /* a number of tokens is our own guess */
     bool asked; /* END was seen and the question was put */
     bool torn;        /* text for the client was lost for want of memory: no end of it can be a good one */
+    bool severed;     /* only a reset tells the client that its reply is not whole */
     bool close_after; /* input can not be trusted any more */
     bool left;        /* counted among the clients that went away */
     struct slice origin;       /* of CORS, in the reply arena */
@@ -120,6 +122,7 @@ struct stream {
     void *dialect_reader, *dialect_writer;
     struct canon_guard guard;
     struct canon_think think;
+    struct recall_watch *watch; /* reasoning of this reply, to be kept; NULL: none yet */
     struct canon_usage usage;
     struct sink collected;     /* error body, whole body, or the finished answer */
     size_t collected_sent;

@@ -315,11 +315,19 @@ conn_close(struct conn *conn, bool cut)
         buf_clear(&conn->in);
     if (conn->dial || conn->lost || cut || (!conn->up && conn->out.len == 0)) {
         dial_cancel(conn);
-        conn_bury(conn, unread || unsent > 0);
+        conn_bury(conn, unread || unsent > 0 || conn->sever);
         return;
     }
     loop_arm(conn->loop, &conn->linger, conn->loop->limits.flush_ms);
     conn_touch(conn);
+}
+
+void
+conn_sever(struct conn *conn)
+{
+    assert(conn->magic == MAGIC_CONN);
+    conn->sever = true;
+    conn_close(conn, true);
 }
 
 static void

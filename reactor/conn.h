@@ -64,7 +64,7 @@ struct conn {
     uint64_t opened_ms;
     int error;             /* -ERR_x once lost */
     int tls_error;         /* engine's code behind ERR_TLS*, 0 otherwise; see tls_error_text */
-    bool up, ended, lost, closing, cut;
+    bool up, ended, lost, closing, cut, sever;
     bool paused;           /* owner wants no input now (its choice; `in` being full pauses too) */
     bool readable, writable; /* what the kernel said since the last EAGAIN */
     bool was_high, sent_fin, client_side;
@@ -115,5 +115,8 @@ uint64_t conn_acked(struct conn *conn);
  * A dial that has not connected yet is cancelled either way.
  */
 void conn_close(struct conn *conn, bool cut);
+/* conn_sever - close at once with a reset, whatever was sent and read: for a peer to whom the end of the connection would
+ * mean that it has everything. */
+void conn_sever(struct conn *conn);
 
 #endif
