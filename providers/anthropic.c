@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic.c - the Anthropic Messages dialect: its words, its outline, the same-dialect request,
- * and its table.
+ * anthropic.c - the Anthropic Messages dialect: its words, its outline, and its table.
  */
-#include "providers/anthropic.h"
-
-#include "providers/splice.h"
+#include "providers/anthropic_surface.h"
 
 static const char *const event_names[EVENT_COUNT] = {
     [EVENT_MESSAGE_START] = "message_start",
@@ -101,152 +98,46 @@ wrong(struct canon_fault *fault, const char *param, const char *message)
     return -ERR_REQUEST;
 }
 
+/* The model, unless the path has said it. */
 static int
-anthropic_outline(struct canon_request *request, struct canon_fault *fault)
+outline_model(struct canon_request *request, struct canon_fault *fault)
 {
-    struct json root = request->root;
-    if (json_type(root) != JSON_OBJECT)
-        return wrong(fault, NULL, "the request body must be a JSON object");
-    static const char *const single[] = {"model",  "messages", "stream",
-                                         "system", "tools",    "max_tokens"};
-    for (size_t i = 0; i < countof(single); i++) {
-        if (json_repeats(root, single[i]))
-            return wrong(fault, single[i], "the request names a field twice");
-    }
-    struct json model = json_get(root, "model"), stream = json_get(root, "stream");
+    struct json model = json_get(request->root, "model");
+    if (slice_present(request->model) && request->model.len > 0)
+        return 0;
     if (json_type(model) != JSON_STRING)
         return wrong(fault, "model",
                      json_present(model) ? "model: must be a string" : "model: Field required");
     request->model = json_string(model, request->arena);
     if (!slice_present(request->model))
         return -ERR_MEMORY;
-    if (request->model.len == 0)
-        return wrong(fault, "model", "model: must not be empty");
-    enum json_type type = json_type(stream);
+    return request->model.len > 0 ? 0 : wrong(fault, "model", "model: must not be empty");
+}
+
+static int
+anthropic_outline(struct canon_request *request, struct canon_fault *fault)
+{
+    struct json root = request->root;
+    if (json_type(root) != JSON_OBJECT)
+        return wrong(fault, NULL, "the request body must be a JSON object");
+    static const char *const single[] = {"model", "messages",   "stream",           "system",
+                                         "tools", "max_tokens", "anthropic_version"};
+    for (size_t i = 0; i < countof(single); i++) {
+        if (json_repeats(root, single[i]))
+            return wrong(fault, single[i], "the request names a field twice");
+    }
+    int error = outline_model(request, fault);
+    if (error != 0)
+        return error;
+    enum json_type type = json_type(json_get(root, "stream"));
     if (type != JSON_ABSENT && type != JSON_NULL && type != JSON_FALSE && type != JSON_TRUE)
         return wrong(fault, "stream", "stream: must be a boolean");
     if (json_type(json_get(root, "messages")) != JSON_ARRAY)
         return wrong(fault, "messages", "messages: must be an array");
-    request->stream = type == JSON_TRUE;
+    request->stream = request->stream || type == JSON_TRUE;
     request->include_usage = true;
     request->from = DIALECT_ANTHROPIC;
     return 0;
-}
-
-static void
-anthropic_put_target(struct sink *out, const struct dialect_upstream *upstream, bool stream)
-{
-    (void)stream;
-    sink_put(out, upstream->base_path);
-    sink_text(out,
-              slice_ends(upstream->base_path, SLICE_LIT("/v1")) ? "/messages" : "/v1/messages");
-}
-
-static int
-anthropic_fields(const struct dialect_upstream *upstream, struct arena *scratch,
-                 struct dialect_field out[4])
-{
-    int count = dialect_auth_field(upstream, AUTH_X_API_KEY, scratch, out);
-    out[count++] = (struct dialect_field){"anthropic-version", SLICE_LIT("2023-06-01")};
-    return count;
-}
-
-/* The model, unless it already is the one to ask for, as a JSON string in the arena. */
-static int
-splice_model(const struct canon_request *request, const struct dialect_upstream *upstream,
-             struct splice *splice)
-{
-    if (slice_eq(request->model, upstream->model))
-        return 0;
-    struct sink text;
-    sink_init(&text, 64 * 1024);
-    sink_byte(&text, '"');
-    json_escape(&text, upstream->model);
-    sink_byte(&text, '"');
-    struct slice model = arena_copy(request->arena, sink_slice(&text));
-    int error = text.error;
-    sink_fini(&text);
-    if (error == 0 && !slice_present(model))
-        error = -ERR_MEMORY;
-    if (error == 0)
-        splice_replace(splice, json_raw(json_get(request->root, "model")), model);
-    return error;
-}
-
-static int
-splice_defaults(const struct canon_request *request, struct slice params, struct splice *splice)
-{
-    struct json defaults;
-    if (!slice_present(params))
-        return 0;
-    int error = json_parse(params, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, request->arena,
-                           &defaults);
-    if (error != 0)
-        return error == -ERR_MEMORY ? error : -ERR_CONFIG;
-    for (struct json member = json_first(defaults); json_present(member);
-         member = json_next(member)) {
-        struct slice key = json_key(member);
-        struct slice name = arena_copy(request->arena, key);
-        if (!slice_present(name))
-            return -ERR_MEMORY;
-        if (!json_present(json_get(request->root, name.ptr)))
-            splice_add(splice, request->root, key, json_raw(member));
-    }
-    return 0;
-}
-
-static int
-anthropic_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
-                       struct sink *out)
-{
-    struct splice splice;
-    splice_init(&splice, request->body, request->arena);
-    int error = splice_model(request, upstream, &splice);
-    if (error == 0)
-        error = splice_defaults(request, upstream->default_params, &splice);
-    return error != 0 ? error : splice_put(&splice, out);
-}
-
-/* ---------------------------------------------------------------- counting */
-
-static bool
-anthropic_can_count(const struct dialect_upstream *upstream)
-{
-    (void)upstream;
-    return true;
-}
-
-static void
-anthropic_put_count_target(struct sink *out, const struct dialect_upstream *upstream)
-{
-    sink_put(out, upstream->base_path);
-    sink_text(out, slice_ends(upstream->base_path, SLICE_LIT("/v1")) ? "/messages/count_tokens" : "/v1/messages/count_tokens");
-}
-
-static int
-anthropic_write_count(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
-                      struct canon_report *report, struct canon_fault *fault)
-{
-    if (request->from == DIALECT_ANTHROPIC)
-        return anthropic_pass_request(request, upstream, out);
-    return anthropic_write_request(request, upstream, out, report, fault);
-}
-
-static int
-anthropic_read_count(struct slice body, struct arena *scratch, uint64_t *tokens)
-{
-    struct json root;
-    int error = json_parse(body, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, scratch, &root);
-    if (error != 0)
-        return error == -ERR_MEMORY ? error : -ERR_UPSTREAM_PROTOCOL;
-    *tokens = json_u64_or(json_get(root, "input_tokens"), UINT64_MAX);
-    return *tokens != UINT64_MAX ? 0 : -ERR_UPSTREAM_PROTOCOL;
-}
-
-static void
-anthropic_write_count_reply(uint64_t tokens, struct sink *out)
-{
-    sink_printf(out, "{\"input_tokens\":%llu}", (unsigned long long)tokens);
 }
 
 const struct dialect anthropic_dialect = {

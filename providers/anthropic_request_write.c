@@ -5,6 +5,7 @@
  * What cannot be said is dropped and reported, unless it changes the meaning of the answer: then
  * the request is refused by the name of the field (wire-formats 11.6).
  */
+#include "providers/anthropic_surface.h"
 #include "providers/anthropic_write.h"
 
 static int
@@ -292,6 +293,8 @@ put_defaults(struct writing *at)
         struct slice name = arena_copy(at->arena, json_key(member));
         if (!slice_present(name))
             return -ERR_MEMORY;
+        if (at->counting && anthropic_counts_not(name.ptr))
+            continue;
         json_member_raw(&at->json, name.ptr, json_raw(member));
     }
     return 0;
@@ -307,42 +310,60 @@ read_defaults(struct writing *at)
     return error == 0 || error == -ERR_MEMORY ? error : -ERR_CONFIG;
 }
 
-static int
-put_body(struct writing *at, const struct turn *turns, const struct thinking_plan *plan)
+/* On Vertex the path names the model, and the body the version. */
+static void
+put_head(struct writing *at, const struct thinking_plan *plan)
 {
-    json_object(&at->json);
-    anthropic_field(at, "model");
-    json_put_string(&at->json, at->upstream->model);
+    bool vertex = at->upstream->surface == SURFACE_VERTEX;
+    char room[ANTHROPIC_MODEL_MAX];
+    anthropic_settle(at, "model");
+    anthropic_settle(at, "anthropic_version");
+    if (vertex)
+        json_member_text(&at->json, "anthropic_version", ANTHROPIC_VERTEX_VERSION);
+    if (!vertex || at->counting)
+        json_member(&at->json, "model", anthropic_model(at->upstream, room));
+    if (at->counting)
+        return;
     anthropic_field(at, "max_tokens");
     json_put_u64(&at->json, plan->max_tokens);
     anthropic_field(at, "stream");
     json_put_bool(&at->json, true);
+}
+
+static int
+put_body(struct writing *at, const struct turn *turns, const struct thinking_plan *plan)
+{
+    json_object(&at->json);
+    put_head(at, plan);
     put_system(at);
     int error = put_messages(at, turns);
     if (error == 0)
         error = anthropic_put_tools(at);
     if (error != 0)
         return error;
-    put_sampling(at, plan->form != THINK_OFF);
-    put_stop(at);
+    if (!at->counting) {
+        put_sampling(at, plan->form != THINK_OFF);
+        put_stop(at);
+    }
     put_thinking(at, plan);
-    put_identity(at);
+    if (!at->counting)
+        put_identity(at);
     error = put_defaults(at);
     json_end(&at->json);
     return error;
 }
 
 int
-anthropic_write_request(const struct canon_request *request,
-                        const struct dialect_upstream *upstream, struct sink *out,
-                        struct canon_report *report, struct canon_fault *fault)
+anthropic_write_body(const struct canon_request *request, const struct dialect_upstream *upstream, bool counting,
+                     struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
     struct writing at = {.request = request,
                          .upstream = upstream,
                          .arena = request->arena,
                          .out = out,
                          .report = report,
-                         .fault = fault};
+                         .fault = fault,
+                         .counting = counting};
     json_writer_init(&at.json, out);
     int error = refuse_fields(&at);
     if (error == 0)
@@ -363,4 +384,12 @@ anthropic_write_request(const struct canon_request *request,
         plan = (struct thinking_plan){.form = THINK_OFF, .max_tokens = plan.max_tokens};
     error = put_body(&at, turns, &plan);
     return error != 0 ? error : out->error;
+}
+
+int
+anthropic_write_request(const struct canon_request *request,
+                        const struct dialect_upstream *upstream, struct sink *out,
+                        struct canon_report *report, struct canon_fault *fault)
+{
+    return anthropic_write_body(request, upstream, false, out, report, fault);
 }

@@ -18,6 +18,7 @@ struct writing {
     struct json defaults;    /* configured, for fields that the request leaves out; or absent */
     struct canon_report *report;
     struct canon_fault *fault;
+    bool counting; /* tokens are to be counted: no field that this refuses */
     const char *settled[24]; /* top-level fields that are written, or deliberately left out */
     int settled_count;
 };

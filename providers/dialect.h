@@ -210,6 +210,11 @@ int dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_aut
                        struct dialect_field *out);
 /* dialect_put_vertex - "/v1/projects/P/locations/L/publishers/PUBLISHER/models/MODEL:METHOD". */
 void dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstream, const char *publisher, const char *method);
+/*
+ * anthropic_filter_betas - the value of an anthropic-beta field without the names that an upstream does not take (P49).
+ * allowed is a list like value; absent: all are. Returns how many are left: with none the field is not to be sent.
+ */
+int anthropic_filter_betas(struct slice value, struct slice allowed, struct sink *out);
 /* dialect_put_text_split - call once per piece: the largest prefix of escaped text of at most max bytes that cuts neither a UTF-8
  * sequence nor an escape nor an escaped surrogate pair; advances *text. Absent when *text is used up. */
 struct slice dialect_text_piece(struct slice *text, size_t max);
