@@ -29,6 +29,7 @@ begin_attempt(struct stream *stream)
 {
     stream->failed = false;
     stream->reply_head = NULL;
+    stream->watch = NULL;
     stream->reply_keep_alive = false;
     stream->lease_answered = false;
     stream_end_reader(stream);

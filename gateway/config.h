@@ -51,6 +51,7 @@ struct config_limits {
     uint64_t upstream_queue;   /* requests waiting for one, per upstream host and worker */
     uint64_t upstream_idle;    /* kept idle connections per upstream host and worker */
     uint64_t handshakes;       /* TLS handshakes in progress per worker */
+    uint64_t recall_bytes;     /* reasoning state kept for clients that lose it, all workers together */
 };
 
 /* One way to serve a model name: an entry of model_list. */
@@ -146,6 +147,7 @@ struct config {
     uint32_t cors_count;
     struct config_timeouts timeouts;
     struct config_limits limits;
+    uint64_t recall_ms; /* how long reasoning state is kept; 0: not at all */
     uint64_t head_ms, body_ms, client_idle_ms, linger_ms, shutdown_ms, dns_ttl_ms, upstream_idle_ms;
     /* router_settings */
     uint64_t num_retries;      /* further candidates after the first failure */

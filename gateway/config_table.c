@@ -437,6 +437,8 @@ static const struct config_row timeouts_rows[] = {
      .help = "How long a looked-up address is used."},
     {"upstream_idle", CONFIG_DURATION, GLOBAL(upstream_idle_ms), .fallback = "60s", .most = HOUR,
      .help = "How long an idle upstream connection is kept; providers close theirs soon after."},
+    {"recall", CONFIG_DURATION, GLOBAL(recall_ms), .fallback = "1h", .most = 24 * HOUR,
+     .help = "How long reasoning state is kept for clients that lose it: longer than a tool takes. 0: not at all."},
 };
 
 static const struct config_row limits_rows[] = {
@@ -476,6 +478,9 @@ static const struct config_row limits_rows[] = {
     {"handshakes", CONFIG_INTEGER, GLOBAL(limits.handshakes), .fallback = "16", .least = 1,
      .most = 10000,
      .help = "TLS handshakes in progress per worker: each costs milliseconds of processor time."},
+    {"recall", CONFIG_BYTES, GLOBAL(limits.recall_bytes), .fallback = "16MiB", .most = GIB(64),
+     .help = "Reasoning state kept for clients that lose it between two turns of a tool loop, all workers together; the "
+             "oldest goes first. 0: none."},
 };
 
 static const struct config_row retry_rows[] = {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/cli.h"
 #include "gateway/demo.h"
+#include "gateway/recall.h"
 #include "gateway/worker.h"
 #include "reactor/backend.h"
 #include "reactor/trust.h"
@@ -140,6 +141,7 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
     name_unchanged((*current)->config, fresh->config);
     generation_inherit(fresh, *current);
     log_set_level(fresh->config->log_level);
+    recall_limit(gateway->recall, fresh->config->limits.recall_bytes, fresh->config->recall_ms);
     for (uint32_t i = 0; i < gateway->worker_count; i++) {
         struct generation_mail *message = calloc(1, sizeof *message);
         if (!message)
@@ -349,7 +351,8 @@ static int
 serve(const struct cli *cli)
 {
     struct config *config;
-    struct gateway gateway = {0};
+    static struct recall recall; /* large, and shared by all threads to the end */
+    struct gateway gateway = {.recall = &recall};
     struct generation *generation = NULL;
     sigset_t signals;
     if (cli_load(&cli->flags, environ, false, &config) < 0)
@@ -358,7 +361,7 @@ serve(const struct cli *cli)
     raise_descriptor_limit();
     crashing = &gateway;
     block_signals(&signals);
-    if (start_log(config) < 0)
+    if (start_log(config) < 0 || recall_init(&recall) < 0)
         return 1;
 
     struct timespec now;
@@ -371,10 +374,12 @@ serve(const struct cli *cli)
         log_stop();
         return 1;
     }
+    recall_limit(&recall, config->limits.recall_bytes, config->recall_ms);
     announce(&gateway, generation, port);
     wait_for_signals(&gateway, cli, demo_port, &generation, &signals);
     stop(&gateway);
     generation_drop(generation);
+    recall_fini(&recall);
     log_say(LOG_INFO, "stopped", "all streams have ended");
     log_stop();
     return 0;

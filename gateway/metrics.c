@@ -6,6 +6,7 @@
  * sample is still announced, so that a scrape always knows it.
  */
 #include "gateway/metrics.h"
+#include "gateway/recall.h"
 #include "gateway/worker.h"
 
 #include <dirent.h>
@@ -369,6 +370,22 @@ expose_process(const struct gateway *gateway, struct sink *out)
     sink_printf(out, "process_start_time_seconds %llu\n", (unsigned long long)gateway->started_unix_s);
     announce(out, "penstock_log_lines_dropped_total", "counter", "Log lines lost because the ring was full");
     sink_printf(out, "penstock_log_lines_dropped_total %llu\n", (unsigned long long)log_dropped());
+    if (gateway->recall) {
+        const struct {
+            const char *name, *type, *help;
+            const _Atomic uint64_t *value;
+        } rows[] = {
+            {"penstock_recall_entries", "gauge", "Tool calls whose reasoning state is kept for clients that lose it", &gateway->recall->entries},
+            {"penstock_recall_bytes", "gauge", "Bytes of reasoning state kept", &gateway->recall->held_bytes},
+            {"penstock_recall_hits_total", "counter", "Tool calls that came back without state and got it again", &gateway->recall->hits},
+            {"penstock_recall_misses_total", "counter", "Tool calls that came back without state and nothing was kept", &gateway->recall->misses},
+            {"penstock_recall_evictions_total", "counter", "Entries forgotten early for want of room", &gateway->recall->evictions},
+        };
+        for (size_t i = 0; i < countof(rows); i++) {
+            announce(out, rows[i].name, rows[i].type, rows[i].help);
+            sink_printf(out, "%s %llu\n", rows[i].name, (unsigned long long)load(rows[i].value));
+        }
+    }
     announce(out, "penstock_build_info", "gauge", "Version and compiler; always 1");
     sink_printf(out, "penstock_build_info{version=\"" PENSTOCK_VERSION "\",compiler=\"%s\"} 1\n", __VERSION__);
 }

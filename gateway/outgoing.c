@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "gateway/prompts.h"
 #include "gateway/relay.h"
+#include "gateway/remember.h"
 #include "gateway/worker.h"
 
 #include <strings.h>
@@ -25,14 +26,25 @@ read_request(struct stream *stream, struct canon_fault *fault)
 }
 
 static int
-write_translated(struct stream *stream, const struct dialect *dialect, const struct dialect_upstream *upstream,
+write_translated(struct stream *stream, const struct deployment *deployment, const struct dialect_upstream *upstream,
                  struct canon_fault *fault)
 {
-    int error = dialect->write_request(stream->canon, upstream, &stream->out_body, &stream->report, fault);
+    const struct dialect *dialect = deployment->dialect;
+    int error = remember_request(stream, deployment);
+    if (error >= 0)
+        error = dialect->write_request(stream->canon, upstream, &stream->out_body, &stream->report, fault);
     const struct canon_report *unsaid = &stream->canon->unsaid;
     for (int i = 0; error == 0 && i < unsaid->count; i++)
         canon_drop(&stream->report, unsaid->dropped[i]);
     return error;
+}
+
+static int
+pass_on(struct stream *stream, const struct dialect *dialect, const struct dialect_upstream *upstream,
+        struct canon_fault *fault)
+{
+    int error = dialect->check_pass ? dialect->check_pass(stream->canon, upstream, fault) : 0;
+    return error ? error : dialect->pass_request(stream->canon, upstream, &stream->out_body);
 }
 
 int
@@ -58,9 +70,9 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
         if (stream->endpoint == ENDPOINT_COUNT_TOKENS)
             error = dialect->write_count(stream->canon, &upstream, &stream->out_body, &stream->report, fault);
         else if (stream->same_dialect)
-            error = dialect->pass_request(stream->canon, &upstream, &stream->out_body);
+            error = pass_on(stream, dialect, &upstream, fault);
         else
-            error = write_translated(stream, dialect, &upstream, fault);
+            error = write_translated(stream, deployment, &upstream, fault);
     }
     if (error == 0 && stream->out_body.error)
         error = -ERR_BODY_LIMIT;

@@ -9,6 +9,7 @@
  */
 #include "base/text.h"
 #include "gateway/detail.h"
+#include "gateway/remember.h"
 #include "gateway/prompts.h"
 #include "gateway/relay.h"
 #include "gateway/stream.h"
@@ -76,6 +77,8 @@ stream_check_events(struct stream *stream, struct canon_events *events)
     int error = canon_guard_check(&stream->guard, events);
     note_events(stream, events);
     detail_calls(stream, events);
+    if (error == 0)
+        remember_reply(stream, events);
     if (error == -ERR_TOOL_CALL) {
         metrics_add(&stream->worker->metrics->tool_call_rejections, 1);
         if (log_on(LOG_DEBUG3))
@@ -193,12 +196,13 @@ stream_conclude(struct stream *stream)
 {
     struct canon_events *events = &stream->worker->events;
     struct canon_error error = stream->error;
-    if (stream->torn || prompts_more(stream) || !stream->dialect_reader || !stream->reply_sse || !stream->guard.finished || stream->guard.failed)
+    if (stream->torn || prompts_more(stream) || !stream->dialect_reader || !stream->reply_sse || stream->guard.failed)
         return 0;
+    /* Only the reader knows whether it has all but the terminator: some say the reason only when the stream ends. */
     if (read_end(stream) == 1) /* an event that was cut is lost: it can only be usage */
         return 1;
     stream->error = error;
-    if (stream->guard.open_blocks > 0 || stream->guard.ended)
+    if (!stream->guard.finished || stream->guard.open_blocks > 0 || stream->guard.ended)
         return 0;
     /* The reader has choked on what came behind the finish. */
     canon_events_clear(events);
