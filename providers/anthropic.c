@@ -170,6 +170,7 @@ const struct dialect anthropic_dialect = {
     .write_ping = anthropic_write_ping,
     .write_error = anthropic_write_error,
     .write_whole = anthropic_write_whole,
+    .pass_whole = anthropic_pass_whole,
     .write_count_reply = anthropic_write_count_reply,
     .error_status = anthropic_error_status,
     .error_body = anthropic_error_body,

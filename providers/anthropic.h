@@ -128,6 +128,7 @@ int anthropic_write_start(void *writer, struct frames *frames);
 int anthropic_write_events(void *writer, const struct canon_events *events, struct frames *frames);
 int anthropic_pass_event(void *writer, struct slice data, const struct canon_events *events,
                          struct frames *frames);
+int anthropic_pass_whole(void *writer, struct slice body, const struct canon_events *events, struct sink *out);
 void anthropic_write_ping(void *writer, struct frames *frames);
 int anthropic_write_error(void *writer, const struct canon_error *error, struct frames *frames);
 int anthropic_write_whole(void *writer, struct sink *out);

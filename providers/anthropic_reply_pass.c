@@ -329,3 +329,56 @@ anthropic_pass_event(void *writer, struct slice data, const struct canon_events 
     frame_end(frames);
     return frames->error;
 }
+
+/* ---------------------------------------------------------------- a whole reply */
+
+/* The content as the events have it, in place of what a filter has taken apart. */
+static int
+splice_content(struct anthropic_writer *writer, struct json root, const struct canon_events *events, struct splice *splice)
+{
+    assert(!writer->options.stream);
+    struct frames *unused = arena_take(writer->arena, sizeof(*unused)); /* a whole reply is not framed */
+    int error = unused ? anthropic_write_events(writer, events, unused) : -ERR_MEMORY;
+    if (error != 0)
+        return error;
+    struct slice content = arena_printf(events->arena, "[%.*s]", SLICE_ARG(sink_slice(&writer->content)));
+    if (!slice_present(content))
+        return -ERR_MEMORY;
+    splice_member(splice, root, "content", content);
+    return 0;
+}
+
+static int
+splice_stop(struct json root, enum canon_finish finish, struct arena *arena, struct splice *splice)
+{
+    struct slice word = json_text(json_get(root, "stop_reason"));
+    bool differs = anthropic_finish_known(word) && anthropic_finish_of(word) != finish;
+    if (slice_present(word) && !differs)
+        return 0;
+    struct slice said = arena_printf(arena, "\"%s\"", anthropic_finish_name(finish));
+    if (!slice_present(said))
+        return -ERR_MEMORY;
+    splice_member(splice, root, "stop_reason", said);
+    return 0;
+}
+
+int
+anthropic_pass_whole(void *writer, struct slice body, const struct canon_events *events, struct sink *out)
+{
+    struct anthropic_writer *self = writer;
+    struct splice splice;
+    struct json root;
+    int error = json_parse(body, ANTHROPIC_DEPTH_MAX, ANTHROPIC_BODY_TOKENS_MAX, events->arena, &root);
+    if (error == 0 && json_type(root) != JSON_OBJECT)
+        error = -ERR_UPSTREAM_PROTOCOL;
+    if (error != 0)
+        return error;
+    splice_init(&splice, body, events->arena);
+    if ((events->mends & CANON_MEND_ALL) != 0)
+        error = splice_content(self, root, events, &splice);
+    for (int i = 0; i < events->count && error == 0; i++) {
+        if (events->at[i].kind == CANON_FINISH)
+            error = splice_stop(root, events->at[i].finish, events->arena, &splice);
+    }
+    return error != 0 ? error : splice_put(&splice, out);
+}
