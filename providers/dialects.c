@@ -10,6 +10,7 @@ static const struct dialect *const dialects[DIALECT_COUNT] = {
     [DIALECT_OPENAI_CHAT] = &openai_chat_dialect,
     [DIALECT_ANTHROPIC] = &anthropic_dialect,
     [DIALECT_OPENAI_RESPONSES] = &openai_responses_dialect,
+    [DIALECT_GEMINI] = &gemini_dialect,
     [DIALECT_OPENAI_TEXT] = &openai_text_dialect,
 };
 
@@ -47,14 +48,30 @@ dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_auth ot
     return slice_present(out->value) ? 1 : 0;
 }
 
+/* A model's name can come from a client: nothing in it may end its place in the path, or the request line. */
+static void
+put_path_name(struct sink *out, struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char byte = (unsigned char)name.ptr[i];
+        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+        if (letter || (byte != '\0' && strchr("-._~@:", byte)))
+            sink_byte(out, (char)byte);
+        else
+            sink_printf(out, "%%%02X", byte);
+    }
+}
+
 void
 dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstream, const char *publisher, const char *method)
 {
     sink_put(out, upstream->base_path);
     if (!slice_ends(upstream->base_path, SLICE_LIT("/v1")) && !slice_ends(upstream->base_path, SLICE_LIT("/v1beta1")))
         sink_text(out, "/v1");
-    sink_printf(out, "/projects/%.*s/locations/%.*s/publishers/%s/models/%.*s:%s", SLICE_ARG(upstream->project),
-                SLICE_ARG(upstream->location), publisher, SLICE_ARG(upstream->model), method);
+    sink_printf(out, "/projects/%.*s/locations/%.*s/publishers/%s/models/", SLICE_ARG(upstream->project),
+                SLICE_ARG(upstream->location), publisher);
+    put_path_name(out, upstream->model);
+    sink_printf(out, ":%s", method);
 }
 
 /* Is text[at..] an escape of a UTF-16 unit between low and high? */

@@ -177,19 +177,38 @@ read_file(struct gemini_reading *at, struct part_list *list, struct json value, 
 
 /* ---------------------------------------------------------------- signatures */
 
+/* Is the signature a wrapper of ours? Signatures are base64 to Gemini's clients, so the wrapper is inside; some send text back as it is. */
+static bool
+is_wrapper(struct gemini_reading *at, struct slice token, struct slice *wrapper)
+{
+    struct sink plain;
+    if (slice_starts(token, SLICE_LIT("penstock."))) {
+        *wrapper = token;
+        return true;
+    }
+    if (!slice_starts(token, SLICE_LIT("cGVuc3RvY2su"))) /* the same in base64 */
+        return false;
+    struct slice text = json_unescape(token, at->request->arena);
+    sink_init(&plain, text.len + 16);
+    bool good = slice_present(text) && text_base64_decode(text, &plain) && plain.error == 0;
+    *wrapper = good ? arena_copy(at->request->arena, sink_slice(&plain)) : SLICE_NONE;
+    sink_fini(&plain);
+    return slice_present(*wrapper);
+}
+
 /* The state a part is signed with, and whose it is. */
 static bool
 read_signature(struct gemini_reading *at, struct json value, struct slice *state, enum canon_origin *origin, bool *redacted)
 {
-    *state = json_text(gemini_get(value, "thoughtSignature"));
+    struct slice token = json_text(gemini_get(value, "thoughtSignature")), wrapper;
+    *state = token;
     *origin = ORIGIN_GEMINI;
     *redacted = false;
-    if (state->len == 0)
+    if (token.len == 0)
         return false;
-    struct slice wrapped = *state;
-    if (!canon_unwrap(wrapped, origin, redacted, state, at->request->arena) && slice_starts(wrapped, SLICE_LIT("penstock.")))
-        return false; /* a broken wrapper is nobody's */
-    return true;
+    if (!is_wrapper(at, token, &wrapper))
+        return true;
+    return canon_unwrap(wrapper, origin, redacted, state, at->request->arena); /* a broken wrapper is nobody's */
 }
 
 static int

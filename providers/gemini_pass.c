@@ -56,10 +56,7 @@ put_method(struct sink *out, const struct dialect_upstream *upstream, const char
     struct slice base = upstream->base_path;
     sink_init(&model, 64 * 1024);
     if (upstream->surface == SURFACE_VERTEX) {
-        struct dialect_upstream encoded = *upstream;
-        put_encoded(&model, upstream->model);
-        encoded.model = sink_slice(&model);
-        dialect_put_vertex(out, &encoded, "google", method);
+        dialect_put_vertex(out, upstream, "google", method);
     } else {
         while (base.len > 0 && base.ptr[base.len - 1] == '/')
             base.len--;
