@@ -77,14 +77,19 @@ enum responses_mend {
 
 /* ---------------------------------------------------------------- reader */
 
+/* What was told of a text: how many UTF-16 units, and a hash of them. */
+struct responses_told {
+    uint64_t units, hash;
+};
+
 struct responses_read_part {
     struct responses_read_part *next; /* newest first */
     uint64_t index;
     bool summary;          /* of a reasoning item: a part of its summary */
     enum canon_block type; /* text, refusal, thinking */
-    uint64_t units;        /* UTF-16 units of its text that were told */
-    uint32_t annotations;  /* told */
-    uint32_t block;        /* its last one */
+    struct responses_told told;
+    uint32_t annotations; /* told */
+    uint32_t block;       /* its last one */
 };
 
 struct responses_read_item {
@@ -94,7 +99,7 @@ struct responses_read_item {
     bool done;
     bool opened; /* calls: the block is open until the item is done */
     uint32_t block;
-    uint64_t units; /* of a call's arguments that were told */
+    struct responses_told told; /* of a call's arguments */
     struct responses_read_part *parts;
     bool speaks, speaks_summary; /* of a reasoning item: which of its two lists is told */
 };
@@ -177,9 +182,11 @@ void responses_template_learn(struct responses_reader *reader, struct slice type
  * -ERR_MEMORY. */
 int responses_template_match(struct responses_reader *reader, struct slice type, struct slice data,
                              struct canon_events *events);
-/* responses_units - UTF-16 units of escaped text: the same for a text however it is escaped or cut.
- */
-uint64_t responses_units(struct slice text);
+/* responses_tell - note what was told, the same however a text is escaped or cut. */
+void responses_tell(struct responses_told *told, struct slice text);
+/* responses_untold - what a complete text has beyond what was told; nothing when it says something
+ * else. */
+struct slice responses_untold(const struct responses_told *told, struct slice whole);
 
 bool responses_read_usage(struct json usage, struct canon_usage *out);
 void responses_put_usage(struct sink *out, const struct canon_usage *usage);

@@ -8,20 +8,83 @@
  */
 #include "providers/openai_responses.h"
 
-uint64_t
-responses_units(struct slice text)
+static uint32_t
+hex_of(const char *digits)
 {
-    uint64_t units = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte == '\\') {
-            i += i + 1 < text.len && text.ptr[i + 1] == 'u' ? 5 : 1;
-            units++;
-        } else if (byte < 0x80 || byte >= 0xc0) {
-            units += byte >= 0xf0 ? 2 : 1;
-        }
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        char digit = digits[i];
+        value = value << 4 | (uint32_t)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
     }
-    return units;
+    return value & 0xffff;
+}
+
+/* The unit of escaped text that starts here, as a code point or half of one; its length in bytes.
+ */
+static size_t
+take_unit(const char *at, size_t left, uint32_t *unit)
+{
+    static const char escapes[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+    const unsigned char *byte = (const unsigned char *)at;
+    *unit = byte[0];
+    if (byte[0] == '\\' && left >= 6 && byte[1] == 'u') {
+        *unit = hex_of(at + 2);
+        return 6;
+    }
+    if (byte[0] == '\\' && left >= 2) {
+        const char *found = memchr(escapes, at[1], sizeof(escapes) - 1);
+        *unit = found ? (unsigned char)meant[found - escapes] : byte[1];
+        return 2;
+    }
+    size_t n = byte[0] < 0xc0 ? 1 : byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+    if (n == 1 || n > left)
+        return 1;
+    *unit = byte[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++)
+        *unit = *unit << 6 | (byte[i] & 0x3f);
+    return n;
+}
+
+static void
+count(struct responses_told *told, uint32_t unit)
+{
+    told->units++;
+    told->hash = (told->hash ^ unit) * 0x100000001b3u;
+}
+
+static void
+count_point(struct responses_told *told, uint32_t unit)
+{
+    if (unit < 0x10000) {
+        count(told, unit);
+        return;
+    }
+    count(told, 0xd800 + ((unit - 0x10000) >> 10));
+    count(told, 0xdc00 + ((unit - 0x10000) & 0x3ff));
+}
+
+void
+responses_tell(struct responses_told *told, struct slice text)
+{
+    uint32_t unit;
+    for (size_t i = 0; i < text.len;) {
+        i += take_unit(text.ptr + i, text.len - i, &unit);
+        count_point(told, unit);
+    }
+}
+
+struct slice
+responses_untold(const struct responses_told *told, struct slice whole)
+{
+    struct responses_told seen = {0};
+    size_t at = 0;
+    while (at < whole.len && seen.units < told->units) {
+        uint32_t unit;
+        at += take_unit(whole.ptr + at, whole.len - at, &unit);
+        count_point(&seen, unit);
+    }
+    bool same = seen.units == told->units && seen.hash == told->hash;
+    return same ? slice_skip(whole, at) : SLICE_LIT("");
 }
 
 struct gap {
@@ -179,8 +242,7 @@ responses_template_match(struct responses_reader *reader, struct slice type, str
     struct canon_event *event = canon_add(events, CANON_DELTA);
     if (!event)
         return -ERR_MEMORY;
-    uint64_t *units = like->part ? &like->part->units : &like->item->units;
-    *units += responses_units(text);
+    responses_tell(like->part ? &like->part->told : &like->item->told, text);
     event->type = like->part ? like->part->type : BLOCK_CALL;
     event->block = like->part ? reader->open_block : like->item->block;
     event->text = text;

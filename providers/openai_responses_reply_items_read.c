@@ -3,8 +3,9 @@
  * openai_responses_reply_items_read.c - the output items of a response and their parts: what of
  * them was told by deltas, and what is still to be told when they are complete.
  *
- * Lengths decide what is missing: servers send deltas, or only the whole text, or both. A block of
- * text or thoughts is open one at a time; calls stay open until their item is done.
+ * Servers send deltas, or only the whole text, or both: what was told is counted and hashed, and
+ * what a whole text has beyond that is told, too. A block of text or thoughts is open one at a
+ * time; calls stay open until their item is done.
  */
 #include "providers/openai_responses.h"
 
@@ -228,7 +229,7 @@ responses_read_delta(struct responses_reader *reader, struct responses_read_item
     if (!part) { /* a call that has no name yet says all when it has one */
         if (!item->opened)
             return 0;
-        item->units += responses_units(text);
+        responses_tell(&item->told, text);
         return add_delta(BLOCK_CALL, item->block, text, NULL, events);
     }
     if (part->type == BLOCK_THINKING) {
@@ -241,30 +242,8 @@ responses_read_delta(struct responses_reader *reader, struct responses_read_item
             error = add_delta(part->type, reader->open_block, text, tokens, events);
     }
     part->block = reader->open_block;
-    part->units += responses_units(text);
+    responses_tell(&part->told, text);
     return error;
-}
-
-/* What is left of escaped text behind that many units. */
-static struct slice
-behind(struct slice text, uint64_t units)
-{
-    while (units > 0 && text.len > 0) {
-        size_t n = 1;
-        uint64_t worth = 1;
-        unsigned char byte = (unsigned char)text.ptr[0];
-        if (byte == '\\') {
-            n = text.len > 1 && text.ptr[1] == 'u' ? 6 : 2;
-        } else if (byte >= 0xf0) {
-            n = 4;
-            worth = 2;
-        } else if (byte >= 0xc0) {
-            n = byte >= 0xe0 ? 3 : 2;
-        }
-        text = slice_skip(text, n);
-        units -= worth < units ? worth : units;
-    }
-    return text;
 }
 
 int
@@ -272,10 +251,11 @@ responses_read_rest(struct responses_reader *reader, struct responses_read_item 
                     struct responses_read_part *part, struct slice whole, struct json logprobs,
                     struct canon_events *events)
 {
-    uint64_t told = part ? part->units : item->units;
-    if (told == 0)
+    const struct responses_told *told = part ? &part->told : &item->told;
+    if (told->units == 0)
         return responses_read_delta(reader, item, part, whole, logprobs, events);
-    return responses_read_delta(reader, item, part, behind(whole, told), JSON_NONE, events);
+    return responses_read_delta(reader, item, part, responses_untold(told, whole), JSON_NONE,
+                                events);
 }
 
 /* ---------------------------------------------------------------- annotations */
@@ -285,7 +265,7 @@ responses_read_annotation(struct responses_read_part *part, uint64_t index, stru
                           struct canon_events *events)
 {
     /* One that comes before any text is told when its part is complete. */
-    if (json_type(value) != JSON_OBJECT || index != part->annotations || part->units == 0 ||
+    if (json_type(value) != JSON_OBJECT || index != part->annotations || part->told.units == 0 ||
         part->type != BLOCK_TEXT)
         return 0;
     struct canon_event *event = canon_add(events, CANON_CITATION);
