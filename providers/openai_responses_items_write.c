@@ -148,12 +148,36 @@ put_reasoning(struct responses_writing *at, struct slice text, struct slice stat
     json_end(json);
 }
 
+/* Full reasoning, for servers that have no other state and want it back (DeepSeek). */
+static void
+put_reasoning_text(struct responses_writing *at, struct slice text)
+{
+    json_object(&at->json);
+    json_member_text(&at->json, "type", "reasoning");
+    json_name(&at->json, "summary");
+    json_array(&at->json);
+    json_end(&at->json);
+    json_name(&at->json, "content");
+    json_array(&at->json);
+    responses_put_text(at, "reasoning_text", "text", text);
+    json_end(&at->json);
+    json_end(&at->json);
+}
+
 static bool
-is_replayable(const struct canon_part *part)
+has_state(const struct canon_part *part)
 {
     bool thought = part->kind == PART_THINKING || part->kind == PART_REDACTED;
     bool state = part->kind == PART_REDACTED ? part->data.len > 0 : part->signature.len > 0;
     return thought && state && part->origin == ORIGIN_RESPONSES;
+}
+
+static bool
+is_replayable(const struct responses_writing *at, const struct canon_part *part)
+{
+    bool shown =
+        part->kind == PART_THINKING && part->text.len > 0 && at->upstream->replay_reasoning;
+    return shown || has_state(part);
 }
 
 /* The thoughts that led to this part, and the state it carries itself. */
@@ -164,10 +188,12 @@ put_thoughts(struct responses_writing *at, const struct canon_part *until)
     if (at->thoughts || own)
         close_message(at);
     for (const struct canon_part *part = at->thoughts; part && part != until; part = part->next) {
-        if (is_replayable(part) && part->kind == PART_REDACTED)
+        if (has_state(part) && part->kind == PART_REDACTED)
             put_reasoning(at, SLICE_NONE, part->data, false);
-        else if (is_replayable(part))
+        else if (has_state(part))
             put_reasoning(at, part->text, part->signature, true);
+        else if (is_replayable(at, part))
+            put_reasoning_text(at, part->text);
     }
     at->thoughts = NULL;
     if (own)
@@ -264,7 +290,7 @@ put_assistant_part(struct responses_writing *at, const struct canon_part *part)
         return 0;
     case PART_THINKING:
     case PART_REDACTED:
-        if (!is_replayable(part))
+        if (!is_replayable(at, part))
             canon_drop(at->report, "reasoning");
         else if (!at->thoughts)
             at->thoughts = part;

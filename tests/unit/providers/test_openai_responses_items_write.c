@@ -266,6 +266,20 @@ replays_reasoning(void **state)
         "\"text\":\"t\"}]}");
 }
 
+/* P32: a server that keeps nothing and wants its thoughts back gets them as they were shown. */
+static void
+replays_shown_reasoning(void **state)
+{
+    (void)state;
+    struct dialect_upstream upstream = plain;
+    upstream.replay_reasoning = true;
+    check_body(&openai_chat_dialect, &upstream,
+               CHAT("\"messages\":[{\"role\":\"assistant\",\"reasoning_content\":\"why\","
+                    "\"tool_calls\":[" CALL("a") "]}," RESULT("a", "1") "]"),
+               "\"input\":[{\"type\":\"reasoning\",\"summary\":[],\"content\":[{\"type\":"
+               "\"reasoning_text\",\"text\":\"why\"}]}," CALLED("a") "," ANSWERED("a", "1") "]");
+}
+
 /* State that other parts carry: a call or a text may be signed, and reasoning may be hidden. */
 static void
 replays_state_of_parts(void **state)
@@ -369,11 +383,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_instructions),        cmocka_unit_test(writes_content),
-        cmocka_unit_test(writes_assistants),          cmocka_unit_test(keeps_order),
-        cmocka_unit_test(repairs_histories),          cmocka_unit_test(pairs_long_histories),
-        cmocka_unit_test(replays_reasoning),          cmocka_unit_test(replays_state_of_parts),
-        cmocka_unit_test(refuses_parts_out_of_place), cmocka_unit_test(asks_for_effort),
+        cmocka_unit_test(writes_instructions),    cmocka_unit_test(writes_content),
+        cmocka_unit_test(writes_assistants),      cmocka_unit_test(keeps_order),
+        cmocka_unit_test(repairs_histories),      cmocka_unit_test(pairs_long_histories),
+        cmocka_unit_test(replays_reasoning),      cmocka_unit_test(replays_shown_reasoning),
+        cmocka_unit_test(replays_state_of_parts), cmocka_unit_test(refuses_parts_out_of_place),
+        cmocka_unit_test(asks_for_effort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
