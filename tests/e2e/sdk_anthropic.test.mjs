@@ -1,92 +1,69 @@
 // SPDX-License-Identifier: MIT
 //
-// sdk_anthropic - the official Anthropic library against penstock, with both kinds of upstream behind it.
+// sdk_anthropic - the official Anthropic library against penstock, with every kind of upstream behind it.
 
 import { it } from 'node:test';
 import assert from 'node:assert/strict';
 import Anthropic from '@anthropic-ai/sdk';
 import { anthropic_at, ask_anthropic } from './lib/ask.mjs';
-import { check_turn } from './lib/expect.mjs';
-import { pairs, patience } from './lib/penstock.mjs';
-import { in_world } from './lib/world.mjs';
+import { upstreams } from './lib/penstock.mjs';
+import { add_tools } from './lib/phrases.mjs';
+import { sdk_suite } from './lib/sdk_suite.mjs';
 
-const scenarios = [
-    'text', 'tricky', 'tool', 'text_tool', 'parallel', 'zero', 'parallel_zero', 'thinking', 'thinking_tool', 'usage', 'cache_write',
-    'length', 'filter', 'refusal', 'stop_sequence', 'pause', 'window',
-];
+const question = [{ role: 'user', content: 'Go on.' }];
 
-in_world('anthropic library', {}, (world) => {
-    for (const { upstream, prefix } of pairs) {
-        for (const mode of ['stream', 'whole']) {
-            for (const scenario of scenarios) {
-                it(`${mode} from ${upstream}: ${scenario}`, async () => {
-                    const answer = await ask_anthropic(anthropic_at(world.penstock.url), prefix + scenario, mode);
-                    check_turn(answer, scenario, upstream, 'anthropic');
-                    // Passed on, the answer is the upstream's, word for word; translated, it is ours.
-                    assert.equal(answer.model, upstream === 'anthropic' ? scenario : prefix + scenario, 'model');
-                    if (scenario.startsWith('thinking')) assert.equal(answer.types[0], 'thinking');
-                    if (scenario === 'stop_sequence' && upstream === 'anthropic') assert.equal(answer.stop_sequence, 'END');
-                    if (scenario === 'thinking' && upstream === 'anthropic') assert.deepEqual(answer.signatures, ['c2lnbmF0dXJlLTE=']);
-                });
-            }
+async function leave(url, model, count) {
+    const stream = anthropic_at(url).messages.stream({ model, max_tokens: 100, messages: question });
+    let left_at = 0;
+    let events = 0;
+    stream.on('streamEvent', () => {
+        if (++events === count) {
+            left_at = performance.now();
+            stream.abort();
         }
+    });
+    await assert.rejects(stream.done(), Anthropic.APIUserAbortError);
+    return left_at;
+}
 
-        it(`${upstream}: any delivery gives the same answer`, async () => {
-            const client = anthropic_at(world.penstock.url);
-            for (const how of ['split=byte', 'split=random,seed=11', 'chunking=byte', 'framing=close', 'framing=length', 'whole', 'comments']) {
-                check_turn(await ask_anthropic(client, `${prefix}tricky,${how}`, 'stream'), 'tricky', upstream, 'anthropic');
-                check_turn(await ask_anthropic(client, `${prefix}parallel,${how}`, 'stream'), 'parallel', upstream, 'anthropic');
-            }
-        });
+async function message_of(client, body, mode) {
+    return mode === 'whole' ? client.messages.create(body) : client.messages.stream(body).finalMessage();
+}
 
-        it(`${upstream}: CRLF, CR and fields without a space`, async () => {
-            const client = anthropic_at(world.penstock.url);
-            for (const behaviour of [{ line_end: '\r\n' }, { line_end: '\r' }, { compact: true }, { line_end: '\r\n', split: 'byte' }, { prefix: '\uFEFF' }]) {
-                world.provider.script('crlf', { scenario: 'thinking_tool', ...behaviour });
-                check_turn(await ask_anthropic(client, `${prefix}crlf`, 'stream'), 'thinking_tool', upstream, 'anthropic');
-            }
-        });
+async function loop(url, first, second, mode) {
+    const client = anthropic_at(url);
+    const { tools } = add_tools.anthropic({});
+    const { content } = await message_of(client, { model: first, max_tokens: 2000, messages: question, tools }, mode);
+    const results = content.filter((block) => block.type === 'tool_use').map((call, at) => ({ type: 'tool_result', tool_use_id: call.id, content: `result ${at}` }));
+    const messages = [...question, { role: 'assistant', content }, { role: 'user', content: results }];
+    const message = await message_of(client, { model: second, max_tokens: 2000, messages, tools }, mode);
+    return message.content.map((block) => block.text).join('');
+}
 
-        it(`${upstream}: abort reaches the upstream within 100 ms`, async () => {
-            world.provider.reset();
-            const stream = anthropic_at(world.penstock.url).messages.stream({ model: `${prefix}count,count=1000,pace_ms=20,sdk=true`, max_tokens: 100, messages: [{ role: 'user', content: 'x' }] });
-            let left_at = 0;
-            let events = 0;
-            stream.on('streamEvent', () => {
-                if (++events === 5) {
-                    left_at = performance.now();
-                    stream.abort();
-                }
-            });
-            await assert.rejects(stream.done(), Anthropic.APIUserAbortError);
-            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model.includes('sdk=true'));
-            assert.ok(seen.client_closed_at - left_at < 100 * patience, `cancelled after ${seen.client_closed_at - left_at} ms`);
-        });
+function also(answer, scenario, upstream) {
+    if (scenario.startsWith('thinking')) assert.equal(answer.types[0], 'thinking');
+    if (scenario === 'stop_sequence' && upstream === 'anthropic') assert.equal(answer.stop_sequence, 'END');
+    if (scenario === 'thinking' && upstream === 'anthropic') assert.deepEqual(answer.signatures, ['c2lnbmF0dXJlLTE=']);
+}
 
-        it(`${upstream}: a break in the middle is an error, not an end`, async () => {
-            for (const how of ['cut_at=700', 'reset_at=700', 'error_after=4', 'finish=false,done=false', 'bad_chunk=3']) {
-                await assert.rejects(ask_anthropic(anthropic_at(world.penstock.url), `${prefix}count,${how}`, 'stream'), (error) => {
-                    assert.ok(error instanceof Anthropic.AnthropicError, `${how}: ${error}`);
-                    return true;
-                });
-            }
-        });
-
-        it(`${upstream}: a break before the end of a whole answer is a status`, async () => {
-            for (const how of ['cut_at=100', 'reset_at=100']) {
-                await assert.rejects(ask_anthropic(anthropic_at(world.penstock.url), `${prefix}text,${how}`, 'whole'), (error) => {
-                    assert.ok(error.status >= 500, `${how}: ${error.status} ${error}`);
-                    assert.equal(error.error?.type, 'error');
-                    return true;
-                });
-            }
-        });
-
+sdk_suite({
+    name: 'anthropic library',
+    client: 'anthropic',
+    ask: (url, model, mode) => ask_anthropic(anthropic_at(url), model, mode),
+    is_error: (error) => error instanceof Anthropic.AnthropicError,
+    status_of: (error) => error.status,
+    words_of: (error) => String(error.error?.error?.message),
+    leave,
+    loop,
+    keeps_state: true,
+    also,
+}, (world) => {
+    for (const { upstream, prefix } of upstreams) {
         it(`${upstream}: counts tokens without a generation`, async () => {
             world.provider.reset();
             const counted = await anthropic_at(world.penstock.url).messages.countTokens({ model: `${prefix}text`, messages: [{ role: 'user', content: 'How many tokens are these?' }] });
             assert.ok(Number.isInteger(counted.input_tokens) && counted.input_tokens > 0);
-            assert.deepEqual(world.provider.seen.filter((record) => !record.path.endsWith('/count_tokens')), []);
+            assert.deepEqual(world.provider.seen.filter((record) => record.call !== 'countTokens'), []);
         });
     }
 
@@ -99,8 +76,10 @@ in_world('anthropic library', {}, (world) => {
     });
 
     it('invalid arguments of a finished call are an error', async () => {
-        for (const mode of ['stream', 'whole']) {
-            await assert.rejects(ask_anthropic(anthropic_at(world.penstock.url), 'c/bad_arguments', mode), Anthropic.AnthropicError);
+        for (const { prefix } of upstreams.filter((way) => way.upstream !== 'anthropic')) {
+            for (const mode of ['stream', 'whole']) {
+                await assert.rejects(ask_anthropic(anthropic_at(world.penstock.url), `${prefix}bad_arguments`, mode), Anthropic.AnthropicError);
+            }
         }
     });
 
@@ -114,15 +93,5 @@ in_world('anthropic library', {}, (world) => {
         }
         const one = await anthropic_at(world.penstock.url).models.retrieve(list.data[0].id);
         assert.equal(one.id, list.data[0].id);
-    });
-
-    it('knows no other model', async () => {
-        for (const mode of ['stream', 'whole']) {
-            await assert.rejects(ask_anthropic(anthropic_at(world.penstock.url), 'unknown-model', mode), (error) => {
-                assert.equal(error.status, 404);
-                assert.equal(error.error?.error?.type, 'not_found_error');
-                return true;
-            });
-        }
     });
 });

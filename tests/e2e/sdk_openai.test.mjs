@@ -1,95 +1,70 @@
 // SPDX-License-Identifier: MIT
 //
-// sdk_openai - the official OpenAI library against penstock, with both kinds of upstream behind it.
+// sdk_openai - the official OpenAI library against penstock, both of its interfaces, with every kind of upstream behind it.
 
 import { it } from 'node:test';
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
-import { ask_openai, openai_at } from './lib/ask.mjs';
-import { check_turn } from './lib/expect.mjs';
-import { pairs, patience } from './lib/penstock.mjs';
-import { in_world } from './lib/world.mjs';
+import { ask_openai, ask_responses, openai_at } from './lib/ask.mjs';
+import { upstreams } from './lib/penstock.mjs';
+import { add_tools } from './lib/phrases.mjs';
+import { sdk_suite } from './lib/sdk_suite.mjs';
 
-const scenarios = [
-    'text', 'tricky', 'tool', 'text_tool', 'parallel', 'zero', 'parallel_zero', 'thinking', 'thinking_tool', 'usage', 'cache_write',
-    'length', 'filter', 'refusal', 'stop_sequence', 'pause', 'window',
-];
+const errors = {
+    is_error: (error) => error instanceof OpenAI.OpenAIError,
+    status_of: (error) => error.status,
+    words_of: (error) => String(error.error?.message),
+};
 
-in_world('openai library', {}, (world) => {
-    for (const { upstream, prefix } of pairs) {
-        for (const mode of ['stream', 'whole']) {
-            for (const scenario of scenarios) {
-                it(`${mode} from ${upstream}: ${scenario}`, async () => {
-                    const answer = await ask_openai(openai_at(world.penstock.url), prefix + scenario, mode);
-                    check_turn(answer, scenario, upstream, 'chat');
-                    // Passed on, the answer is the upstream's, word for word; translated, it is ours.
-                    assert.equal(answer.model, upstream === 'chat' ? scenario : prefix + scenario, 'model');
-                });
-            }
+/* leave_stream - read some events of a stream, then abort it. */
+async function leave_stream(stream, count) {
+    let events = 0;
+    let left_at = 0;
+    for await (const event of stream) {
+        assert.ok(event);
+        if (++events === count) {
+            left_at = performance.now();
+            stream.controller.abort();
         }
+    }
+    return left_at;
+}
 
-        it(`${upstream}: any delivery gives the same answer`, async () => {
-            const client = openai_at(world.penstock.url);
-            for (const how of ['split=byte', 'split=random,seed=11', 'chunking=byte', 'framing=close', 'framing=length', 'whole', 'comments']) {
-                check_turn(await ask_openai(client, `${prefix}tricky,${how}`, 'stream'), 'tricky', upstream, 'chat');
-                check_turn(await ask_openai(client, `${prefix}parallel,${how}`, 'stream'), 'parallel', upstream, 'chat');
-            }
-        });
+const question = [{ role: 'user', content: 'Go on.' }];
 
-        it(`${upstream}: CRLF, CR and fields without a space`, async () => {
-            const client = openai_at(world.penstock.url);
-            for (const behaviour of [{ line_end: '\r\n' }, { line_end: '\r' }, { compact: true }, { line_end: '\r\n', split: 'byte' }, { prefix: '\uFEFF' }]) {
-                world.provider.script('crlf', { scenario: 'thinking_tool', ...behaviour });
-                check_turn(await ask_openai(client, `${prefix}crlf`, 'stream'), 'thinking_tool', upstream, 'chat');
-            }
-        });
+async function chat_message(client, body, mode) {
+    if (mode === 'whole') return (await client.chat.completions.create(body)).choices[0].message;
+    return (await client.chat.completions.stream(body).finalChatCompletion()).choices[0].message;
+}
 
-        it(`${upstream}: abort reaches the upstream within 100 ms`, async () => {
-            const model = `${prefix}count,count=1000,pace_ms=20,sdk=true`;
-            world.provider.reset();
-            const stream = await openai_at(world.penstock.url).chat.completions.create({ model, stream: true, messages: [{ role: 'user', content: 'x' }] });
-            let events = 0;
-            let left_at = 0;
-            for await (const chunk of stream) {
-                assert.equal(chunk.object, 'chat.completion.chunk');
-                if (++events === 5) {
-                    left_at = performance.now();
-                    stream.controller.abort();
-                }
-            }
-            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model.includes('sdk=true'));
-            assert.ok(seen.client_closed_at - left_at < 100 * patience, `cancelled after ${seen.client_closed_at - left_at} ms`);
-            assert.equal(seen.outcome === 'complete', false);
-        });
+async function chat_loop(url, first, second, mode) {
+    const client = openai_at(url);
+    const { tools } = add_tools.chat({});
+    const message = await chat_message(client, { model: first, messages: question, tools }, mode);
+    const results = message.tool_calls.map((call, at) => ({ role: 'tool', tool_call_id: call.id, content: `result ${at}` }));
+    return (await chat_message(client, { model: second, messages: [...question, message, ...results], tools }, mode)).content;
+}
 
-        it(`${upstream}: a break in the middle is an error, not an end`, async () => {
-            for (const how of ['cut_at=700', 'reset_at=700', 'error_after=4', 'finish=false,done=false', 'bad_chunk=3']) {
-                await assert.rejects(ask_openai(openai_at(world.penstock.url), `${prefix}count,${how}`, 'stream'), (error) => {
-                    assert.ok(error instanceof OpenAI.OpenAIError, `${how}: ${error}`);
-                    return true;
-                });
-            }
-        });
-
-        it(`${upstream}: a break before the end of a whole answer is a status`, async () => {
-            for (const how of ['cut_at=100', 'reset_at=100']) {
-                await assert.rejects(ask_openai(openai_at(world.penstock.url), `${prefix}text,${how}`, 'whole'), (error) => {
-                    assert.ok(error.status >= 500, `${how}: ${error.status} ${error}`);
-                    assert.equal(typeof error.error?.message, 'string');
-                    return true;
-                });
-            }
-        });
-
+sdk_suite({
+    name: 'openai chat',
+    client: 'chat',
+    ask: (url, model, mode) => ask_openai(openai_at(url), model, mode),
+    ...errors,
+    leave: async (url, model, count) => leave_stream(await openai_at(url).chat.completions.create({ model, stream: true, messages: question }), count),
+    loop: chat_loop,
+}, (world) => {
+    for (const { upstream, prefix } of upstreams) {
         it(`${upstream}: truncated arguments of a cut call stay cut by length`, async () => {
             const answer = await ask_openai(openai_at(world.penstock.url), `${prefix}cut_arguments`, 'stream');
             assert.equal(answer.finish, 'length');
         });
     }
 
-    it('anthropic: invalid arguments of a finished call are an error', async () => {
-        await assert.rejects(ask_openai(openai_at(world.penstock.url), 'a/bad_arguments', 'stream'), OpenAI.OpenAIError);
-    });
+    for (const { upstream, prefix } of upstreams.filter((way) => way.upstream !== 'chat')) {
+        it(`${upstream}: invalid arguments of a finished call are an error`, async () => {
+            await assert.rejects(ask_openai(openai_at(world.penstock.url), `${prefix}bad_arguments`, 'stream'), OpenAI.OpenAIError);
+        });
+    }
 
     it('lists models', async () => {
         const list = [];
@@ -104,14 +79,48 @@ in_world('openai library', {}, (world) => {
         assert.equal(one.id, list[0].id);
         await assert.rejects(openai_at(world.penstock.url).models.retrieve('no-such-model'), (error) => error.status === 404 && error.code === 'model_not_found');
     });
+});
 
-    it('knows no other model', async () => {
-        for (const mode of ['stream', 'whole']) {
-            await assert.rejects(ask_openai(openai_at(world.penstock.url), 'unknown-model', mode), (error) => {
-                assert.equal(error.status, 404);
-                assert.equal(error.code, 'model_not_found');
-                return true;
-            });
+async function response_of(client, body, mode) {
+    return mode === 'whole' ? client.responses.create(body) : client.responses.stream(body).finalResponse();
+}
+
+/* What the library added for convenience is no part of an item that goes back. */
+function item_back({ parsed_arguments: _, ...item }) {
+    return item;
+}
+
+async function responses_loop(url, first, second, mode) {
+    const client = openai_at(url);
+    const { tools } = add_tools.responses({});
+    const options = { tools, store: false, include: ['reasoning.encrypted_content'] };
+    const { output } = await response_of(client, { model: first, input: question, ...options }, mode);
+    const results = output.filter((item) => item.type === 'function_call').map((call, at) => ({ type: 'function_call_output', call_id: call.call_id, output: `result ${at}` }));
+    return (await response_of(client, { model: second, input: [...question, ...output.map(item_back), ...results], ...options }, mode)).output_text;
+}
+
+sdk_suite({
+    name: 'openai responses',
+    client: 'responses',
+    ask: (url, model, mode) => ask_responses(openai_at(url), model, mode),
+    ...errors,
+    // The helper for streams throws the error event itself.
+    is_error: (error) => error instanceof OpenAI.OpenAIError || (error.type === 'error' && typeof error.message === 'string'),
+    leave: async (url, model, count) => leave_stream(await openai_at(url).responses.create({ model, stream: true, input: 'Go on.' }), count),
+    loop: responses_loop,
+    keeps_state: true,
+    also: (answer, scenario) => assert.equal(answer.output_text, answer.text, scenario),
+}, (world) => {
+    it('counts tokens without a generation', async () => {
+        for (const { prefix } of upstreams) {
+            world.provider.reset();
+            const counted = await openai_at(world.penstock.url).responses.inputTokens.count({ model: `${prefix}text`, input: 'How many tokens are these?' });
+            assert.ok(Number.isInteger(counted.input_tokens) && counted.input_tokens > 0);
+            assert.deepEqual(world.provider.seen.filter((record) => record.call !== 'countTokens'), []);
         }
+    });
+
+    it('a stored response is nowhere', async () => {
+        await assert.rejects(openai_at(world.penstock.url).responses.retrieve('resp_1234'), (error) => error.status === 404 && error.message.includes('resp_1234'));
     });
 });

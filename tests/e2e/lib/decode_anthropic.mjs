@@ -33,7 +33,10 @@ function take_block(turn, block, json) {
         const start = Array.from(turn.text).length;
         turn.text += block.text;
         const end = Array.from(turn.text).length;
-        for (const { url, title } of block.citations ?? []) if (url) turn.citations.push({ url, title: title ?? '', start, end });
+        for (const { type, url, source, title } of block.citations ?? []) {
+            const place = type === 'search_result_location' ? source : url;
+            if (place) turn.citations.push({ url: place, title: title ?? '', start, end });
+        }
     }
     if (block.type === 'thinking') {
         turn.thinking += block.thinking;

@@ -217,4 +217,4 @@ export const upstreams = [
     { upstream: 'responses', prefix: 'r/' },
     { upstream: 'anthropic', prefix: 'a/' },
     { upstream: 'gemini', prefix: 'g/' },
-];
+].filter(({ upstream }) => process.env.PENSTOCK_FOUR || ['chat', 'anthropic'].includes(upstream));
