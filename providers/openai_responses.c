@@ -109,6 +109,7 @@ const struct dialect openai_responses_dialect = {
     .write_count = responses_write_count,
     .read_count = responses_read_count,
     .fields = responses_fields,
+    .check_pass = responses_check_pass,
     .pass_request = responses_pass_request,
     .write_request = responses_write_request,
     .reader_bytes = sizeof(struct responses_reader),
