@@ -573,6 +573,47 @@ server_key_load(struct slice certificate_path, struct slice key_path, struct ser
     return error;
 }
 
+int
+tls_sign_rs256(struct slice key, struct slice text, struct sink *out, struct sink *problem)
+{
+    struct server_key *holder = calloc(1, sizeof(*holder)); /* its decoder is too large for a stack */
+    struct sink pem;
+    if (!holder)
+        return -ERR_MEMORY;
+    holder->references = 1;
+    sink_init(&pem, key.len + 2);
+    if (sink_reserve(&pem, key.len + 1)) { /* in one piece: growing would leave parts behind */
+        sink_put(&pem, key);
+        sink_byte(&pem, '\n');
+    }
+    int error = pem.error ? -ERR_MEMORY : load_key(holder, sink_slice(&pem), problem);
+    if (pem.ptr)
+        explicit_bzero(pem.ptr, pem.cap);
+    sink_fini(&pem);
+    size_t size = error || holder->type != BR_KEYTYPE_RSA ? 0 : (holder->key.rsa.n_bitlen + 7) / 8;
+    if (!error && (size < 128 || size > BR_X509_BUFSIZE_SIG)) {
+        sink_text(problem, size ? "an RSA key of this size cannot sign here" : "the private key is not an RSA key");
+        error = -ERR_CONFIG;
+    }
+    unsigned char hash[32], *signature = error ? NULL : (unsigned char *)sink_reserve(out, size);
+    if (!error) {
+        br_sha256_context context;
+        br_sha256_init(&context);
+        br_sha256_update(&context, text.ptr, text.len);
+        br_sha256_out(&context, hash);
+        error = !signature ? -ERR_MEMORY
+                : br_rsa_pkcs1_sign_get_default()(BR_HASH_OID_SHA256, hash, sizeof(hash), &holder->key.rsa, signature)
+                    ? 0
+                    : -ERR_CONFIG;
+        if (error == -ERR_CONFIG)
+            sink_text(problem, "the private key does not work");
+        else if (!error)
+            out->len += size;
+    }
+    server_key_drop(holder);
+    return error;
+}
+
 void
 server_key_drop(struct server_key *key)
 {

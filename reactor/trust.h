@@ -31,6 +31,14 @@ int server_key_load(struct slice certificate_path, struct slice key_path, struct
 void server_key_drop(struct server_key *key);
 struct server_key *server_key_hold(struct server_key *key);
 
+/*
+ * tls_sign_rs256 - RSASSA-PKCS1-v1_5 with SHA-256 over text (RFC 7518, 3.3), for the JSON Web Tokens of service accounts.
+ * key      a private RSA key in PEM; it is wiped from memory afterwards, the slice itself is the caller's
+ * out      the signature's bytes are appended
+ * returns 0, -ERR_CONFIG with a text in problem (no key, not RSA, encrypted, too large), -ERR_MEMORY. Takes milliseconds.
+ */
+int tls_sign_rs256(struct slice key, struct slice text, struct sink *out, struct sink *problem) must_check;
+
 /* tls_error_text - what an engine error means for the operator, with a hint; "" for 0. */
 const char *tls_error_text(int tls_error);
 /* tls_error_name - a short stable id ("unknown_ca", "peer_protocol_version"). */

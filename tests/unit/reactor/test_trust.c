@@ -414,6 +414,45 @@ every_error_has_a_name_and_a_text(void **state)
     }
 }
 
+/* openssl signs the same bytes: this signature has no chance in it. */
+static void
+tokens_are_signed_as_others_sign_them(void **state)
+{
+    static const char text[] = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0";
+    char command[4096], wanted[1024], pem[16384];
+    struct sink got;
+    (void)state;
+    snprintf(command, sizeof(command),
+             "cd '%s' && openssl genrsa -out sign.key 2048 2>/dev/null && printf %%s '%s' > sign.txt && "
+             "openssl dgst -sha256 -sign sign.key -out sign.sig sign.txt && openssl ecparam -name prime256v1 -genkey -noout -out sign-ec.key",
+             certs_path("."), text);
+    assert_int_equal(system(command), 0);
+    FILE *file = fopen(certs_path("sign.key"), "rb");
+    size_t pem_len = fread(pem, 1, sizeof(pem), file);
+    fclose(file);
+    file = fopen(certs_path("sign.sig"), "rb");
+    size_t len = fread(wanted, 1, sizeof(wanted), file);
+    fclose(file);
+    assert_int_equal(len, 256);
+    sink_init(&got, 4096);
+    assert_int_equal(tls_sign_rs256(slice_of(pem, pem_len), slice_from(text), &got, &problem), 0);
+    assert_int_equal(got.len, len);
+    assert_memory_equal(got.ptr, wanted, len);
+    /* The last line end may be missing, as in a key cut out of JSON. */
+    sink_reset(&got, 4096);
+    assert_int_equal(tls_sign_rs256(slice_of(pem, pem_len - 1), slice_from(text), &got, &problem), 0);
+    assert_int_equal(got.len, len);
+    file = fopen(certs_path("sign-ec.key"), "rb");
+    pem_len = fread(pem, 1, sizeof(pem), file);
+    fclose(file);
+    assert_int_equal(tls_sign_rs256(slice_of(pem, pem_len), slice_from(text), &got, &problem), -ERR_CONFIG);
+    assert_true(problem_says("not an RSA key"));
+    assert_int_equal(tls_sign_rs256(SLICE_LIT("nothing"), slice_from(text), &got, &problem), -ERR_CONFIG);
+    assert_true(problem_says("no private key"));
+    assert_int_equal(got.len, len);
+    sink_fini(&got);
+}
+
 int
 main(void)
 {
@@ -428,6 +467,7 @@ main(void)
         cmocka_unit_test_setup_teardown(keys_of_every_form_are_read, problem_init, problem_fini),
         cmocka_unit_test_setup_teardown(keys_that_do_not_fit_are_refused, problem_init,
                                         problem_fini),
+        cmocka_unit_test_setup_teardown(tokens_are_signed_as_others_sign_them, problem_init, problem_fini),
         cmocka_unit_test(certificates_are_taken_apart),
         cmocka_unit_test(damaged_certificates_are_survived),
         cmocka_unit_test(only_der_is_der),
