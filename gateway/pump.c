@@ -196,11 +196,13 @@ stream_conclude(struct stream *stream)
 {
     struct canon_events *events = &stream->worker->events;
     struct canon_error error = stream->error;
+    bool failed = stream->failed;
     if (stream->torn || prompts_more(stream) || !stream->dialect_reader || !stream->reply_sse || stream->guard.failed)
         return 0;
     /* Only the reader knows whether it has all but the terminator: some say the reason only when the stream ends. */
     if (read_end(stream) == 1) /* an event that was cut is lost: it can only be usage */
         return 1;
+    stream->failed = failed; /* what it says about the end is no news */
     stream->error = error;
     if (!stream->guard.finished || stream->guard.open_blocks > 0 || stream->guard.ended)
         return 0;

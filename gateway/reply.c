@@ -219,9 +219,13 @@ take_error_reply(struct stream *stream)
         error->error = ERR_UPSTREAM_STATUS;
     if (error->status == 0)
         error->status = stream->upstream_status;
-    error->retry_after_ms = retry_after_ms(head, worker_unix_us(stream->worker) / 1000000);
+    /* Some say it in the body; a field is the surer word. */
+    uint64_t after_ms = retry_after_ms(head, worker_unix_us(stream->worker) / 1000000);
+    if (after_ms != UINT64_MAX)
+        error->retry_after_ms = after_ms;
     struct slice should = text_trim(http_field(head, "x-should-retry"));
-    error->should_retry = slice_is(should, "true") ? 1 : slice_is(should, "false") ? 0 : -1;
+    if (slice_is(should, "true") || slice_is(should, "false"))
+        error->should_retry = slice_is(should, "true");
     if (stream->lease && http_body_done(&stream->reply_body))
         stream_return_lease(stream);
     return EVENT_FAILED;
