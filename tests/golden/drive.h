@@ -40,5 +40,7 @@ void drive_result_fini(struct drive_result *result);
 const char *judge_chat(struct slice text);
 /* judge_responses - the same for a Responses stream. */
 const char *judge_responses(struct slice text);
+/* judge_gemini - the same for a generateContent stream. */
+const char *judge_gemini(struct slice text);
 
 #endif

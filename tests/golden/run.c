@@ -258,6 +258,8 @@ check_result(struct test *test, const struct drive *drive, const struct drive_re
         fault = judge_chat(sink_slice(&result->text));
     if (is_stream && drive->client->id == DIALECT_OPENAI_RESPONSES)
         fault = judge_responses(sink_slice(&result->text));
+    if (is_stream && drive->client->id == DIALECT_GEMINI)
+        fault = judge_gemini(sink_slice(&result->text));
     if (fault && !flag_of(expect, "unjudged", false))
         complain(test, fault, SLICE_NONE, sink_slice(&result->text));
     struct slice text = sink_slice(&result->text);
