@@ -178,11 +178,18 @@ struct chat_write_call {
     struct sink arguments; /* whole replies only */
 };
 
+/* A source of a whole block of text: told when the text is complete, and it is known where it ends. */
+struct chat_write_source {
+    struct chat_write_source *next;
+    struct canon_citation citation;
+};
+
 /* A block of text: where in the content it begins and ends, in code points. */
 struct chat_write_text {
     struct chat_write_text *next; /* newest first */
     uint32_t block;
     uint64_t base, end; /* end: UINT64_MAX while it is open */
+    struct chat_write_source *waiting;
 };
 
 struct chat_write_choice {
@@ -217,6 +224,7 @@ struct chat_writer {
     char usage_bytes[2048];
     struct canon_usage usage;
     bool usage_known, usage_written, ended;
+    bool passing; /* chunks of the same dialect pass: what is written between them cannot wait for a later one */
 };
 
 /* chat_finish_shown - the word for a choice as it was written: tool_calls only if there were any.
@@ -251,9 +259,16 @@ struct slice chat_state_shown(struct chat_writer *writer, enum canon_origin orig
                               struct slice state);
 /* chat_put_signature - the member extra_content with the event's signature. 0, -ERR_MEMORY. */
 int chat_put_signature(struct chat_writer *writer, const struct canon_event *event, struct sink *out);
-/* chat_note_text, chat_close_text - a block of text begins and ends here in the content. */
+/* chat_note_text, chat_close_text - a block of text begins and ends here in the content; do sources wait for its end? */
 int chat_note_text(struct chat_writer *writer, struct chat_write_choice *choice, uint32_t block);
-void chat_close_text(struct chat_write_choice *choice, uint32_t block);
+bool chat_close_text(struct chat_write_choice *choice, uint32_t block);
+/* chat_await_text - 1: the source speaks of a whole block that is not complete, and waits; 0: it can be told; -ERR_MEMORY. */
+int chat_await_text(struct chat_writer *writer, struct chat_write_choice *choice,
+                    const struct canon_event *event);
+/* chat_put_waiting - what waited, entries of annotations separated by commas. */
+void chat_put_waiting(struct sink *out, const struct chat_write_choice *choice, uint32_t block);
+/* chat_is_unsayable - has Chat no words for such a source? */
+bool chat_is_unsayable(const struct canon_citation *citation);
 /* chat_put_annotation - an entry of annotations; false when Chat has no words for it. */
 bool chat_put_annotation(struct sink *out, const struct chat_write_choice *choice,
                          const struct canon_event *event);

@@ -42,55 +42,43 @@ chat_note_text(struct chat_writer *writer, struct chat_write_choice *choice, uin
     struct chat_write_text *text = arena_take(writer->arena, sizeof(*text));
     if (!text)
         return -ERR_MEMORY;
-    *text = (struct chat_write_text){choice->texts, block, choice->points, UINT64_MAX};
+    *text = (struct chat_write_text){
+        .next = choice->texts, .block = block, .base = choice->points, .end = UINT64_MAX};
     choice->texts = text;
     return 0;
 }
 
-void
-chat_close_text(struct chat_write_choice *choice, uint32_t block)
+static struct chat_write_text *
+text_of(const struct chat_write_choice *choice, uint32_t block)
 {
-    for (struct chat_write_text *at = choice->texts; at; at = at->next) {
-        if (at->block != block)
-            continue;
-        at->end = choice->points;
-        return;
-    }
+    for (struct chat_write_text *at = choice->texts; at; at = at->next)
+        if (at->block == block)
+            return at;
+    return NULL;
+}
+
+/* Nothing to say of it, in the words of Chat. */
+bool
+chat_is_unsayable(const struct canon_citation *citation)
+{
+    return citation->url.len == 0 &&
+           (citation->origin != ORIGIN_CHAT || !slice_present(citation->native));
 }
 
 static void
-put_position(struct sink *out, const struct chat_write_choice *choice,
-             const struct canon_event *event)
+put_annotation(struct sink *out, const struct chat_write_text *text, uint64_t end,
+               const struct canon_citation *citation)
 {
-    uint64_t base = 0, end = choice->points;
-    for (const struct chat_write_text *at = choice->texts; at; at = at->next) {
-        if (at->block != event->block)
-            continue;
-        base = at->base;
-        end = at->end == UINT64_MAX ? choice->points : at->end;
-        break;
+    if (citation->url.len == 0) {
+        sink_put(out, citation->native);
+        return;
     }
-    const struct canon_citation *citation = event->citation;
+    uint64_t base = text ? text->base : 0;
     bool is_given = citation->start >= 0 && citation->end >= citation->start;
-    sink_text(out, "\"start_index\":");
+    sink_text(out, "{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":");
     sink_u64(out, base + (is_given ? (uint64_t)citation->start : 0));
     sink_text(out, ",\"end_index\":");
     sink_u64(out, is_given ? base + (uint64_t)citation->end : end);
-}
-
-bool
-chat_put_annotation(struct sink *out, const struct chat_write_choice *choice,
-                    const struct canon_event *event)
-{
-    const struct canon_citation *citation = event->citation;
-    if (citation->url.len == 0) {
-        if (citation->origin != ORIGIN_CHAT || !slice_present(citation->native))
-            return false;
-        sink_put(out, citation->native);
-        return true;
-    }
-    sink_text(out, "{\"type\":\"url_citation\",\"url_citation\":{");
-    put_position(out, choice, event);
     sink_text(out, ",\"title\":\"");
     sink_put(out, citation->title);
     sink_text(out, "\",\"url\":\"");
@@ -100,7 +88,69 @@ chat_put_annotation(struct sink *out, const struct chat_write_choice *choice,
         sink_put(out, citation->quote);
     }
     sink_text(out, "\"}}");
+}
+
+bool
+chat_put_annotation(struct sink *out, const struct chat_write_choice *choice,
+                    const struct canon_event *event)
+{
+    const struct chat_write_text *text = text_of(choice, event->block);
+    if (chat_is_unsayable(event->citation))
+        return false;
+    uint64_t end = !text || text->end == UINT64_MAX ? choice->points : text->end;
+    put_annotation(out, text, end, event->citation);
     return true;
+}
+
+/* A copy that lives until its text is complete; an absent part stays absent. */
+static bool
+keep(struct chat_writer *writer, struct slice *part)
+{
+    if (slice_present(*part))
+        *part = arena_copy(writer->arena, *part);
+    else
+        return true;
+    return slice_present(*part);
+}
+
+int
+chat_await_text(struct chat_writer *writer, struct chat_write_choice *choice,
+                const struct canon_event *event)
+{
+    struct chat_write_text *text = text_of(choice, event->block);
+    if (event->citation->start >= 0 || !text || text->end != UINT64_MAX)
+        return 0;
+    struct chat_write_source *source = arena_take(writer->arena, sizeof(*source)), **link;
+    if (!source)
+        return -ERR_MEMORY;
+    source->citation = *event->citation;
+    if (!keep(writer, &source->citation.url) || !keep(writer, &source->citation.title) ||
+        !keep(writer, &source->citation.quote) || !keep(writer, &source->citation.native))
+        return -ERR_MEMORY;
+    for (link = &text->waiting; *link; link = &(*link)->next)
+        ;
+    *link = source;
+    return 1;
+}
+
+bool
+chat_close_text(struct chat_write_choice *choice, uint32_t block)
+{
+    struct chat_write_text *text = text_of(choice, block);
+    if (text)
+        text->end = choice->points;
+    return text && text->waiting;
+}
+
+void
+chat_put_waiting(struct sink *out, const struct chat_write_choice *choice, uint32_t block)
+{
+    const struct chat_write_text *text = text_of(choice, block);
+    for (const struct chat_write_source *at = text ? text->waiting : NULL; at; at = at->next) {
+        put_annotation(out, text, text->end, &at->citation);
+        if (at->next)
+            sink_byte(out, ',');
+    }
 }
 
 /* ---------------------------------------------------------------- images */

@@ -45,6 +45,7 @@ struct mending {
 /* What one message needs. */
 struct needs {
     bool ids, reasoning, parts, flat, prefix, system;
+    bool marked; /* parts: these are the last instructions */
 };
 
 static bool
@@ -103,6 +104,9 @@ needs_of(struct mending *to, struct json message)
                   !json_present(json_get(message, "prefix")),
         .system = !upstream->developer_role && json_is(json_get(message, "role"), "developer"),
     };
+    for (struct json at = json_next(message); needs.parts && json_present(at); at = json_next(at))
+        needs.marked = needs.marked || is_system(at);
+    needs.marked = !needs.marked;
     needs.flat = upstream->flat_content && !needs.parts && is_list && !has_media(content);
     return needs;
 }
@@ -122,9 +126,9 @@ put_text_part(struct json_writer *json, struct json part, struct slice marker)
     json_end(json);
 }
 
-/* Instructions as parts, the last of them marked for the provider's cache. */
+/* Instructions as parts; the last part of all of them is marked for the provider's cache, and no other. */
 static void
-put_parts(struct json_writer *json, struct json content)
+put_parts(struct json_writer *json, struct json content, bool is_marked)
 {
     json_array(json);
     struct json at = json_type(content) == JSON_STRING ? content : json_first(content);
@@ -134,7 +138,7 @@ put_parts(struct json_writer *json, struct json content)
         struct slice shown = json_type(marker) == JSON_OBJECT ? json_raw(marker)
                                                               : SLICE_LIT("{\"type\":\"ephemeral\"}");
         if (is_text_part(at))
-            put_text_part(json, at, json_present(next) ? SLICE_NONE : shown);
+            put_text_part(json, at, json_present(next) || !is_marked ? SLICE_NONE : shown);
         else
             json_put_raw(json, json_raw(at));
         at = next;
@@ -208,7 +212,7 @@ put_member(struct mending *to, const struct needs *needs, struct json member)
     if (needs->system && json_key_is(member, "role"))
         json_put_literal(&to->json, "system");
     else if (needs->parts && json_key_is(member, "content"))
-        put_parts(&to->json, member);
+        put_parts(&to->json, member, needs->marked);
     else if (needs->flat && json_key_is(member, "content"))
         put_flat(to, member);
     else if (needs->ids && json_key_is(member, "tool_call_id"))

@@ -415,6 +415,7 @@ chat_pass_event(void *writer, struct slice data, const struct canon_events *even
 {
     struct chat_writer *self = writer;
     uint32_t mends = events->mends;
+    self->passing = true;
     if (events->swallow || self->ended)
         return frames->error;
     if (data.len == 0 || has_kind(events, CANON_ERROR))

@@ -228,19 +228,23 @@ gather_close(struct chat_writer *writer, struct chat_write_choice *choice,
         choice->in_think = false;
         add_content(choice, SLICE_LIT("</think>"));
     }
-    if (event->type == BLOCK_TEXT)
-        chat_close_text(choice, event->block);
+    if (event->type == BLOCK_TEXT && chat_close_text(choice, event->block))
+        chat_put_waiting(next_entry(&choice->annotations), choice, event->block);
     return event->type == BLOCK_IMAGE ? gather_image(writer, choice) : 0;
 }
 
 static int
-gather_citation(struct chat_write_choice *choice, const struct canon_event *event,
-                uint32_t *unsaid)
+gather_citation(struct chat_writer *writer, struct chat_write_choice *choice,
+                const struct canon_event *event, uint32_t *unsaid)
 {
-    if (event->citation->url.len == 0 && event->citation->origin != ORIGIN_CHAT)
+    if (chat_is_unsayable(event->citation)) {
         ++*unsaid;
-    else
-        (void)chat_put_annotation(next_entry(&choice->annotations), choice, event);
+        return 0;
+    }
+    int waits = chat_await_text(writer, choice, event);
+    if (waits)
+        return waits < 0 ? waits : 0;
+    (void)chat_put_annotation(next_entry(&choice->annotations), choice, event);
     return choice->annotations.error;
 }
 
@@ -259,7 +263,7 @@ gather_in_choice(struct chat_writer *writer, const struct canon_event *event,
     case CANON_CLOSE:
         return gather_close(writer, choice, event);
     case CANON_CITATION:
-        return gather_citation(choice, event, unsaid);
+        return gather_citation(writer, choice, event, unsaid);
     default:
         choice->finished = true;
         choice->finish = event->finish;

@@ -460,14 +460,29 @@ static int
 write_citation(struct chat_writer *writer, struct chat_write_choice *choice,
                const struct canon_event *event, struct frames *frames)
 {
-    if (event->citation->url.len == 0 && event->citation->origin != ORIGIN_CHAT) {
+    if (chat_is_unsayable(event->citation)) {
         frames->unsaid++;
         return 0;
     }
+    int waits = writer->passing ? 0 : chat_await_text(writer, choice, event);
+    if (waits)
+        return waits < 0 ? waits : 0;
     begin_chunk(writer, choice->index, frames);
     sink_text(&frames->bytes, "\"annotations\":[");
-    if (!chat_put_annotation(&frames->bytes, choice, event))
-        frames->unsaid++;
+    (void)chat_put_annotation(&frames->bytes, choice, event);
+    sink_byte(&frames->bytes, ']');
+    return end_chunk(writer, NULL, frames);
+}
+
+static int
+close_text(struct chat_writer *writer, struct chat_write_choice *choice,
+           const struct canon_event *event, struct frames *frames)
+{
+    if (!chat_close_text(choice, event->block))
+        return 0;
+    begin_chunk(writer, choice->index, frames);
+    sink_text(&frames->bytes, "\"annotations\":[");
+    chat_put_waiting(&frames->bytes, choice, event->block);
     sink_byte(&frames->bytes, ']');
     return end_chunk(writer, NULL, frames);
 }
@@ -479,7 +494,7 @@ write_close(struct chat_writer *writer, struct chat_write_choice *choice,
     if (event->type == BLOCK_THINKING)
         return close_think(writer, choice, frames);
     if (event->type == BLOCK_TEXT)
-        chat_close_text(choice, event->block);
+        return close_text(writer, choice, event, frames);
     if (event->type == BLOCK_IMAGE)
         return write_image(writer, choice, frames);
     if (event->type != BLOCK_CALL)
