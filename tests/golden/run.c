@@ -201,7 +201,9 @@ run_request(struct test *test, struct canon_request *request, const struct diale
     sink_init(&out, 32u << 20);
     int error = client->outline(request, &fault);
     if (!error && client == upstream) {
-        error = upstream->pass_request(request, &target, &out);
+        error = upstream->check_pass ? upstream->check_pass(request, &target, &fault) : 0;
+        if (!error)
+            error = upstream->pass_request(request, &target, &out);
     } else if (!error) {
         error = client->read_request(request, &fault);
         if (!error)
