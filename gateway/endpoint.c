@@ -75,17 +75,6 @@ static const struct method methods[] = {
     {"streamRawPredict", ENDPOINT_MESSAGES, DIALECT_ANTHROPIC, true},
 };
 
-/* The dialect that a path is spoken in. false: it is not part of this build. */
-static bool
-speak(struct stream *stream, enum dialect_id id)
-{
-    static const char *const names[] = {"openai_chat", "anthropic", "openai_responses", "gemini", "openai_text"};
-    const struct dialect *dialect = dialect_named(slice_from(names[id]));
-    if (dialect)
-        stream->dialect = dialect;
-    return dialect != NULL;
-}
-
 bool
 endpoint_is_work(enum endpoint endpoint)
 {
@@ -216,8 +205,8 @@ check_method(struct stream *stream, unsigned allowed)
 static int
 take_row(struct stream *stream, const struct row *row)
 {
-    if (row->dialect != DIALECT_COUNT && !speak(stream, row->dialect))
-        return -ERR_NO_PATH;
+    if (row->dialect != DIALECT_COUNT)
+        stream->dialect = dialect_of(row->dialect);
     int error = check_method(stream, row->methods);
     if (error < 0)
         return error;
@@ -249,7 +238,8 @@ static int
 take_method(struct stream *stream, struct slice rest, bool anthropic)
 {
     const char *colon = memrchr(rest.ptr, ':', rest.len);
-    if (!speak(stream, anthropic ? DIALECT_ANTHROPIC : DIALECT_GEMINI) || !colon)
+    stream->dialect = dialect_of(anthropic ? DIALECT_ANTHROPIC : DIALECT_GEMINI);
+    if (!colon)
         return -ERR_NO_PATH;
     struct slice name = slice_skip(rest, (size_t)(colon - rest.ptr) + 1);
     const struct method *method = NULL;
@@ -304,8 +294,8 @@ find_vertex(struct stream *stream, struct slice path)
 static int
 find_model(struct stream *stream, struct slice rest, bool google)
 {
-    if (google && !speak(stream, DIALECT_GEMINI))
-        return -ERR_NO_PATH;
+    if (google)
+        stream->dialect = dialect_of(DIALECT_GEMINI);
     if (google && rest.len == 0) {
         stream->endpoint = ENDPOINT_MODELS;
         return check_method(stream, GETS);
@@ -336,7 +326,8 @@ static int
 find_stored(struct stream *stream, struct slice rest)
 {
     struct slice id = text_split(&rest, '/');
-    if (!speak(stream, DIALECT_OPENAI_RESPONSES) || !is_plain_id(id) || slice_is(id, "compact"))
+    stream->dialect = dialect_of(DIALECT_OPENAI_RESPONSES);
+    if (!is_plain_id(id) || slice_is(id, "compact"))
         return -ERR_NO_PATH;
     unsigned allowed = rest.len == 0 ? GET_ONLY | DELETES
                        : slice_is(rest, "cancel")      ? POSTS
@@ -396,8 +387,7 @@ find_path(struct stream *stream, struct slice path)
             continue;
         if (slice_is(rest, "models") || slice_starts(rest, SLICE_LIT("models/")))
             return find_model(stream, slice_skip(rest, 7), true);
-        if (!speak(stream, DIALECT_GEMINI))
-            return -ERR_NO_PATH;
+        stream->dialect = dialect_of(DIALECT_GEMINI);
     }
     return -ERR_NO_PATH;
 }
@@ -411,10 +401,10 @@ endpoint_find(struct stream *stream)
         path.len--;
     find_origin(stream, http_field(head, "origin"));
     if (slice_present(http_field(head, "anthropic-version")))
-        speak(stream, DIALECT_ANTHROPIC);
+        stream->dialect = dialect_of(DIALECT_ANTHROPIC);
     else if (slice_present(http_field(head, "x-goog-api-key")) ||
              slice_present(endpoint_query(head->query, "key", &stream->request)))
-        speak(stream, DIALECT_GEMINI);
+        stream->dialect = dialect_of(DIALECT_GEMINI);
     if (head->method == HTTP_OPTIONS) {
         stream->endpoint = ENDPOINT_PREFLIGHT;
         find_preflight(stream);
@@ -442,9 +432,9 @@ endpoint_guess(struct stream *stream)
     struct slice line = text_split(&rest, '\r');
     if (text_find(line, SLICE_LIT("/messages")) >= 0 || text_find(line, SLICE_LIT("awPredict")) >= 0 ||
         text_find_caseless(head, SLICE_LIT("\nanthropic-version:")) >= 0)
-        speak(stream, DIALECT_ANTHROPIC);
+        stream->dialect = dialect_of(DIALECT_ANTHROPIC);
     else if (text_find(line, SLICE_LIT("enerateContent")) >= 0 || text_find(line, SLICE_LIT("/v1beta/models")) >= 0 ||
              text_find_caseless(head, SLICE_LIT("\nx-goog-api-key:")) >= 0)
-        speak(stream, DIALECT_GEMINI);
+        stream->dialect = dialect_of(DIALECT_GEMINI);
     find_origin(stream, glimpse(head, "\norigin:"));
 }

@@ -129,45 +129,29 @@ is_forwarded(const struct stream *stream, struct slice name)
     return begins(name, "x-openclaw-") && slice_is(deployment->config->provider, "openclaw") && !is_credential(name);
 }
 
-/* Of a list of beta names those that the upstream takes: it refuses a request for one that it does not know (P49). */
-static struct slice
-filter_betas(struct slice given, struct slice known, struct arena *scratch)
-{
-    char *kept = arena_take(scratch, given.len + 1);
-    size_t len = 0;
-    while (kept && given.len > 0) {
-        struct slice name = text_trim(text_split(&given, ',')), rest = known;
-        bool found = false;
-        while (rest.len > 0 && !found)
-            found = slice_eq(text_trim(text_split(&rest, ',')), name);
-        if (!found || name.len == 0)
-            continue;
-        if (len > 0)
-            kept[len++] = ',';
-        memcpy(kept + len, name.ptr, name.len);
-        len += name.len;
-    }
-    return slice_of(kept, len);
-}
-
 static void
 forward_fields(struct stream *stream, struct sink *out)
 {
     struct slice betas = stream->deployment->upstream.betas;
+    struct sink kept;
+    sink_init(&kept, 65536);
     for (size_t i = 0; i < stream->head->field_count; i++) {
         const struct http_field *field = &stream->head->fields[i];
         struct slice value = field->value;
         if (!is_forwarded(stream, field->name) || http_is_hop_by_hop(stream->head, field->name))
             continue;
-        if (slice_present(betas) && text_caseless_is(field->name, "anthropic-beta"))
-            value = filter_betas(value, betas, &stream->worker->scratch);
-        if (value.len == 0 && field->value.len > 0)
-            continue; /* nothing of it is known there */
+        if (slice_present(betas) && text_caseless_is(field->name, "anthropic-beta")) {
+            sink_reset(&kept, 65536);
+            if (anthropic_filter_betas(value, betas, &kept) == 0)
+                continue; /* nothing of it is known there */
+            value = sink_slice(&kept);
+        }
         sink_put(out, field->name);
         sink_text(out, ": ");
         sink_put(out, value);
         sink_text(out, "\r\n");
     }
+    sink_fini(&kept);
 }
 
 /* The target, and the fields that say what goes there and what is to come back. */

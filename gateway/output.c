@@ -222,22 +222,21 @@ stream_commit(struct stream *stream)
 }
 
 /*
- * Something that means nothing, between two events. Clients of Gemini take a comment for the beginning of the next event,
- * or for an error: they get an empty line, which is nothing to any reader of events, and white space to one of JSON.
+ * Something that means nothing, between two events. To a reader of JSON that is white space. For Gemini's events there is
+ * none: its client libraries want every byte to belong to a "data:" line, some take even an empty line for an error.
  */
 static int
 put_ping(struct stream *stream)
 {
     struct frames *frames = &stream->worker->frames;
-    if (stream->dialect->id != DIALECT_GEMINI) {
-        frames_clear(frames);
-        stream->dialect->write_ping(stream->dialect_writer, frames);
-        return stream_put_frames(stream, frames, NULL);
-    }
-    if (stream->json_array)
+    if (stream->json_array) {
         stream_open_array(stream);
-    sink_byte(&stream->worker->text, '\n');
-    return stream->worker->text.error ? -ERR_MEMORY : 0;
+        sink_byte(&stream->worker->text, '\n');
+        return stream->worker->text.error ? -ERR_MEMORY : 0;
+    }
+    frames_clear(frames);
+    stream->dialect->write_ping(stream->dialect_writer, frames);
+    return stream_put_frames(stream, frames, NULL);
 }
 
 static enum stream_event
@@ -275,6 +274,8 @@ send_ping(struct stream *stream)
         return EVENT_NONE; /* no byte of it is ours */
     sink_reset(&worker->text, 131072);
     int error = put_ping(stream);
+    if (error == 0 && worker->text.len == 0)
+        return EVENT_NONE;
     if (error == 0)
         error = stream_flush_text(stream);
     stream->keepalives++;
