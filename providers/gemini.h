@@ -231,6 +231,9 @@ int gemini_gather_event(struct gemini_writer *writer, struct gemini_write_choice
 
 /* gemini_error_from_json - is this value an error report, Google's or any vendor's? Then *out says which. */
 bool gemini_error_from_json(struct json root, struct arena *arena, struct canon_error *out);
+/* gemini_refine_error - what Google's own shape says beyond what every shape says, in *out; of any other shape nothing. status 0: the
+ * report came inside a stream. Google's OpenAI-compatible endpoint answers in it, too. */
+void gemini_refine_error(struct json root, int status, struct arena *arena, struct canon_error *out);
 void gemini_read_error(int status, struct slice body, struct arena *arena, struct canon_error *out);
 int gemini_error_status(const struct canon_error *error);
 void gemini_error_body(const struct canon_error *error, struct slice request_id, struct sink *out);

@@ -105,9 +105,8 @@ read_details(struct json details, struct arena *arena, struct canon_error *out)
     }
 }
 
-/* What Google's own shape says beyond what every shape says. status 0: the report came inside a stream. */
-static void
-refine(struct json root, int status, struct arena *arena, struct canon_error *out)
+void
+gemini_refine_error(struct json root, int status, struct arena *arena, struct canon_error *out)
 {
     struct json report = json_get(json_type(root) == JSON_ARRAY ? json_first(root) : root, "error");
     const struct status_row *row = row_of(json_get(report, "status"));
@@ -137,7 +136,7 @@ gemini_error_from_json(struct json root, struct arena *arena, struct canon_error
 {
     if (!chat_error_from_json(root, arena, out))
         return false;
-    refine(root, 0, arena, out);
+    gemini_refine_error(root, 0, arena, out);
     return true;
 }
 
@@ -147,7 +146,7 @@ gemini_read_error(int status, struct slice body, struct arena *arena, struct can
     struct json root;
     chat_read_error(status, body, arena, out);
     if (json_parse(body, GEMINI_DEPTH_MAX, GEMINI_TOKENS_MAX, arena, &root) == 0)
-        refine(root, status, arena, out);
+        gemini_refine_error(root, status, arena, out);
 }
 
 /* ---------------------------------------------------------------- writing */

@@ -6,6 +6,7 @@
 #include "providers/openai_chat.h"
 
 #include "base/text.h"
+#include "providers/gemini.h"
 
 /* ---------------------------------------------------------------- what kind it is */
 
@@ -19,11 +20,15 @@ static bool
 is_context(const struct canon_error *error)
 {
     static const char *const codes[] = {"context_length_exceeded", "exceed_context_size_error",
-                                        "too_many_prompt_tokens", "context_window_exceeded"};
+                                        "too_many_prompt_tokens", "context_window_exceeded",
+                                        "model_context_window_exceeded"};
     static const char *const texts[] = {
         "maximum context length", "context window",  "context size",
         "prompt is too long",     "prompt too long", "context length",
-        "input token count",      "too many tokens", "input is too long"};
+        "input token count",      "too many tokens", "input is too long",
+        "maximum prompt length",  "exceeded model token limit", "range of input length",
+        "prompt exceeds max length", "context the overflows", "context overflow",
+        "tokens + `max_new_tokens` must be", "reduce the length of the messages"};
     for (size_t i = 0; i < countof(codes); i++)
         if (slice_is(error->code, codes[i]) || slice_is(error->type, codes[i]))
             return true;
@@ -40,8 +45,13 @@ static const struct word_row {
 } word_rows[] = {
     {"insufficient_quota", KIND_BILLING},
     {"billing_error", KIND_BILLING},
+    {"billing_hard_limit_reached", KIND_BILLING},
+    {"exceeded_current_quota_error", KIND_BILLING}, /* Moonshot */
+    {"Arrearage", KIND_BILLING},                    /* DashScope */
+    {"1113", KIND_BILLING},                         /* Z.ai: no balance */
     {"invalid_api_key", KIND_AUTH},
     {"authentication_error", KIND_AUTH},
+    {"invalid_authentication_error", KIND_AUTH}, /* Moonshot */
     {"permission_error", KIND_PERMISSION},
     {"permission_denied", KIND_PERMISSION},
     {"model_not_found", KIND_NOT_FOUND},
@@ -51,6 +61,8 @@ static const struct word_row {
     {"rate_limit_error", KIND_RATE_LIMIT},
     {"overloaded_error", KIND_OVERLOADED},
     {"overloaded", KIND_OVERLOADED},
+    {"engine_overloaded_error", KIND_OVERLOADED}, /* Moonshot, with 429 */
+    {"1305", KIND_OVERLOADED},                    /* Z.ai, with 429 */
     {"unavailable_error", KIND_OVERLOADED},
     {"service_unavailable", KIND_OVERLOADED},
     {"timeout_error", KIND_TIMEOUT},
@@ -59,6 +71,28 @@ static const struct word_row {
     {"invalid_request_error", KIND_INVALID},
     {"invalid-argument", KIND_INVALID},
 };
+
+/* What only the words of the message tell: several servers answer a wrong key with 400, an empty account with 429. */
+static enum err_kind
+kind_by_text(const struct canon_error *error, enum err_kind by_status)
+{
+    static const struct {
+        enum err_kind status;
+        const char *text;
+        enum err_kind kind;
+    } rows[] = {
+        {KIND_RATE_LIMIT, "exceeded your current quota", KIND_BILLING},
+        {KIND_RATE_LIMIT, "insufficient balance", KIND_BILLING},
+        {KIND_INVALID, "credit balance is too low", KIND_BILLING},
+        {KIND_INVALID, "incorrect api key", KIND_AUTH},
+        {KIND_INVALID, "invalid api key", KIND_AUTH},
+        {KIND_INVALID, "api key not valid", KIND_AUTH},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        if (by_status == rows[i].status && contains(error->message, rows[i].text))
+            return rows[i].kind;
+    return by_status;
+}
 
 static enum err_kind
 kind_of(const struct canon_error *error, int status)
@@ -74,12 +108,14 @@ kind_of(const struct canon_error *error, int status)
         const struct word_row *row = &word_rows[i];
         if (!slice_is(error->code, row->word) && !slice_is(error->type, row->word))
             continue;
-        bool is_exact = status == 0 || row->kind == KIND_BILLING || row->kind == KIND_NOT_FOUND;
-        return is_exact ? row->kind : by_status;
+        bool is_exact = status == 0 || row->kind == KIND_BILLING || row->kind == KIND_NOT_FOUND ||
+                        (row->kind == KIND_AUTH && by_status == KIND_INVALID) ||
+                        (row->kind == KIND_OVERLOADED && by_status == KIND_RATE_LIMIT);
+        if (is_exact)
+            return row->kind;
+        break;
     }
-    if (by_status == KIND_RATE_LIMIT && contains(error->message, "exceeded your current quota"))
-        return KIND_BILLING;
-    return by_status;
+    return kind_by_text(error, by_status);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -96,7 +132,8 @@ word_of(struct json value, struct arena *arena)
 static struct slice
 first_text(struct json object, struct arena *arena)
 {
-    static const char *const names[] = {"message", "msg", "error", "detail", "error_message"};
+    static const char *const names[] = {"message", "msg", "error", "detail", "error_message",
+                                        "Message", "error_msg"};
     for (size_t i = 0; i < countof(names); i++) {
         struct slice text = json_string(json_get(object, names[i]), arena);
         if (text.len > 0)
@@ -130,7 +167,7 @@ unwrapped(struct slice message, struct arena *arena)
 static int
 status_in(struct json object)
 {
-    static const char *const names[] = {"code", "status_code", "status"};
+    static const char *const names[] = {"code", "status_code", "status", "statusCode"};
     for (size_t i = 0; i < countof(names); i++) {
         uint64_t status = json_u64_or(json_get(object, names[i]), 0);
         if (status >= 400 && status <= 599)
@@ -192,6 +229,7 @@ chat_error_from_json(struct json root, struct arena *arena, struct canon_error *
     out->status = 0;
     fill(report, root, arena, out);
     out->kind = kind_of(out, out->status);
+    gemini_refine_error(root, 0, arena, out);
     return true;
 }
 
@@ -230,8 +268,11 @@ chat_read_error(int status, struct slice body, struct arena *arena, struct canon
     if (out->message.len == 0)
         out->message = slice_from(err_row(ERR_UPSTREAM_STATUS)->text);
     out->kind = kind_of(out, status);
+    gemini_refine_error(root, status, arena, out);
     if (out->kind == KIND_TOO_LARGE)
         out->status = 413;
+    if (out->kind == KIND_AUTH && status == 400)
+        out->status = 401;
 }
 
 /* ---------------------------------------------------------------- writing */

@@ -90,7 +90,72 @@ static const struct {
     {500, "\xff\xfe", KIND_UPSTREAM, 500, "the upstream answered with status 500", NULL},
     {418, "[]", KIND_INVALID, 418, "the upstream answered with status 418", NULL},
     {400, "{\"error\":{}}", KIND_INVALID, 400, "upstream answered with an error", NULL},
+    /* Vendors, one by one. */
+    {400,
+     "{\"code\":\"invalid-argument\",\"error\":\"Incorrect API key provided. You can obtain one\"}",
+     KIND_AUTH, 401, "Incorrect API key provided. You can obtain one", "invalid-argument"},
+    {400,
+     "{\"code\":\"c\",\"error\":\"This model's maximum prompt length is 131072 but the request "
+     "contains 200000 tokens.\"}",
+     KIND_CONTEXT, 400,
+     "This model's maximum prompt length is 131072 but the request contains 200000 tokens.", "c"},
+    {400,
+     "{\"error\":{\"message\":\"Invalid request: Your request exceeded model token limit: "
+     "8192\",\"type\":\"invalid_request_error\"}}",
+     KIND_CONTEXT, 400, "Invalid request: Your request exceeded model token limit: 8192", NULL},
+    {429,
+     "{\"error\":{\"message\":\"m\",\"type\":\"exceeded_current_quota_error\"}}",
+     KIND_BILLING, 429, "m", NULL},
+    {429, "{\"error\":{\"message\":\"m\",\"type\":\"engine_overloaded_error\"}}", KIND_OVERLOADED,
+     503, "m", NULL},
+    {429, "{\"error\":{\"code\":\"1113\",\"message\":\"m\"}}", KIND_BILLING, 429, "m", "1113"},
+    {400,
+     "{\"error\":{\"code\":\"InvalidParameter\",\"message\":\"Range of input length should be [1, "
+     "30720]\"},\"request_id\":\"r\"}",
+     KIND_CONTEXT, 400, "Range of input length should be [1, 30720]", "InvalidParameter"},
+    {400, "{\"error\":{\"code\":\"Arrearage\",\"message\":\"m\"}}", KIND_BILLING, 429, "m",
+     "Arrearage"},
+    {429,
+     "{\"error\":{\"code\":\"RateLimitReached\",\"message\":\"m\",\"details\":\"m\"}}",
+     KIND_RATE_LIMIT, 429, "m", "RateLimitReached"},
+    {401, "{\"statusCode\":401,\"message\":\"Access denied\"}", KIND_AUTH, 401, "Access denied",
+     NULL},
+    {400,
+     "{\"error\":{\"message\":\"filtered\",\"type\":null,\"param\":\"prompt\",\"code\":"
+     "\"content_filter\",\"status\":400,\"innererror\":{\"code\":\"ResponsibleAIPolicyViolation\"}}}",
+     KIND_INVALID, 400, "filtered", "content_filter"},
+    {429,
+     "{\"error\":{\"message\":\"Provider returned error\",\"code\":429,\"metadata\":{\"raw\":\"r\"}}}",
+     KIND_RATE_LIMIT, 429, "Provider returned error", NULL},
+    {400, "{\"error\":{\"message\":\"The total length of all messages is too long.\",\"type\":"
+          "\"too_many_prompt_tokens\",\"code\":400}}",
+     KIND_CONTEXT, 400, "The total length of all messages is too long.", NULL},
+    {503, "{\"error\":\"model is loading\"}", KIND_OVERLOADED, 503, "model is loading", NULL},
 };
+
+/* Google's own shape on its OpenAI-compatible endpoint: wrapped in a list, with words and delays of its own. */
+static void
+test_google(void **state)
+{
+    (void)state;
+    struct canon_error error;
+    chat_read_error(
+        400,
+        SLICE_LIT("[{\"error\":{\"code\":400,\"message\":\"API key not valid.\",\"status\":"
+                  "\"INVALID_ARGUMENT\",\"details\":[{\"reason\":\"API_KEY_INVALID\"}]}}]"),
+        &arena, &error);
+    assert_int_equal(error.kind, KIND_AUTH);
+    assert_int_equal(chat_error_status(&error), 401);
+    chat_read_error(
+        429,
+        SLICE_LIT("[{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\","
+                  "\"details\":[{\"violations\":[{\"quotaId\":\"RequestsPerDay\"}]},"
+                  "{\"retryDelay\":\"34.4s\"}]}}]"),
+        &arena, &error);
+    assert_int_equal(error.kind, KIND_RATE_LIMIT);
+    assert_int_equal(error.retry_after_ms, 34400);
+    assert_int_equal(error.should_retry, 0);
+}
 
 static void
 test_rows(void **state)
@@ -251,6 +316,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_envelope),
                                        cmocka_unit_test(test_conforming),
+                                       cmocka_unit_test(test_google),
                                        cmocka_unit_test(test_own_errors),
                                        cmocka_unit_test(test_in_a_stream)};
     return cmocka_run_group_tests(tests, setup, teardown);
