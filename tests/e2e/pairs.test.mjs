@@ -227,7 +227,7 @@ const features = [
                 assert.equal(typeof message_of(json_of(response), pair.client), 'string');
                 return;
             }
-            const turn = read_raw(response, pair.client, mode, { same: pair.same, ends: 'error' });
+            const turn = read_raw(response, pair.client, mode, { same: pair.same, grammar: { ends: 'error' } });
             assert.match(turn.error.message, /broke in the middle/);
             assert.equal(turn.finish, null);
         },

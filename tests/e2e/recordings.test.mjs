@@ -71,7 +71,9 @@ function compare(got, plain, client, entry) {
     // Only OpenAI's dialects know a place of its own for the words of a refusal.
     const refusal = ['chat', 'responses'].includes(client) ? wanted.refusal : '';
     assert.equal(got.refusal, refusal, 'refusal');
-    assert.equal(got.text, refusal ? wanted.text : wanted.text + wanted.refusal, 'text');
+    // Messages has no images in answers: a note stands for each.
+    const text = client === 'anthropic' && !passed ? got.text.replace(/\[image: [^\]]*\]/g, '') : got.text;
+    assert.equal(text, refusal ? wanted.text : wanted.text + wanted.refusal, 'text');
     compare_calls(got, wanted, client, passed);
     if (passed && wanted.finish === null) assert.ok([null, settle(plain).finish].includes(got.finish), `finish ${got.finish}`);
     else assert.equal(got.finish, wanted.finish, 'finish');
@@ -102,7 +104,7 @@ async function replay(world, entry, client, mode, behaviour) {
 /* A recorded stream that itself reports an error must stay an error, by status or in the stream. */
 function check_error(response, client, mode, same) {
     if (response.status !== 200) return assert.ok(response.status >= 400);
-    return read_raw(response, client, mode, { same, ends: 'error' });
+    return read_raw(response, client, mode, { same, grammar: { ends: 'error' } });
 }
 
 /* Same dialect: a stream is the provider's own, event by event, but for a [DONE] that was missing or is none of the dialect's. */
@@ -122,7 +124,8 @@ async function check_way(world, entry, plain, client, mode) {
     const response = await replay(world, entry, client, mode);
     try {
         if (plain.error) return check_error(response, client, mode, same);
-        compare(read_raw(response, client, mode, { same }), plain, client, entry);
+        const grammar = { no_usage: plain.usage === null, choices: plain.choices > 1 };
+        compare(read_raw(response, client, mode, { same, grammar }), plain, client, entry);
         if (same && mode === 'stream' && ['responses', 'gemini'].includes(client) && entry.kind === 'sse') check_unchanged(response, entry);
     } catch (error) {
         error.stack = `to ${client}, ${mode}: ${error.stack}\n${response.status} ${response.text.slice(0, 1500)}`;

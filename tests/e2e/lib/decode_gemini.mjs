@@ -15,7 +15,11 @@ function take_part(turn, part) {
     else if (typeof part.text === 'string') turn.text += part.text;
     else if (part.functionCall) turn.calls.push({ id: part.functionCall.id ?? '', name: part.functionCall.name, arguments: JSON.stringify(part.functionCall.args ?? {}) });
     else if (part.inlineData && !part.thought) turn.images.push({ media_type: part.inlineData.mimeType, data: part.inlineData.data });
-    else if (!part.thoughtSignature || Object.keys(part).length > 1) turn.native.push(...Object.keys(part).filter((key) => key !== 'thoughtSignature'));
+    else if (Object.keys(part).some((key) => key !== 'thoughtSignature')) {
+        // What only Gemini knows keeps its signature for itself.
+        turn.native.push(...Object.keys(part));
+        return;
+    }
     if (part.thoughtSignature) turn.signatures.push(part.thoughtSignature);
 }
 

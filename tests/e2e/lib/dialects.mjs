@@ -78,12 +78,12 @@ export const dialects = {
         }),
         stream: check_gemini,
         passed: check_gemini_passed,
-        whole: (body) => check_gemini_chunks([body]),
+        whole: (body, options) => check_gemini_chunks([body], options),
         read_events: decode_gemini_events,
         read_object: decode_gemini_object,
     },
 };
-export const dialect_names = process.env.PENSTOCK_FOUR ? Object.keys(dialects) : ['chat', 'anthropic'];
+export const dialect_names = Object.keys(dialects);
 
 export const all_pairs = dialect_names.flatMap((client) => dialect_names.map((upstream) => ({
     client, upstream, name: `${upstream} to ${client}`, prefix: dialects[upstream].prefix, same: client === upstream,
@@ -103,7 +103,7 @@ export function ask_raw(port, client, model, mode, options = {}) {
 
 /*
  * read_raw - hold an answer of ask_raw against its dialect's grammar, and read it.
- * options  same: it was passed on, not made; ends: 'error'
+ * options  same: it was passed on, not made; grammar: options of the check, such as ends: 'error'
  */
 export function read_raw(response, client, mode, options = {}) {
     const dialect = dialects[client];
@@ -111,17 +111,17 @@ export function read_raw(response, client, mode, options = {}) {
     if (mode === 'stream') {
         assert.match(response.headers['content-type'], /^text\/event-stream/);
         const events = events_of(response);
-        assert.deepEqual((options.same ? dialect.passed : dialect.stream)(events, options.ends ? { ends: options.ends } : {}), []);
+        assert.deepEqual((options.same ? dialect.passed : dialect.stream)(events, options.grammar), []);
         return dialect.read_events(events);
     }
     assert.match(response.headers['content-type'], /^application\/json/);
     const body = json_of(response);
     if (mode === 'array') {
         assert.ok(Array.isArray(body), 'an array');
-        if (!options.same) assert.deepEqual(check_gemini_chunks(body, options.ends ? { ends: options.ends } : {}), []);
+        if (!options.same) assert.deepEqual(check_gemini_chunks(body, options.grammar), []);
         return decode_gemini_chunks(body);
     }
-    if (!options.same) assert.deepEqual(dialect.whole(body), []);
+    if (!options.same) assert.deepEqual(dialect.whole(body, options.grammar), []);
     return dialect.read_object(body);
 }
 

@@ -43,7 +43,10 @@ function check_usage(usage) {
     return problems;
 }
 
-/* check_chunks - problems of a list of parsed chunks. */
+/*
+ * check_gemini_chunks - problems of a list of parsed chunks.
+ * options  ends: 'error' when it must end in an error; no_usage: the upstream told none; choices: there are several candidates
+ */
 export function check_gemini_chunks(chunks, options = {}) {
     const problems = [];
     const ids = new Set();
@@ -52,7 +55,8 @@ export function check_gemini_chunks(chunks, options = {}) {
     const wrong = (text) => { if (problems.length < 10) problems.push(text); };
     chunks.forEach((chunk, at) => {
         if (error) return wrong(`chunk ${at} after the error`);
-        if (finished) wrong(`chunk ${at} after the finish`);
+        // Of several candidates each has an end of its own.
+        if (finished && !options.choices) wrong(`chunk ${at} after the finish`);
         if (chunk.error) {
             error = chunk.error;
             if (!Number.isInteger(error.code) || typeof error.message !== 'string' || typeof error.status !== 'string') wrong(`chunk ${at}: error without code, message or status`);
@@ -62,14 +66,14 @@ export function check_gemini_chunks(chunks, options = {}) {
         if (typeof chunk.modelVersion !== 'string') wrong(`chunk ${at} has no modelVersion`);
         if (chunk.promptFeedback?.blockReason && !chunk.candidates) finished = true;
         for (const candidate of chunk.candidates ?? []) {
-            if ((candidate.index ?? 0) !== 0) wrong(`chunk ${at}: candidate ${candidate.index}`);
+            if ((candidate.index ?? 0) !== 0 && !options.choices) wrong(`chunk ${at}: candidate ${candidate.index}`);
             if (candidate.content && candidate.content.role !== 'model') wrong(`chunk ${at}: role ${candidate.content.role}`);
             for (const part of candidate.content?.parts ?? []) check_part(part, ids).forEach((problem) => wrong(`chunk ${at}: ${problem}`));
             if (candidate.finishReason === undefined) continue;
             if (!finish_words.includes(candidate.finishReason)) wrong(`chunk ${at}: unknown finishReason ${candidate.finishReason}`);
             finished = true;
         }
-        if (finished) check_usage(chunk.usageMetadata).forEach((problem) => wrong(`chunk ${at}: ${problem}`));
+        if (finished && !options.no_usage && at === chunks.length - 1) check_usage(chunk.usageMetadata).forEach((problem) => wrong(`chunk ${at}: ${problem}`));
         return undefined;
     });
     if (options.ends === 'error') {

@@ -177,13 +177,9 @@ export class Penstock {
  * Gemini; and two models with names of their own, since patterns are no names and so in no list.
  */
 export function models_at(url, params = {}) {
-    // PENSTOCK_FOUR: the gateway at hand speaks all four dialects.
-    const others = [
+    return [
         { model_name: 'r/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-responses-upstream', ...params }, penstock: { dialect: 'openai_responses' } },
         { model_name: 'g/*', litellm_params: { model: 'gemini/*', api_base: `${url}/v1beta`, api_key: 'sk-gemini-upstream', ...params } },
-    ];
-    return [
-        ...(process.env.PENSTOCK_FOUR ? others : []),
         // At an address of its own "openai" is any compatible server; these settings make it OpenAI again.
         {
             model_name: 'c/*', litellm_params: { model: 'openai/*', api_base: `${url}/v1`, api_key: 'sk-chat-upstream', ...params },
@@ -217,4 +213,4 @@ export const upstreams = [
     { upstream: 'responses', prefix: 'r/' },
     { upstream: 'anthropic', prefix: 'a/' },
     { upstream: 'gemini', prefix: 'g/' },
-].filter(({ upstream }) => process.env.PENSTOCK_FOUR || ['chat', 'anthropic'].includes(upstream));
+];

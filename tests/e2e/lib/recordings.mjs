@@ -24,7 +24,7 @@ const decoders = {
 export function load_recordings() {
     const index = path.join(recordings_folder, 'index.json');
     if (!fs.existsSync(index)) return null;
-    return JSON.parse(fs.readFileSync(index, 'utf8')).filter((entry) => entry.dialect in decoders && (process.env.PENSTOCK_FOUR || ['chat', 'anthropic'].includes(entry.dialect)));
+    return JSON.parse(fs.readFileSync(index, 'utf8')).filter((entry) => entry.dialect in decoders);
 }
 
 export function recording_text(file) {
