@@ -326,19 +326,6 @@ responses_put_body(struct responses_writing *at)
 
 /* ---------------------------------------------------------------- what the canon does not hold */
 
-/* Fields of a Chat request that are called the same here and mean the same. */
-static bool
-is_shared(struct json member)
-{
-    static const char *const names[] = {"prompt_cache_options", "prompt_cache_retention",
-                                        "moderation"};
-    for (size_t i = 0; i < countof(names); i++) {
-        if (json_key_is(member, names[i]))
-            return true;
-    }
-    return false;
-}
-
 /* Is the member one of those that the canonical request holds, or that its reader has dealt with?
  */
 static bool
@@ -377,6 +364,8 @@ is_held(struct json member)
                                         "service_tier",
                                         "metadata",
                                         "modalities",
+                                        "prediction",
+                                        "audio",
                                         "web_search_options",
                                         "verbosity",
                                         "store",
@@ -388,51 +377,31 @@ is_held(struct json member)
     return false;
 }
 
-/* Chat fields that nobody but Chat has a use for; NULL: another. */
-static const char *
-foreign_name(struct json member)
-{
-    static const char *const names[] = {"prediction", "audio"};
-    for (size_t i = 0; i < countof(names); i++) {
-        if (json_key_is(member, names[i]))
-            return names[i];
-    }
-    return NULL;
-}
-
+/* Is there something that nobody here knows, and does the configuration let it through? */
 static bool
-has_extras(const struct canon_request *request)
+has_extras(const struct responses_writing *at)
 {
-    if (request->from != DIALECT_OPENAI_CHAT)
-        return false;
-    for (struct json at = json_first(request->root); json_present(at); at = json_next(at)) {
-        if (!is_held(at))
-            return true;
-    }
-    return false;
+    bool wanted = at->upstream->extra_fields && at->request->from == DIALECT_OPENAI_CHAT;
+    struct json member = wanted ? json_first(at->request->root) : JSON_NONE;
+    while (json_present(member) && is_held(member))
+        member = json_next(member);
+    return json_present(member);
 }
 
-/* What goes along as it is: what the two APIs share, and what nobody knows if the configuration
- * says so. */
+/* What stays behind its reader has noted. */
 static void
 put_extras(struct responses_writing *at, struct splice *splice, struct json written)
 {
-    if (at->request->from != DIALECT_OPENAI_CHAT)
-        return; /* the readers of the others note what has no canonical form */
+    if (!has_extras(at))
+        return;
     for (struct json member = json_first(at->request->root); json_present(member);
          member = json_next(member)) {
-        const char *foreign = foreign_name(member);
-        if (is_held(member) || json_type(member) == JSON_NULL)
-            continue;
         struct slice name = arena_copy(at->arena, json_unescape(json_key(member), at->arena));
         if (!slice_present(name)) {
             splice->failed = true;
             return;
         }
-        bool kept = is_shared(member) || (at->upstream->extra_fields && !foreign);
-        if (!kept)
-            canon_drop(at->report, foreign ? foreign : "unknown field");
-        else if (!json_present(json_get(written, name.ptr)))
+        if (!is_held(member) && !json_present(json_get(written, name.ptr)))
             splice_add(splice, written, json_key(member), json_raw(member));
     }
 }
@@ -448,7 +417,7 @@ finish(struct responses_writing *at, struct slice body, struct sink *out)
         return error;
     splice_init(&splice, body, at->arena);
     put_extras(at, &splice, root);
-    struct json given = at->upstream->extra_fields ? at->request->root : JSON_NONE;
+    struct json given = has_extras(at) ? at->request->root : JSON_NONE;
     responses_put_defaults(&splice, root, given, at->upstream->default_params);
     return splice_put(&splice, out);
 }
@@ -458,15 +427,16 @@ responses_write_request(const struct canon_request *request,
                         const struct dialect_upstream *upstream, struct sink *out,
                         struct canon_report *report, struct canon_fault *fault)
 {
-    bool edited = slice_present(upstream->default_params) || has_extras(request);
     struct sink draft;
     sink_init(&draft, out->max);
     struct responses_writing at = {.request = request,
                                    .upstream = upstream,
                                    .arena = request->arena,
-                                   .out = edited ? &draft : out,
+                                   .out = out,
                                    .report = report,
                                    .fault = fault};
+    bool edited = slice_present(upstream->default_params) || has_extras(&at);
+    at.out = edited ? &draft : out;
     json_writer_init(&at.json, at.out);
     int error = refuse_fields(&at);
     if (!error) {

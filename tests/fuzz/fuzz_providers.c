@@ -37,7 +37,7 @@ fuzz_request(const struct run *run, struct slice body, uint8_t choice)
     struct arena arena;
     struct canon_fault fault = {0};
     struct canon_report report = {0};
-    struct canon_request request = {.body = body, .arena = &arena};
+    struct canon_request request = {.body = body, .arena = &arena, .model = SLICE_LIT("m")};
     struct dialect_upstream upstream = {
         .model = SLICE_LIT("claude-opus-4-5"),
         .api_key = SLICE_LIT("k"),
@@ -50,6 +50,16 @@ fuzz_request(const struct run *run, struct slice body, uint8_t choice)
         .developer_role = choice & 32,
         .replay_reasoning = choice & 1,
         .effort = (enum dialect_effort)(choice & 3),
+        .keeps_state = choice & 4,
+        .ids = choice & 8 ? IDS_NINE : IDS_ANY,
+        .forced_choice = choice & 16,
+        .system_parts = choice & 2,
+        .flat_content = choice & 1,
+        .thinking_level = choice & 32,
+        .json_schema = choice & 4,
+        .result_media = choice & 8,
+        .url_media = choice & 1,
+        .strip_tool_fields = choice & 2,
         .default_params =
             choice & 128 ? SLICE_LIT("{\"temperature\":1,\"max_tokens\":7,\"x\":{}}") : SLICE_NONE,
     };
@@ -62,9 +72,14 @@ fuzz_request(const struct run *run, struct slice body, uint8_t choice)
         if (run->client->pass_request(&request, &upstream, &out) == 0)
             must_be_json(sink_slice(&out));
         sink_reset(&out, 1u << 20);
-        if (run->client->read_request(&request, &fault) == 0 &&
-            run->upstream->write_request(&request, &upstream, &out, &report, &fault) == 0)
-            must_be_json(sink_slice(&out));
+        if (run->client->read_request(&request, &fault) == 0) {
+            if (run->upstream->write_request(&request, &upstream, &out, &report, &fault) == 0)
+                must_be_json(sink_slice(&out));
+            sink_reset(&out, 1u << 20);
+            if (run->upstream->write_count &&
+                run->upstream->write_count(&request, &upstream, &out, &report, &fault) == 0)
+                must_be_json(sink_slice(&out));
+        }
     }
     sink_fini(&out);
     arena_fini(&arena);
@@ -202,8 +217,9 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         return 0;
     uint8_t how = bytes[0];
     struct slice text = slice_of(bytes + 2, n - 2);
-    struct run run = {.client = dialect_of((enum dialect_id)(how & 1)),
-                      .upstream = dialect_of((enum dialect_id)(how >> 1 & 1)),
+    struct run run = {.client = dialect_of((enum dialect_id)((how & 1) | (how & 128 ? 2 : 0))),
+                      .upstream =
+                          dialect_of((enum dialect_id)((how >> 1 & 1) | (bytes[1] & 64 ? 2 : 0))),
                       .stream = !(how & 16),
                       .tags = how & 32};
     enum way way = (enum way)(how >> 2 & 3);
