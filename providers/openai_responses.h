@@ -193,6 +193,12 @@ void responses_put_usage(struct sink *out, const struct canon_usage *usage);
 
 /* ---------------------------------------------------------------- writer */
 
+/* A citation of a whole text that is not yet over. */
+struct responses_waiting {
+    struct responses_waiting *next;
+    struct slice url, title; /* escaped */
+};
+
 /* A content part of a message. */
 struct responses_write_part {
     struct responses_write_part *next;
@@ -202,6 +208,7 @@ struct responses_write_part {
     struct sink text;                  /* escaped */
     struct sink annotations, logprobs; /* elements, comma separated */
     uint32_t annotation_count;
+    struct responses_waiting *waiting;
 };
 
 struct responses_write_item {
@@ -276,10 +283,6 @@ int responses_open_part(struct responses_writer *writer, struct responses_write_
  */
 void responses_open_summary(struct responses_writer *writer, struct responses_write_item *item,
                             struct frames *frames);
-/* responses_add_annotation - value: an element of annotations. */
-int responses_add_annotation(struct responses_writer *writer, struct responses_write_item *item,
-                             struct responses_write_part *part, struct slice value,
-                             struct frames *frames);
 int responses_close_part(struct responses_writer *writer, struct responses_write_item *item,
                          struct responses_write_part *part, struct frames *frames);
 int responses_close_item(struct responses_writer *writer, struct responses_write_item *item,
@@ -289,6 +292,16 @@ void responses_write_pieces(struct responses_writer *writer, const char *type, s
                             struct slice text, struct slice tail, struct frames *frames);
 /* responses_keep - append to a text that is kept until the end; over the limit an error. */
 int responses_keep(struct responses_writer *writer, struct sink *to, struct slice text);
+
+/* openai_responses_reply_sources.c: annotations */
+/* responses_write_citation - one that says where it belongs is told at once, one of the whole text
+ * when the text is known. What has no words here is counted in frames->unsaid. */
+int responses_write_citation(struct responses_writer *writer, struct responses_write_item *item,
+                             struct responses_write_part *part,
+                             const struct canon_citation *citation, struct frames *frames);
+/* responses_settle_citations - those that waited for the part's end. */
+int responses_settle_citations(struct responses_writer *writer, struct responses_write_item *item,
+                               struct responses_write_part *part, struct frames *frames);
 
 /* openai_responses_reply_whole.c: the response object */
 /* responses_put_compact - a JSON value without the white space between its tokens: one line. */

@@ -357,37 +357,16 @@ responses_open_summary(struct responses_writer *writer, struct responses_write_i
     responses_end(writer, frames);
 }
 
-int
-responses_add_annotation(struct responses_writer *writer, struct responses_write_item *item,
-                         struct responses_write_part *part, struct slice value,
-                         struct frames *frames)
-{
-    if (part->annotation_count > 0)
-        sink_byte(&part->annotations, ',');
-    int error = responses_keep(writer, &part->annotations, value);
-    if (error)
-        return error;
-    uint32_t number = part->annotation_count++;
-    if (!streams(writer))
-        return 0;
-    struct sink *out = responses_begin(frames, "response.output_text.annotation.added");
-    put_part_place(out, item, part->index);
-    put_member(out, "annotation_index", number);
-    sink_text(out, ",\"annotation\":");
-    sink_put(out, value);
-    responses_end(writer, frames);
-    return frames->error;
-}
-
 /* ---------------------------------------------------------------- closing */
 
 int
 responses_close_part(struct responses_writer *writer, struct responses_write_item *item,
                      struct responses_write_part *part, struct frames *frames)
 {
+    int error = responses_settle_citations(writer, item, part, frames);
     part->open = false;
-    if (!streams(writer))
-        return 0;
+    if (error || !streams(writer))
+        return error;
     struct sink *out = responses_begin(frames, part->refusal ? "response.refusal.done"
                                                              : "response.output_text.done");
     put_part_place(out, item, part->index);

@@ -392,60 +392,16 @@ write_close(struct responses_writer *writer, const struct canon_event *event, st
 
 /* ---------------------------------------------------------------- citations and the rest */
 
-static uint64_t
-points_of(struct slice text)
-{
-    uint64_t units = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte == '\\' && i + 5 < text.len && text.ptr[i + 1] == 'u') {
-            /* The second half of an escaped pair is no code point of its own. */
-            char high = (char)(text.ptr[i + 2] | 0x20), low = (char)(text.ptr[i + 3] | 0x20);
-            units += !(high == 'd' && low >= 'c' && low <= 'f');
-            i += 5;
-        } else if (byte == '\\') {
-            i++;
-            units++;
-        } else {
-            units += byte < 0x80 || byte >= 0xc0;
-        }
-    }
-    return units;
-}
-
 static int
 write_citation(struct responses_writer *writer, const struct canon_event *event,
                struct frames *frames)
 {
     struct responses_write_part *part = NULL;
     struct responses_write_item *item = find(writer, event->block, &part);
-    const struct canon_citation *from = event->citation;
-    bool own = from->origin == ORIGIN_RESPONSES && slice_present(from->native);
-    if (!item || !part || !part->open || part->refusal || (!own && from->url.len == 0)) {
-        frames->unsaid++;
-        return 0;
-    }
-    struct sink value;
-    sink_init(&value, RESPONSES_WHOLE_MAX);
-    if (own) {
-        responses_put_compact(from->native, &value);
-    } else {
-        bool placed = from->start >= 0 && from->end >= from->start;
-        sink_text(&value, "{\"type\":\"url_citation\",\"start_index\":");
-        sink_i64(&value, placed ? from->start : 0);
-        sink_text(&value, ",\"end_index\":");
-        sink_i64(&value, placed ? from->end : (int64_t)points_of(sink_slice(&part->text)));
-        sink_text(&value, ",\"title\":\"");
-        sink_put(&value, from->title);
-        sink_text(&value, "\",\"url\":\"");
-        sink_put(&value, from->url);
-        sink_text(&value, "\"}");
-    }
-    int error = value.error
-                    ? value.error
-                    : responses_add_annotation(writer, item, part, sink_slice(&value), frames);
-    sink_fini(&value);
-    return error;
+    if (item && part && part->open && !part->refusal)
+        return responses_write_citation(writer, item, part, event->citation, frames);
+    frames->unsaid++;
+    return 0;
 }
 
 /* An item that only this dialect has, of a response that is written anew. */

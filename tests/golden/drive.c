@@ -5,6 +5,7 @@
  */
 #include "tests/golden/drive.h"
 
+#include "providers/custom.h"
 #include "sse/sse.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct run {
     struct canon_events events;
     struct canon_guard guard;
     struct canon_think think;
+    struct canon_custom custom;
     struct canon_error failure;
     void *reader, *writer;
     bool same, ended;
@@ -70,6 +72,8 @@ carry(struct run *run, const struct sse_event *raw)
     error = canon_guard_check(&run->guard, &run->events);
     run->result->flaws |= run->events.flaws;
     run->result->verdict = run->guard.verdict;
+    if (!error && !run->same)
+        error = canon_custom_filter(&run->custom, &run->events);
     if (error)
         return error;
     for (int i = 0; i < run->events.count; i++)
@@ -224,6 +228,7 @@ drive_reply(const struct drive *drive, struct slice upstream, struct drive_resul
     canon_events_init(&run.events, &run.scratch);
     canon_guard_init(&run.guard, &run.arena);
     canon_think_init(&run.think, &run.arena);
+    assert(canon_custom_init(&run.custom, drive->options.request, &run.arena) == 0);
     run.reader = calloc(1, drive->upstream->reader_bytes);
     run.writer = calloc(1, drive->client->writer_bytes);
     assert(run.reader && run.writer);
