@@ -30,6 +30,8 @@
 /* gemini_finish_of - a finishReason, word or number. *is_known: not an unheard-of one; *is_failure: the model's call failed. */
 enum canon_finish gemini_finish_of(struct json value, bool *is_known, bool *is_failure);
 const char *gemini_finish_word(enum canon_finish finish);
+/* gemini_put_compact - valid JSON without the spaces and line ends between its tokens. */
+void gemini_put_compact(struct slice json, struct sink *out);
 /* gemini_wrap - opaque state as Gemini clients can carry it: their libraries decode thoughtSignature as base64, so it is the
  * base64 of canon_wrap. Gemini's own is given back as it is. Absent without memory, or when nobody knows whose it is. */
 struct slice gemini_wrap(enum canon_origin origin, bool redacted, struct slice state, struct arena *arena);
@@ -200,7 +202,7 @@ int gemini_outgoing_state(struct gemini_writer *writer, const struct canon_event
 /* gemini_note_image - an image opens: its media type is said with the data. */
 int gemini_note_image(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event) must_check;
 void gemini_put_image(struct sink *out, struct slice type, struct slice base64, struct slice signature);
-/* gemini_put_native - raw JSON in one line: between its tokens a line end is a space. gemini_keep_native: the last that came. */
+/* gemini_put_native - raw JSON in one line. gemini_keep_native: the last that came. */
 void gemini_put_native(struct slice native, struct sink *out);
 int gemini_keep_native(struct slice native, struct sink *kept) must_check;
 

@@ -127,6 +127,8 @@ gemini_refine_error(struct json root, int status, struct arena *arena, struct ca
     /* The model is not there, in this place. */
     if (out->kind == KIND_INVALID && says(out->message, "not servable in region"))
         out->kind = KIND_NOT_FOUND;
+    if (out->status == 400 && (out->kind == KIND_AUTH || out->kind == KIND_NOT_FOUND || out->kind == KIND_PERMISSION))
+        out->status = err_kind_status(out->kind); /* Google says nearly everything with 400 */
     if (out->kind == KIND_RATE_LIMIT && says(out->message, "credits are depleted"))
         out->kind = KIND_BILLING;
 }

@@ -121,6 +121,20 @@ add_arguments(struct gemini_read_choice *choice, uint32_t block, struct slice de
     return slice_present(event->text) ? 0 : -ERR_MEMORY;
 }
 
+/* Arguments as they came, but not laid out over several lines as those of whole replies are. */
+static int
+add_raw_arguments(struct gemini_read_choice *choice, uint32_t block, struct slice raw, struct canon_events *events)
+{
+    struct sink line;
+    if (!memchr(raw.ptr, '\n', raw.len))
+        return add_arguments(choice, block, raw, events);
+    sink_init(&line, raw.len + 1);
+    gemini_put_compact(raw, &line);
+    struct slice kept = line.error ? SLICE_NONE : arena_copy(events->arena, sink_slice(&line));
+    sink_fini(&line);
+    return slice_present(kept) ? add_arguments(choice, block, kept, events) : -ERR_MEMORY;
+}
+
 int
 gemini_close_partial(struct gemini_read_choice *choice, bool complete, struct canon_events *events)
 {
@@ -161,7 +175,7 @@ take_partial(struct gemini_read_choice *choice, const struct call *call, struct 
     if (json_type(call->args) != JSON_OBJECT || json_count(call->args) == 0)
         return gemini_close_partial(choice, true, events);
     choice->partial = false;
-    int error = add_arguments(choice, choice->partial_block, json_raw(call->args), events);
+    int error = add_raw_arguments(choice, choice->partial_block, json_raw(call->args), events);
     if (error)
         return error;
     return add_for(events, CANON_CLOSE, choice, BLOCK_CALL, choice->partial_block) ? 0 : -ERR_MEMORY;
@@ -230,7 +244,7 @@ read_call(struct gemini_reader *reader, struct gemini_read_choice *choice, struc
         return take_partial(choice, &call, events);
     }
     if (json_present(call.args) && json_type(call.args) != JSON_NULL)
-        error = add_arguments(choice, block, json_raw(call.args), events);
+        error = add_raw_arguments(choice, block, json_raw(call.args), events);
     if (error)
         return error;
     return add_for(events, CANON_CLOSE, choice, BLOCK_CALL, block) ? 0 : -ERR_MEMORY;

@@ -77,6 +77,25 @@ gemini_finish_word(enum canon_finish finish)
     return "STOP";
 }
 
+void
+gemini_put_compact(struct slice json, struct sink *out)
+{
+    bool quoted = false;
+    size_t from = 0;
+    for (size_t i = 0; i < json.len; i++) {
+        char byte = json.ptr[i];
+        if (byte == '"')
+            quoted = !quoted;
+        else if (byte == '\\')
+            i++; /* only strings have any, and none ends in one */
+        else if (!quoted && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t')) {
+            sink_put(out, slice_of(json.ptr + from, i - from));
+            from = i + 1;
+        }
+    }
+    sink_put(out, slice_skip(json, from));
+}
+
 struct slice
 gemini_wrap(enum canon_origin origin, bool redacted, struct slice state, struct arena *arena)
 {

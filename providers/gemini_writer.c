@@ -245,11 +245,10 @@ gemini_put_image(struct sink *out, struct slice type, struct slice base64, struc
 void
 gemini_put_native(struct slice native, struct sink *out)
 {
-    size_t from = out->len;
-    sink_put(out, native);
-    for (size_t i = from; i < out->len; i++)
-        if (out->ptr[i] == '\n' || out->ptr[i] == '\r')
-            out->ptr[i] = ' ';
+    if (memchr(native.ptr, '\n', native.len) || memchr(native.ptr, '\r', native.len))
+        gemini_put_compact(native, out);
+    else
+        sink_put(out, native);
 }
 
 int
