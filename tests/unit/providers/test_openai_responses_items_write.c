@@ -266,6 +266,27 @@ replays_reasoning(void **state)
         "\"text\":\"t\"}]}");
 }
 
+/* P23: thoughts between texts part the message; what led to nothing does not lead to what comes
+ * later. */
+static void
+keeps_thoughts_between_texts(void **state)
+{
+    (void)state;
+    check_input(
+        &openai_responses_dialect,
+        "{\"model\":\"m\",\"input\":[{\"role\":\"assistant\",\"content\":\"a\"},{\"type\":"
+        "\"reasoning\",\"summary\":[],\"encrypted_content\":\"E\"},{\"role\":\"assistant\","
+        "\"content\":\"b\"},{\"type\":\"reasoning\",\"summary\":[],\"encrypted_content\":"
+        "\"F\"},{\"role\":\"user\",\"content\":\"u\"},{\"role\":\"assistant\",\"content\":"
+        "\"c\"}]}",
+        "{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\","
+        "\"text\":\"a\"}]},{\"type\":\"reasoning\",\"summary\":[],\"encrypted_content\":\"E\"},"
+        "{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\","
+        "\"text\":\"b\"}]},{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":"
+        "\"input_text\",\"text\":\"u\"}]},{\"type\":\"message\",\"role\":\"assistant\","
+        "\"content\":[{\"type\":\"output_text\",\"text\":\"c\"}]}");
+}
+
 /* P32: a server that keeps nothing and wants its thoughts back gets them as they were shown. */
 static void
 replays_shown_reasoning(void **state)
@@ -316,6 +337,31 @@ replays_state_of_parts(void **state)
         "," CALLED("a") "," ANSWERED("a", "[no result]") "]"));
     assert_true(asking_dropped(&asking, "reasoning") && asking_dropped(&asking, "signature"));
     asking_close(&asking);
+}
+
+/* Other dialects name audio by its media type. */
+static void
+names_audio_formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *format;
+    } rows[] = {{"audio/wav", "wav"}, {"audio/mpeg", "mp3"}, {"mp3", "mp3"}, {"audio/ogg", NULL}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct asking asking;
+        char expected[64];
+        struct canon_part part = {
+            .kind = PART_AUDIO, .media_type = slice_from(rows[i].type), .data = SLICE_LIT("QQ==")};
+        struct canon_message message = {.role = ROLE_USER, .parts = &part};
+        asking_read(&asking, &openai_chat_dialect, CHAT(HI));
+        asking.request.messages = &message;
+        asking_write(&asking, &openai_responses_dialect, &official);
+        assert_int_equal(asking.error, rows[i].format ? 0 : -ERR_UNSUPPORTED);
+        (void)snprintf(expected, sizeof(expected), "\"format\":\"%s\"",
+                       rows[i].format ? rows[i].format : "");
+        assert_true(!rows[i].format || strstr(asking.out.ptr, expected));
+        asking_close(&asking);
+    }
 }
 
 static void
@@ -383,11 +429,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_instructions),    cmocka_unit_test(writes_content),
-        cmocka_unit_test(writes_assistants),      cmocka_unit_test(keeps_order),
-        cmocka_unit_test(repairs_histories),      cmocka_unit_test(pairs_long_histories),
-        cmocka_unit_test(replays_reasoning),      cmocka_unit_test(replays_shown_reasoning),
-        cmocka_unit_test(replays_state_of_parts), cmocka_unit_test(refuses_parts_out_of_place),
+        cmocka_unit_test(writes_instructions),     cmocka_unit_test(writes_content),
+        cmocka_unit_test(writes_assistants),       cmocka_unit_test(keeps_order),
+        cmocka_unit_test(repairs_histories),       cmocka_unit_test(pairs_long_histories),
+        cmocka_unit_test(replays_reasoning),       cmocka_unit_test(keeps_thoughts_between_texts),
+        cmocka_unit_test(replays_shown_reasoning), cmocka_unit_test(names_audio_formats),
+        cmocka_unit_test(replays_state_of_parts),  cmocka_unit_test(refuses_parts_out_of_place),
         cmocka_unit_test(asks_for_effort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

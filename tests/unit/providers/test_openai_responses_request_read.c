@@ -438,6 +438,20 @@ leaves_unsaid_what_is_not_given(void **state)
     asking_close(&asking);
 }
 
+/* The summary was called otherwise once. */
+static void
+reads_the_former_name_of_summaries(void **state)
+{
+    (void)state;
+    struct asking asking;
+    asking_read(
+        &asking, &openai_responses_dialect,
+        "{\"model\":\"m\",\"input\":\"x\",\"reasoning\":{\"generate_summary\":\"concise\"}}");
+    assert_int_equal(asking.error, 0);
+    assert_int_equal(asking.request.show_thoughts, 1);
+    asking_close(&asking);
+}
+
 /* What has no canonical form is named, each by its own name. */
 static void
 notes_what_cannot_be_said(void **state)
@@ -574,6 +588,7 @@ main(void)
         cmocka_unit_test(reads_native_items),
         cmocka_unit_test(names_faults),
         cmocka_unit_test(reads_everything),
+        cmocka_unit_test(reads_the_former_name_of_summaries),
         cmocka_unit_test(leaves_unsaid_what_is_not_given),
         cmocka_unit_test(notes_what_cannot_be_said),
         cmocka_unit_test(flattens_namespaces),
