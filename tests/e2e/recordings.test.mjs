@@ -30,7 +30,8 @@ function parsed(call, client) {
 }
 
 function compare_usage(got, wanted, client, entry) {
-    if (!wanted) return;
+    // Gemini leaves out what is zero: nothing at all is left of a usage of nothing.
+    if (!wanted || (client === 'gemini' && wanted.in_total === 0 && !got)) return;
     assert.ok(got, 'usage');
     // A provider that counts more cached tokens than input tokens cannot be told in Anthropic's form.
     const least = wanted.cache_read + wanted.cache_write;
@@ -86,12 +87,12 @@ function compare(got, plain, client, entry) {
     }
 }
 
-/* What a recording holds that a client of another dialect cannot be given, and why. */
+/* Recordings that no client can be given as an answer: what they are told instead, and why. */
 const impossible = [
     {
-        what: 'the reply ends in a tool that only the Responses API runs (shell, patch, approval): nothing of it has a form elsewhere',
-        holds: (entry, plain, client) => client !== 'responses' && plain.native.some((type) => ['apply_patch_call', 'shell_call', 'local_shell_call', 'computer_call'].includes(type)),
-        skip: () => false,
+        why: 'a response that was put into a queue holds no answer yet, and nobody can ask for it later here: the client is told to leave `background` out',
+        holds: (entry) => entry.dialect === 'responses' && entry.kind === 'json' && JSON.parse(recording_text(entry.file)).status === 'queued',
+        check: (response) => assert.deepEqual([response.status, /background/.test(response.text)], [400, true]),
     },
 ];
 
@@ -110,7 +111,10 @@ function check_error(response, client, mode, same) {
 /* Same dialect: a stream is the provider's own, event by event, but for a [DONE] that was missing or is none of the dialect's. */
 function check_unchanged(response, entry) {
     const own = (events) => events.map(({ data }) => data).filter((data) => data !== '[DONE]' && data !== '');
-    assert.deepEqual(own(events_of(response)), own(decode_sse(recording_text(entry.file), { last: true }).events), 'unchanged');
+    const recorded = own(decode_sse(recording_text(entry.file), { last: true }).events);
+    // One recording holds several responses, one behind the other: the first is the answer.
+    const end = recorded.findIndex((data) => /^\{"type":"response\.(completed|incomplete|failed)"/.test(data));
+    assert.deepEqual(own(events_of(response)), end < 0 ? recorded : recorded.slice(0, end + 1), 'unchanged');
 }
 
 /* Asked for one object, the same dialect passes on what comes: a recorded stream is no answer to that, nor an object to the other. */
@@ -123,8 +127,11 @@ async function check_way(world, entry, plain, client, mode) {
     const same = client === entry.dialect;
     const response = await replay(world, entry, client, mode);
     try {
+        const other = impossible.find(({ holds }) => holds(entry));
+        if (other) return other.check(response);
         if (plain.error) return check_error(response, client, mode, same);
-        const grammar = { no_usage: plain.usage === null, choices: plain.choices > 1 };
+        // Counters that are zero are left out of Gemini's replies.
+        const grammar = { no_usage: !plain.usage?.in_total, choices: plain.choices > 1 };
         compare(read_raw(response, client, mode, { same, grammar }), plain, client, entry);
         if (same && mode === 'stream' && ['responses', 'gemini'].includes(client) && entry.kind === 'sse') check_unchanged(response, entry);
     } catch (error) {
@@ -140,7 +147,6 @@ async function check_all_ways(world, entry) {
     for (const client of dialect_names) {
         for (const mode of modes_of(client)) {
             if (no_answer(entry, client, mode)) continue;
-            if (impossible.some(({ holds }) => holds(entry, plain, client, mode))) continue;
             await check_way(world, entry, plain, client, mode).catch((error) => failures.push(error));
         }
     }

@@ -70,12 +70,15 @@ function check_answer(response, entry, client, mode, original) {
     const words = message_of(original);
     // A refused key is penstock's own; Google says a wrong key with 400.
     const allowed = [401, 403].includes(entry.status) ? [entry.status, 502] : [entry.status];
-    if (JSON.stringify(original).includes('API_KEY_INVALID')) allowed.push(401, 502);
+    // What a refusal is decides its status, where the provider's own status says less than its words.
+    if (/API_KEY_INVALID|Incorrect API key/.test(JSON.stringify(original))) allowed.push(401, 502);
+    if (/"model_not_found"/.test(JSON.stringify(original))) allowed.push(404);
+    if (/"insufficient_quota"/.test(JSON.stringify(original)) && client === 'anthropic') allowed.push(402);
     if (/context|too long|maximum/i.test(words ?? '') && client === 'anthropic') allowed.push(400);
     assert.ok(allowed.includes(response.status), said);
     if (words) assert.ok(body.error.message.includes(words.slice(0, 40)), `${said}\nlacks: ${words}`);
     const delay = /"retryDelay": *"([\d.]+)s"/.exec(JSON.stringify(original));
-    if (entry.status !== 429) return;
+    if (response.status !== 429) return;
     if (entry.response_headers['retry-after']) assert.match(response.headers['retry-after'], /^\d+$/);
     else if (delay) assert.equal(Number(response.headers['retry-after']), Math.ceil(Number(delay[1])), said);
 }

@@ -102,6 +102,13 @@ function take_extras(turn, message) {
     }
 }
 
+/* Perplexity's sources stand beside the choices and are repeated in every chunk. */
+function take_sources(turn, body) {
+    const sources = body.search_results?.length ? body.search_results : (body.citations ?? []).map((url) => ({ url }));
+    if (sources.length === 0) return;
+    turn.citations = sources.map(({ url, title }) => ({ url, title: title ?? '', start: -1, end: -1 }));
+}
+
 function take_delta(turn, by_index, delta) {
     take_reasoning(turn, delta);
     take_states(turn, delta);
@@ -136,6 +143,7 @@ export function decode_chat_events(events) {
         if (chunk.error) turn.error = chunk.error;
         const usage = chunk.usage ?? chunk.x_groq?.usage;
         if (usage) turn.usage = chat_usage_of(usage) ?? turn.usage;
+        take_sources(turn, chunk);
         for (const choice of chunk.choices ?? []) {
             if ((choice.index ?? 0) > 0) {
                 turn.choices = Math.max(turn.choices, choice.index + 1);
@@ -158,6 +166,7 @@ export function decode_chat_object(body) {
     const choice = body.choices?.[0] ?? {};
     const message = choice.message ?? {};
     turn.choices = body.choices?.length ?? 0;
+    take_sources(turn, body);
     take_reasoning(turn, message);
     take_states(turn, message);
     take_extras(turn, message);

@@ -10,10 +10,33 @@ const words = ['', 'STOP', 'MAX_TOKENS', 'SAFETY', 'RECITATION', 'OTHER'];
 const finish_words = { STOP: 'stop', MAX_TOKENS: 'length', OTHER: 'stop', LANGUAGE: 'stop' };
 const broken_words = ['MALFORMED_FUNCTION_CALL', 'UNEXPECTED_TOOL_CALL', 'TOO_MANY_TOOL_CALLS', 'MISSING_THOUGHT_SIGNATURE'];
 
+/* put_value - a value at a path such as $.a.b[0]; a text that is there already goes on. */
+function put_value(args, json_path, value) {
+    const steps = json_path.replace(/^\$\.?/, '').split(/\.|\[/).filter(Boolean).map((step) => (step.endsWith(']') ? Number(step.slice(0, -1)) : step));
+    const last = steps.pop();
+    let place = args;
+    steps.forEach((step, at) => {
+        place[step] ??= typeof (steps[at + 1] ?? last) === 'number' ? [] : {};
+        place = place[step];
+    });
+    place[last] = typeof value === 'string' && typeof place[last] === 'string' ? place[last] + value : value;
+}
+
+/* take_call - a call comes whole, or (Vertex) begun by its name, told value by value, and ended by an empty one. */
+function take_call(turn, { id, name, args, partialArgs = [], willContinue }) {
+    if (name && (willContinue || partialArgs.length > 0)) turn.building = { id: id ?? '', name, args: args ?? {} };
+    else if (name) return void turn.calls.push({ id: id ?? '', name, arguments: JSON.stringify(args ?? {}) });
+    if (!turn.building) return;
+    for (const { jsonPath, stringValue, numberValue, boolValue } of partialArgs) put_value(turn.building.args, jsonPath, stringValue ?? numberValue ?? boolValue ?? null);
+    if (willContinue) return;
+    turn.calls.push({ ...turn.building, arguments: JSON.stringify(turn.building.args) });
+    turn.building = null;
+}
+
 function take_part(turn, part) {
     if (typeof part.text === 'string' && part.thought) turn.thinking += part.text;
     else if (typeof part.text === 'string') turn.text += part.text;
-    else if (part.functionCall) turn.calls.push({ id: part.functionCall.id ?? '', name: part.functionCall.name, arguments: JSON.stringify(part.functionCall.args ?? {}) });
+    else if (part.functionCall) take_call(turn, part.functionCall);
     else if (part.inlineData && !part.thought) turn.images.push({ media_type: part.inlineData.mimeType, data: part.inlineData.data });
     else if (Object.keys(part).some((key) => key !== 'thoughtSignature')) {
         // What only Gemini knows keeps its signature for itself.

@@ -77,6 +77,13 @@ function item_of_pieces(slot) {
     return item.type === 'custom_tool_call' ? { ...item, input: pieces } : { ...item, arguments: pieces || item.arguments };
 }
 
+/* What was streamed cannot be unsaid: an item that is done with another text than its pieces said (one fixture) is its pieces. */
+function item_said({ item, done, text, ...rest }) {
+    const whole = done?.type === 'message' ? (done.content ?? []).map((part) => part.text ?? '').join('') : '';
+    if (done && (text === '' || whole.startsWith(text))) return done;
+    return done && done.type !== 'message' ? done : item_of_pieces({ item, text, ...rest });
+}
+
 export function decode_responses_events(events) {
     const turn = empty_turn();
     const slots = new Map();
@@ -87,7 +94,11 @@ export function decode_responses_events(events) {
         const { type } = body;
         if (type === 'error' || body.error) turn.error ??= body.error ?? { code: body.code, message: body.message, param: body.param };
         if (type === 'response.failed') turn.error ??= body.response?.error ?? {};
-        if (['response.completed', 'response.incomplete'].includes(type)) last = body.response;
+        if (['response.completed', 'response.incomplete'].includes(type)) {
+            // What comes behind the end is no part of this response.
+            last = body.response;
+            break;
+        }
         if (type === 'response.output_item.added') {
             slots.set(body.output_index, { item: body.item, done: null, text: '', refusal: '', summaries: [], open: '', pieces: '', annotations: [] });
         }
@@ -101,7 +112,7 @@ export function decode_responses_events(events) {
         if (type === 'response.reasoning_summary_text.delta') slot.summaries[body.summary_index] = (slot.summaries[body.summary_index] ?? '') + body.delta;
         if (type === 'response.function_call_arguments.delta' || type === 'response.custom_tool_call_input.delta') slot.pieces += body.delta;
     }
-    for (const [, slot] of [...slots].sort(([one], [two]) => one - two)) take_item(turn, slot.done ?? item_of_pieces(slot));
+    for (const [, slot] of [...slots].sort(([one], [two]) => one - two)) take_item(turn, item_said(slot));
     if (last) {
         turn.finish = finish_of_response(last, turn);
         turn.usage = responses_usage_of(last.usage);

@@ -100,17 +100,19 @@ class Checker {
 
     tool_piece(piece, at) {
         const { index } = piece;
+        const custom = piece.type === 'custom' || this.calls[index]?.custom;
+        const { name, arguments: text } = custom ? { name: piece.custom?.name, arguments: piece.custom?.input } : piece.function ?? {};
         if (!Number.isInteger(index) || index > this.calls.length) return this.wrong(`event ${at}: tool index ${index} is not dense`);
         if (index === this.calls.length) {
-            if (!piece.id || piece.type !== 'function' || !piece.function?.name) this.wrong(`event ${at}: call ${index} opens without id, type or name`);
+            if (!piece.id || !['function', 'custom'].includes(piece.type) || !name) this.wrong(`event ${at}: call ${index} opens without id, type or name`);
             if (this.calls.some((call) => call.id === piece.id)) this.wrong(`event ${at}: id ${piece.id} twice`);
-            this.calls.push({ id: piece.id, arguments: '' });
+            this.calls.push({ id: piece.id, custom, arguments: '' });
         } else {
-            if (piece.function?.name) this.wrong(`event ${at}: call ${index} names itself again`);
+            if (name) this.wrong(`event ${at}: call ${index} names itself again`);
             if (piece.id && piece.id !== this.calls[index].id) this.wrong(`event ${at}: call ${index} changes its id`);
         }
-        if (typeof piece.function?.arguments !== 'string') return this.wrong(`event ${at}: arguments are no text`);
-        this.calls[index].arguments += piece.function.arguments;
+        if (typeof text !== 'string') return this.wrong(`event ${at}: arguments are no text`);
+        this.calls[index].arguments += text;
         return undefined;
     }
 
@@ -127,7 +129,7 @@ class Checker {
         if (this.finish === 'tool_calls' && this.calls.length === 0) this.wrong('finish tool_calls without a call');
         if (this.finish === 'stop' && this.calls.length > 0) this.wrong('finish stop with calls');
         if (this.finish === 'tool_calls') {
-            for (const call of this.calls) {
+            for (const call of this.calls.filter((each) => !each.custom)) {
                 try {
                     JSON.parse(call.arguments);
                 } catch {

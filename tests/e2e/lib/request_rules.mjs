@@ -113,7 +113,9 @@ function gemini_problems(body) {
     const payloads = ['text', 'inlineData', 'fileData', 'functionCall', 'functionResponse', 'executableCode', 'codeExecutionResult', 'toolCall', 'toolResponse'];
     body.contents.forEach((content, at) => {
         if (!['user', 'model'].includes(content.role)) problems.push(`role ${content.role}`);
-        if (at > 0 && content.role === body.contents[at - 1].role) problems.push(`two contents of ${content.role}`);
+        // Results stand alone: what the user says besides is a content of its own.
+        const behind_results = at > 0 && body.contents[at - 1].parts.some((part) => part.functionResponse);
+        if (at > 0 && content.role === body.contents[at - 1].role && !behind_results) problems.push(`two contents of ${content.role}`);
         if (!Array.isArray(content.parts) || content.parts.length === 0) return void problems.push('a content without parts');
         for (const part of content.parts) {
             if (payloads.filter((name) => name in part).length !== 1) problems.push(`a part of ${Object.keys(part)}`);
