@@ -13,7 +13,11 @@
 #define ANTHROPIC_EVENT_TOKENS_MAX (256u * 1024)
 #define ANTHROPIC_BODY_TOKENS_MAX (1024u * 1024)
 #define ANTHROPIC_BYTES_MAX (64u * 1024 * 1024) /* of a collected reply */
+#define ANTHROPIC_CITATIONS_MAX (4u * 1024 * 1024) /* of one block of a stream */
 #define ANTHROPIC_INPUT_MAX (16u * 1024 * 1024) /* of the arguments that wait for their turn */
+
+/* The tool that stands for the form of an answer, where a model knows none. No client's own is called so. */
+#define ANTHROPIC_ANSWER_TOOL "penstock_json_answer"
 
 /* The events of a stream, by the word in data.type. */
 enum anthropic_event {
@@ -57,11 +61,15 @@ struct anthropic_reader {
     bool open; /* a block is open */
     bool held; /* its stop was seen and is held back: a signature may follow (P27) */
     bool is_signed, text_seen;
+    bool answer;        /* the open block is the answer, as a tool's input */
+    bool answered;      /* there was one */
+    bool called;        /* and a true call */
     enum canon_block type;
     int64_t index;   /* the upstream's, of the block opened last; -1 before the first */
     uint32_t blocks; /* opened so far: the open one is blocks - 1 */
     struct sink
         input; /* escaped: input that stood in the start of a call; used when no fragments follow */
+    struct sink citations; /* of the open block: a JSON array without its end */
 };
 
 void anthropic_reader_init(void *reader, struct arena *arena);
@@ -76,10 +84,11 @@ int anthropic_read_end(void *reader, struct canon_events *events);
 int anthropic_read_fast(struct anthropic_reader *reader, struct slice type, struct slice data,
                         struct canon_events *events) must_check;
 
-/* anthropic_add_citation - a CANON_CITATION of a text block; what is no object is passed over. anthropic_add_citations: of
- * each in a list, if it is one. 0 or -ERR_MEMORY. */
-int anthropic_add_citation(struct json citation, uint32_t block, struct canon_events *events) must_check;
+/* anthropic_add_citations - a CANON_CITATION of a text block for each in a list, if it is one. 0 or -ERR_MEMORY.
+ * anthropic_hold_citation, anthropic_release_citations: the same for those of a stream, at the end of their block. */
 int anthropic_add_citations(struct json list, uint32_t block, struct canon_events *events) must_check;
+int anthropic_hold_citation(struct json citation, struct sink *held) must_check;
+int anthropic_release_citations(struct sink *held, uint32_t block, struct canon_events *events) must_check;
 
 /* anthropic_add_error - a CANON_ERROR from an error object of any form. 0 or -ERR_MEMORY. */
 int anthropic_add_error(struct canon_events *events, struct json root) must_check;

@@ -163,6 +163,13 @@ put_url_source(struct writing *at, struct slice url)
     json_end(&at->json);
 }
 
+/* Claude on Vertex fetches nothing (P42). */
+static bool
+takes_urls(const struct writing *at)
+{
+    return at->upstream->surface != SURFACE_VERTEX || at->upstream->url_media;
+}
+
 static int
 put_image(struct writing *at, const struct canon_part *part)
 {
@@ -173,6 +180,8 @@ put_image(struct writing *at, const struct canon_part *part)
         return unsupported(at, "an image without data");
     if (slice_present(part->detail) && !slice_is(part->detail, "auto"))
         canon_drop(at->report, "image_url.detail");
+    if (!type && !takes_urls(at))
+        return unsupported(at, "an image by URL");
     int error = 0;
     json_object(&at->json);
     json_member_text(&at->json, "type", "image");
@@ -219,6 +228,8 @@ put_document(struct writing *at, const struct canon_part *part)
     bool empty = !slice_present(part->data) && !slice_present(part->url) && !slice_present(text);
     if (empty || (slice_present(text) && turns_blank(text)))
         return unsupported(at, "a file without content");
+    if (!slice_present(part->data) && !slice_present(text) && !takes_urls(at))
+        return unsupported(at, "a document by URL");
     int error = 0;
     json_object(&at->json);
     json_member_text(&at->json, "type", "document");

@@ -210,8 +210,7 @@ static int
 pass_block_delta(const struct passing *pass, const struct canon_event *event)
 {
     bool fits = !rewritten(pass) && pass->data.len <= DIALECT_LINE_MAX;
-    bool whole = event->kind == CANON_NATIVE || event->kind == CANON_CITATION;
-    if (whole || (event->kind == CANON_DELTA && fits))
+    if (event->kind == CANON_NATIVE || (event->kind == CANON_DELTA && fits))
         return put_raw_indexed(pass, event->block);
     return anthropic_write_one(pass->writer, event, pass->frames);
 }
@@ -251,7 +250,8 @@ pass_one(const struct passing *pass, const struct canon_event *event)
         return pass_error(pass, event);
     case EVENT_UNKNOWN:
         return put_raw(pass);
-    case EVENT_BLOCK_STOP:
+    case EVENT_BLOCK_STOP: /* its citations went by as they came */
+        return event->kind == CANON_CITATION ? 0 : anthropic_write_one(pass->writer, event, pass->frames);
     case EVENT_MESSAGE_STOP:
     case EVENT_PING:
     case EVENT_VERTEX:
@@ -287,10 +287,17 @@ mend(struct passing *pass)
     bool said = false;
     for (int i = 0; i < events->count && error == 0; i++) {
         const struct canon_event *event = &events->at[i];
-        said |= event->kind == CANON_DELTA || event->kind == CANON_NATIVE || event->kind == CANON_CITATION;
+        said |= event->kind == CANON_DELTA || event->kind == CANON_NATIVE;
         error = pass_one(pass, event);
     }
     return error != 0 || events->swallow ? error : pass_rest(pass, said);
+}
+
+/* A delta without a canonical event (an empty one, a citation) in a block that we have numbered ourselves. */
+static bool
+is_silent_delta(const struct anthropic_writer *writer, const struct canon_events *events)
+{
+    return events->count == 0 && !writer->passed && (events->mends & ANTHROPIC_MEND_KIND) == EVENT_BLOCK_DELTA;
 }
 
 /* Does the event at hand concern what was said early, before the upstream said anything? */
@@ -319,7 +326,7 @@ anthropic_pass_event(void *writer, struct slice data, const struct canon_events 
         return 0;
     if (events->rewrite || events->swallow || failed ||
         rewritten(&(struct passing){.events = events}) || data.len > DIALECT_LINE_MAX ||
-        concerns_start(self, events)) {
+        concerns_start(self, events) || is_silent_delta(self, events)) {
         struct passing pass = {.writer = self, .events = events, .frames = frames, .data = data};
         return mend(&pass);
     }

@@ -44,6 +44,7 @@ anthropic_reader_init(void *reader, struct arena *arena)
     *self = (struct anthropic_reader){
         .arena = arena, .index = -1, .usage = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
     sink_init(&self->input, ANTHROPIC_INPUT_MAX);
+    sink_init(&self->citations, ANTHROPIC_CITATIONS_MAX);
 }
 
 void
@@ -51,6 +52,7 @@ anthropic_reader_fini(void *reader)
 {
     struct anthropic_reader *self = reader;
     sink_fini(&self->input);
+    sink_fini(&self->citations);
 }
 
 static uint64_t
@@ -154,7 +156,7 @@ static int
 close_block(struct anthropic_reader *reader, struct canon_events *events)
 {
     struct canon_event *event;
-    if (reader->type == BLOCK_CALL && !reader->text_seen && reader->input.len > 0) {
+    if ((reader->type == BLOCK_CALL || reader->answer) && !reader->text_seen && reader->input.len > 0) {
         struct slice input = arena_copy(events->arena, sink_slice(&reader->input));
         if (!slice_present(input))
             return -ERR_MEMORY;
@@ -162,7 +164,10 @@ close_block(struct anthropic_reader *reader, struct canon_events *events)
         if (error != 0)
             return error;
     }
-    reader->open = reader->held = false;
+    int released = anthropic_release_citations(&reader->citations, reader->blocks - 1, events);
+    if (released != 0)
+        return released;
+    reader->open = reader->held = reader->answer = false;
     return add_for_block(events, CANON_CLOSE, reader, &event);
 }
 
@@ -200,6 +205,23 @@ enter_block(struct anthropic_reader *reader, enum canon_block type, int64_t inde
     return add_for_block(events, CANON_OPEN, reader, out);
 }
 
+/* The kind of a block. The call that stands for the answer (see ANTHROPIC_ANSWER_TOOL) is text. */
+static enum canon_block
+kind_of_block(struct json block, bool *answer)
+{
+    enum canon_block type = anthropic_block_of(json_text(json_get(block, "type")));
+    *answer = type == BLOCK_CALL && json_is(json_get(block, "name"), ANTHROPIC_ANSWER_TOOL);
+    return *answer ? BLOCK_TEXT : type;
+}
+
+static void
+note_call(struct anthropic_reader *reader, bool answer)
+{
+    reader->answer = answer;
+    reader->answered |= answer;
+    reader->called |= reader->type == BLOCK_CALL;
+}
+
 /* Some servers put the whole input into the start of the block; the wire's own has {} there, and
  * fragments. */
 static int
@@ -221,9 +243,14 @@ read_block_start(struct anthropic_reader *reader, struct json root, struct canon
         index = reader->blocks;
     struct slice word = json_text(json_get(block, "type"));
     struct canon_event *event;
-    int error = enter_block(reader, anthropic_block_of(word), index, events, &event);
+    bool answer;
+    enum canon_block type = kind_of_block(block, &answer);
+    int error = enter_block(reader, type, index, events, &event);
     if (error != 0)
         return error;
+    note_call(reader, answer);
+    if (answer)
+        return keep_input(reader, json_get(block, "input"));
     switch (reader->type) {
     case BLOCK_TEXT:
         error = add_text(reader, json_text(json_get(block, "text")), events);
@@ -312,12 +339,12 @@ read_block_delta(struct anthropic_reader *reader, struct json root, struct canon
         return add_text(reader, json_text(json_get(delta, "thinking")), events);
     if (signature && reader->type == BLOCK_THINKING)
         return add_signature(reader, json_text(json_get(delta, "signature")), events);
-    if (input && reader->type == BLOCK_CALL)
+    if (input && (reader->type == BLOCK_CALL || reader->answer))
         return add_text(reader, json_text(json_get(delta, "partial_json")), events);
     if (text || thinking || signature || input)
         return -ERR_UPSTREAM_PROTOCOL;
     if (slice_is(word, "citations_delta") && reader->type == BLOCK_TEXT)
-        return anthropic_add_citation(json_get(delta, "citation"), reader->blocks - 1, events);
+        return anthropic_hold_citation(json_get(delta, "citation"), &reader->citations);
     flaw(events, FLAW_UNKNOWN_EVENT);
     return add_native(events, word, delta, reader);
 }
@@ -359,6 +386,8 @@ read_finish(struct anthropic_reader *reader, struct json delta, struct canon_eve
     if (!anthropic_finish_known(word))
         flaw(events, FLAW_UNKNOWN_FINISH);
     event->finish = anthropic_finish_of(word);
+    if (event->finish == FINISH_CALLS && reader->answered && !reader->called)
+        event->finish = FINISH_STOP;
     event->stop_sequence = json_text(json_get(delta, "stop_sequence"));
     reader->finished = true;
     return 0;
@@ -490,9 +519,16 @@ read_whole_block(struct anthropic_reader *reader, struct json block, struct cano
 {
     struct slice word = json_text(json_get(block, "type"));
     struct canon_event *event;
-    int error = enter_block(reader, anthropic_block_of(word), reader->blocks, events, &event);
+    bool answer;
+    enum canon_block type = kind_of_block(block, &answer);
+    int error = enter_block(reader, type, reader->blocks, events, &event);
     if (error != 0)
         return error;
+    note_call(reader, answer);
+    if (answer) {
+        error = keep_input(reader, json_get(block, "input"));
+        return error != 0 ? error : close_block(reader, events);
+    }
     event->id = json_text(json_get(block, "id"));
     switch (reader->type) {
     case BLOCK_TEXT:

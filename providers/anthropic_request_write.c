@@ -38,23 +38,31 @@ given(struct json value)
 
 /* ---------------------------------------------------------------- what cannot be said */
 
+/* What only Chat's clients can ask for. */
 static int
-refuse_fields(struct writing *at)
+refuse_chat_fields(struct writing *at)
 {
-    const struct canon_request *request = at->request;
-    struct json modalities = json_get(request->root, "modalities");
-    if (anthropic_number(request->n, 1) > 1)
-        return unsupported(at, "n", "this model gives one answer at a time");
+    struct json root = at->request->root, modalities = json_get(root, "modalities");
     for (struct json one = json_first(modalities); json_present(one); one = json_next(one)) {
         if (!json_is(one, "text"))
             return unsupported(at, "modalities", "this model answers with text only");
     }
-    if (given(json_get(request->root, "audio")))
+    if (given(json_get(root, "audio")))
         return unsupported(at, "audio", "this model answers with text only");
-    if (given(json_get(request->root, "web_search_options")))
+    if (given(json_get(root, "web_search_options")))
         return unsupported(at, "web_search_options",
                            "hosted web search is not available for this model");
     return 0;
+}
+
+static int
+refuse_fields(struct writing *at)
+{
+    const struct canon_request *request = at->request;
+    if (anthropic_number(request->n, 1) > 1)
+        return unsupported(at, request->from == DIALECT_GEMINI ? "candidateCount" : "n",
+                           "this model gives one answer at a time");
+    return request->from == DIALECT_OPENAI_CHAT ? refuse_chat_fields(at) : 0;
 }
 
 static void
@@ -72,25 +80,24 @@ report_fields(struct writing *at)
         {"top_logprobs", request->top_logprobs},
         {"logit_bias", request->logit_bias},
         {"metadata", request->metadata},
+        {"verbosity", request->verbosity},
+        {"prompt_cache_key", request->cache_key},
+        {"store", slice_is(request->store, "false") ? SLICE_NONE : request->store},
+        {"safetySettings", request->safety},
     };
     for (size_t i = 0; i < countof(dropped); i++) {
         if (slice_present(dropped[i].value))
             canon_drop(at->report, dropped[i].name);
     }
-    static const char *const others[] = {"prediction",
-                                         "verbosity",
-                                         "store",
-                                         "prompt_cache_key",
-                                         "prompt_cache_options",
-                                         "prompt_cache_retention",
-                                         "moderation"};
-    for (size_t i = 0; i < countof(others); i++) {
-        if (given(json_get(request->root, others[i])))
-            canon_drop(at->report, others[i]);
-    }
 }
 
 /* ---------------------------------------------------------------- system */
+
+static bool
+wants_schema(const struct canon_request *request)
+{
+    return request->format == FORMAT_JSON_SCHEMA && slice_present(request->format_schema);
+}
 
 static bool
 leads(const struct canon_message *message)
@@ -98,16 +105,35 @@ leads(const struct canon_message *message)
     return message && (message->role == ROLE_SYSTEM || message->role == ROLE_DEVELOPER);
 }
 
-static const struct slice json_instruction =
-    SLICE_LIT("Answer with exactly one JSON object and nothing else: no prose, no code fence.");
+#define JSON_INSTRUCTION "Answer with exactly one JSON object and nothing else: no prose, no code fence."
+
+/* What the client wants as a field and this model only as words; absent: nothing. */
+static struct slice
+instruction(struct writing *at)
+{
+    const struct canon_request *request = at->request;
+    if (request->format == FORMAT_JSON_OBJECT)
+        return SLICE_LIT(JSON_INSTRUCTION);
+    if (!wants_schema(request) || at->answer_tool || !anthropic_lacks_formats(at->upstream))
+        return SLICE_NONE;
+    struct sink text;
+    sink_init(&text, ANTHROPIC_BYTES_MAX);
+    sink_text(&text, JSON_INSTRUCTION);
+    sink_text(&text, " It must conform to this JSON Schema: ");
+    json_escape(&text, request->format_schema);
+    struct slice copy = text.error == 0 ? arena_copy(at->arena, sink_slice(&text)) : SLICE_NONE;
+    sink_fini(&text);
+    canon_drop(at->report, "response_format");
+    return slice_present(copy) ? copy : SLICE_LIT(JSON_INSTRUCTION);
+}
 
 /* One plain text is written as a string, anything more as blocks in order. */
 static void
 put_system(struct writing *at)
 {
     const struct canon_part *only = NULL;
-    bool wants_json = at->request->format == FORMAT_JSON_OBJECT;
-    int count = wants_json;
+    struct slice words = instruction(at);
+    int count = slice_present(words);
     for (const struct canon_message *message = at->request->messages; leads(message);
          message = message->next) {
         for (const struct canon_part *part = message->parts; part; part = part->next) {
@@ -134,8 +160,8 @@ put_system(struct writing *at)
                 anthropic_put_text(at, part->text, part);
         }
     }
-    if (wants_json)
-        anthropic_put_text(at, json_instruction, NULL);
+    if (slice_present(words))
+        anthropic_put_text(at, words, NULL);
     json_end(&at->json);
 }
 
@@ -225,14 +251,15 @@ put_stop(struct writing *at)
 static void
 put_thinking(struct writing *at, const struct thinking_plan *plan)
 {
-    bool schema =
-        at->request->format == FORMAT_JSON_SCHEMA && slice_present(at->request->format_schema);
+    bool schema = wants_schema(at->request) && !anthropic_lacks_formats(at->upstream);
     if (plan->form != THINK_OFF) {
         anthropic_field(at, "thinking");
         json_object(&at->json);
         json_member_text(&at->json, "type", plan->form == THINK_BUDGET ? "enabled" : "adaptive");
         if (plan->form == THINK_BUDGET)
             json_member_u64(&at->json, "budget_tokens", plan->budget);
+        if (plan->display)
+            json_member_text(&at->json, "display", plan->display);
         json_end(&at->json);
     }
     if (!schema && !slice_present(plan->effort))
@@ -371,16 +398,18 @@ anthropic_write_body(const struct canon_request *request, const struct dialect_u
     if (error != 0)
         return error;
     report_fields(&at);
+    at.answer_tool = wants_schema(request) && !request->tools && anthropic_lacks_formats(upstream) &&
+                     anthropic_is_object_schema(&at, request->format_schema);
     struct thinking_plan plan = anthropic_plan_thinking(&at);
     const struct canon_message *messages = request->messages;
     while (leads(messages))
         messages = messages->next;
     struct turn *turns = NULL;
-    bool thinking = plan.form != THINK_OFF;
+    bool thinking = plan.form == THINK_BUDGET, budgeted = thinking;
     error = turns_build(request, messages, &thinking, report, fault, &turns);
     if (error != 0)
         return error;
-    if (!thinking)
+    if (budgeted && !thinking)
         plan = (struct thinking_plan){.form = THINK_OFF, .max_tokens = plan.max_tokens};
     error = put_body(&at, turns, &plan);
     return error != 0 ? error : out->error;

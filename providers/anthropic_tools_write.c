@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_tools_write.c - tools, the choice among them, and thinking, as a Messages request has
- * them.
+ * anthropic_tools_write.c - tools and the choice among them, as a Messages request has them.
  */
 #include "providers/anthropic_write.h"
 
 #include "base/text.h"
+#include "providers/custom.h"
 #include "providers/splice.h"
 
 static const struct slice empty_schema = SLICE_LIT("{\"type\":\"object\",\"properties\":{}}");
@@ -174,6 +174,16 @@ put_schema(struct writing *at, struct slice schema)
     return error;
 }
 
+bool
+anthropic_is_object_schema(struct writing *at, struct slice schema)
+{
+    struct sink text;
+    sink_init(&text, ANTHROPIC_BYTES_MAX);
+    int error = put_object_schema(at, schema, &text);
+    sink_fini(&text);
+    return error == 0;
+}
+
 /* ---------------------------------------------------------------- tools */
 
 static int
@@ -185,36 +195,70 @@ refuse_tool(struct writing *at, const struct canon_tool *tool, const char *why)
     return -ERR_UNSUPPORTED;
 }
 
+/* Is it one of those that may be called? */
+static bool
+is_allowed(const struct canon_request *request, const struct canon_tool *tool)
+{
+    const struct canon_stop *allowed = request->choice_allowed;
+    while (allowed && !slice_eq(allowed->text, tool->name))
+        allowed = allowed->next;
+    return !request->choice_allowed || allowed;
+}
+
+/* The grammar of a free-form tool cannot be enforced here; a model that reads it will mostly keep to it. */
+static void
+put_description(struct writing *at, const struct canon_tool *tool)
+{
+    if (!slice_present(tool->description) && !slice_present(tool->format))
+        return;
+    struct sink text;
+    sink_init(&text, ANTHROPIC_BYTES_MAX);
+    sink_put(&text, slice_present(tool->description) ? tool->description : SLICE_LIT(""));
+    if (slice_present(tool->format)) {
+        canon_drop(at->report, "tools.format");
+        sink_text(&text, text.len > 0 ? "\\n\\n" : "");
+        sink_text(&text, "The input is free text of this format: ");
+        json_escape(&text, tool->format);
+    }
+    json_name(&at->json, "description");
+    json_put_escaped(&at->json, sink_slice(&text));
+    sink_fini(&text);
+}
+
+static int
+put_parameters(struct writing *at, const struct canon_tool *tool)
+{
+    bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") || slice_is(tool->schema, "{}");
+    int error = 0;
+    json_name(&at->json, "input_schema");
+    if (tool->kind == TOOL_CUSTOM)
+        json_put_raw(&at->json, canon_custom_schema);
+    else if (none)
+        json_put_raw(&at->json, empty_schema);
+    else
+        error = put_schema(at, tool->schema);
+    return error != -ERR_UNSUPPORTED ? error
+                                     : refuse_tool(at, tool, "its parameters must be a JSON Schema of type object");
+}
+
 static int
 put_tool(struct writing *at, const struct canon_tool *tool)
 {
     if (tool->kind == TOOL_NATIVE)
         return refuse_tool(at, tool, "only its own provider can run it");
-    if (tool->kind == TOOL_CUSTOM)
-        return refuse_tool(at, tool, "tools with free-form input are not available for this model");
     struct slice name = canon_legal_name(tool->name, 64, at->arena);
     if (!slice_present(name))
         return -ERR_MEMORY;
     json_object(&at->json);
     json_name(&at->json, "name");
     json_put_escaped(&at->json, name);
-    if (slice_present(tool->description)) {
-        json_name(&at->json, "description");
-        json_put_escaped(&at->json, tool->description);
-    }
-    json_name(&at->json, "input_schema");
-    bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") ||
-                slice_is(tool->schema, "{}");
-    int error = 0;
-    if (none)
-        json_put_raw(&at->json, empty_schema);
-    else
-        error = put_schema(at, tool->schema);
+    put_description(at, tool);
+    int error = put_parameters(at, tool);
     if (error != 0)
-        return error == -ERR_UNSUPPORTED
-                   ? refuse_tool(at, tool, "its parameters must be a JSON Schema of type object")
-                   : error;
-    if (slice_is(tool->strict, "true"))
+        return error;
+    if (slice_is(tool->strict, "true") && at->upstream->strip_tool_fields)
+        canon_drop(at->report, "tools.strict");
+    else if (slice_is(tool->strict, "true"))
         json_member_bool(&at->json, "strict", true);
     if (slice_present(tool->cache_control))
         json_member_raw(&at->json, "cache_control", tool->cache_control);
@@ -251,165 +295,51 @@ put_choice(struct writing *at)
     return 0;
 }
 
+/* Old models know no form for their answer: they are made to call this tool with it, and the reader gives it back as text
+ * (wire-formats 11.6). */
+static int
+put_answer_tool(struct writing *at)
+{
+    struct canon_tool tool = {.kind = TOOL_FUNCTION,
+                              .name = SLICE_LIT(ANTHROPIC_ANSWER_TOOL),
+                              .description = SLICE_LIT("Give the answer as the input of this tool."),
+                              .schema = at->request->format_schema};
+    anthropic_field(at, "tools");
+    json_array(&at->json);
+    int error = put_tool(at, &tool);
+    if (error != 0)
+        return error;
+    json_end(&at->json);
+    anthropic_field(at, "tool_choice");
+    json_object(&at->json);
+    json_member_text(&at->json, "type", "tool");
+    json_member_text(&at->json, "name", ANTHROPIC_ANSWER_TOOL);
+    json_end(&at->json);
+    return 0;
+}
+
 int
 anthropic_put_tools(struct writing *at)
 {
+    int count = 0;
+    if (at->answer_tool)
+        return put_answer_tool(at);
     if (!at->request->tools)
         return 0;
     anthropic_field(at, "tools");
     json_array(&at->json);
     for (const struct canon_tool *tool = at->request->tools; tool; tool = tool->next) {
+        if (!is_allowed(at->request, tool))
+            continue;
         int error = put_tool(at, tool);
         if (error != 0)
             return error; /* the text is of no use now: nothing needs closing */
+        count++;
     }
     json_end(&at->json);
-    return put_choice(at);
-}
-
-/* ---------------------------------------------------------------- thinking */
-
-uint64_t
-anthropic_number(struct slice number, uint64_t fallback)
-{
-    uint64_t value;
-    if (text_u64(number, &value))
-        return value;
-    if (!slice_present(number) || number.len > 40)
-        return fallback;
-    /* 1e3 and 2.0 are whole numbers too. */
-    struct arena scratch;
-    struct json root;
-    arena_init(&scratch, 4096);
-    if (json_parse(number, 1, 4, &scratch, &root) == 0)
-        fallback = json_u64_or(root, fallback);
-    arena_fini(&scratch);
-    return fallback;
-}
-
-static bool
-contains(struct slice text, const char *word)
-{
-    return text_find_caseless(text, slice_from(word)) >= 0;
-}
-
-/* Which form a model takes is part of its name: the generations before 3.7 have none, those up
- * to 4.5 take a budget, and what came later decides for itself. Models that are not Claude's take
- * what was first. */
-static enum thinking_form
-form_of_model(const struct dialect_upstream *upstream)
-{
-    static const char *const with_budget[] = {"3-7",   "3.7", "-4-0", "-4-1", "-4-5",
-                                              "-4-20", "-4@", "-4.1", "-4.5"};
-    static const char *const without[] = {"claude-3", "claude-2", "claude-instant"};
-    struct slice model = upstream->model;
-    if (!contains(model, "claude") || slice_ends(model, SLICE_LIT("-4")))
-        return THINK_BUDGET;
-    for (size_t i = 0; i < countof(with_budget); i++) {
-        if (contains(model, with_budget[i]))
-            return THINK_BUDGET;
-    }
-    for (size_t i = 0; i < countof(without); i++) {
-        if (contains(model, without[i]))
-            return THINK_OFF;
-    }
-    return THINK_ADAPTIVE;
-}
-
-static enum thinking_form
-form_of(const struct dialect_upstream *upstream)
-{
-    switch (upstream->effort) {
-    case TELL_NOTHING:
-        return THINK_OFF;
-    case TELL_REASONING_EFFORT:
-        return THINK_ADAPTIVE;
-    case TELL_ENABLE_THINKING:
-        return THINK_BUDGET;
-    case TELL_THINKING:
-        break;
-    }
-    return form_of_model(upstream);
-}
-
-static uint64_t
-budget_of(struct slice effort)
-{
-    static const struct {
-        const char *word;
-        uint64_t budget;
-    } table[] = {{"minimal", 1024}, {"low", 1024},    {"medium", 8192},
-                 {"high", 24576},   {"xhigh", 32768}, {"max", 32768}};
-    for (size_t i = 0; i < countof(table); i++) {
-        if (slice_is(effort, table[i].word))
-            return table[i].budget;
-    }
-    return 8192;
-}
-
-static struct slice
-effort_of(uint64_t budget)
-{
-    if (budget <= 2048)
-        return SLICE_LIT("low");
-    if (budget <= 16384)
-        return SLICE_LIT("medium");
-    return budget <= 28000 ? SLICE_LIT("high") : SLICE_LIT("xhigh");
-}
-
-/* The room for an answer: what the client allows, else what is configured, else what the upstream
- * can. */
-static uint64_t
-output_limit(const struct writing *at)
-{
-    uint64_t most = at->upstream->max_output_tokens;
-    uint64_t usual = json_u64_or(json_get(at->defaults, "max_tokens"), most != 0 ? most : 4096);
-    uint64_t limit = anthropic_number(at->request->max_tokens, usual);
-    return most != 0 && limit > most ? most : limit;
-}
-
-static bool
-forced(const struct canon_request *request)
-{
-    return request->tools &&
-           (request->choice == CHOICE_REQUIRED || request->choice == CHOICE_NAMED);
-}
-
-static void
-plan_budget(const struct writing *at, struct thinking_plan *plan)
-{
-    const struct canon_request *request = at->request;
-    uint64_t most = at->upstream->max_output_tokens;
-    uint64_t budget = anthropic_number(request->thinking_budget, budget_of(request->effort));
-    plan->budget = budget < 1024 ? 1024 : budget;
-    if (plan->max_tokens <= plan->budget)
-        plan->max_tokens += plan->budget;
-    if (most != 0 && plan->max_tokens > most)
-        plan->max_tokens = most;
-    if (plan->budget >= plan->max_tokens)
-        plan->budget = plan->max_tokens - 1;
-    if (plan->budget < 1024)
-        plan->form = THINK_OFF;
-}
-
-struct thinking_plan
-anthropic_plan_thinking(const struct writing *at)
-{
-    const struct canon_request *request = at->request;
-    struct thinking_plan plan = {.form = THINK_OFF, .max_tokens = output_limit(at)};
-    bool off = request->thinking == THINKING_DISABLED || slice_is(request->effort, "none");
-    bool asked = slice_present(request->effort) || request->thinking == THINKING_ENABLED ||
-                 request->thinking == THINKING_ADAPTIVE;
-    if (off || !asked || plan.max_tokens == 0)
-        return plan;
-    plan.form = forced(request) ? THINK_OFF : form_of(at->upstream);
-    if (plan.form == THINK_BUDGET)
-        plan_budget(at, &plan);
-    else if (plan.form == THINK_ADAPTIVE && slice_present(request->effort))
-        plan.effort = slice_is(request->effort, "minimal") ? SLICE_LIT("low") : request->effort;
-    else if (plan.form == THINK_ADAPTIVE && slice_present(request->thinking_budget))
-        plan.effort = effort_of(anthropic_number(request->thinking_budget, 8192));
-    if (plan.form == THINK_OFF)
-        canon_drop(at->report, "reasoning_effort");
-    return plan;
+    if (count > 0)
+        return put_choice(at);
+    at->fault->message = SLICE_LIT("tool_choice: none of the allowed tools is among the tools");
+    at->fault->param = SLICE_LIT("tool_choice");
+    return -ERR_UNSUPPORTED;
 }

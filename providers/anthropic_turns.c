@@ -77,12 +77,12 @@ add_item(struct building *at, bool assistant, enum turn_item_kind kind,
     return 0;
 }
 
-/* A thought can only be replayed with a signature that Anthropic made; ours and other vendors' are
- * marked. */
+/* A thought can only be replayed with a state that Anthropic made: of others it would be refused (P24). */
 static bool
 replayable(const struct canon_part *part)
 {
-    return part->signature.len > 0 && !slice_starts(part->signature, SLICE_LIT("penstock."));
+    struct slice state = part->kind == PART_REDACTED ? part->data : part->signature;
+    return part->origin == ORIGIN_ANTHROPIC && state.len > 0;
 }
 
 static bool
@@ -93,6 +93,7 @@ says_nothing(struct building *at, const struct canon_part *part)
     case PART_REFUSAL:
         return turns_blank(part->text);
     case PART_THINKING:
+    case PART_REDACTED:
         if (!replayable(part))
             canon_drop(at->report, "reasoning");
         return !replayable(part);
@@ -103,7 +104,6 @@ says_nothing(struct building *at, const struct canon_part *part)
     case PART_FILE:
     case PART_CALL:
     case PART_RESULT:
-    case PART_REDACTED:
     case PART_NATIVE:
         break;
     }
@@ -128,6 +128,8 @@ collect(struct building *at, const struct canon_message *message)
     for (const struct canon_part *part = message->parts; part; part = part->next) {
         if (says_nothing(at, part))
             continue;
+        if (part->kind != PART_THINKING && part->signature.len > 0)
+            canon_drop(at->report, "thought signature"); /* other families sign calls and texts, too */
         bool thought =
             part->kind == PART_THINKING || part->kind == PART_REDACTED || part->kind == PART_CALL;
         if (thought && !assistant)

@@ -18,6 +18,7 @@ struct writing {
     struct json defaults;    /* configured, for fields that the request leaves out; or absent */
     struct canon_report *report;
     struct canon_fault *fault;
+    bool answer_tool; /* the form of the answer is that of a tool's input */
     bool counting; /* tokens are to be counted: no field that this refuses */
     const char *settled[24]; /* top-level fields that are written, or deliberately left out */
     int settled_count;
@@ -40,12 +41,18 @@ struct thinking_plan {
     enum thinking_form form;
     uint64_t budget, max_tokens;
     struct slice effort; /* escaped; absent: none */
+    const char *display; /* NULL: as the model does by itself */
 };
 /* anthropic_plan_thinking - from effort, budget and model. */
 struct thinking_plan anthropic_plan_thinking(const struct writing *at);
 
+/* anthropic_lacks_formats - is it a model that cannot be held to a JSON schema? */
+bool anthropic_lacks_formats(const struct dialect_upstream *upstream);
+
 /* anthropic_put_tools - tools and tool_choice. 0, -ERR_MEMORY, -ERR_UNSUPPORTED with fault. */
 int anthropic_put_tools(struct writing *at);
+/* anthropic_is_object_schema - can it be the schema of a tool's input? */
+bool anthropic_is_object_schema(struct writing *at, struct slice schema);
 /* anthropic_number - a JSON number as a whole one, at least 0; the fallback if it is absent or is
  * not. */
 uint64_t anthropic_number(struct slice number, uint64_t fallback);

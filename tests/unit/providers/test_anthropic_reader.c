@@ -174,8 +174,8 @@ reads_native_blocks_and_citations(void **state)
           START_LINES
           "OPEN 0 native id=s1 name=server_tool_use origin=anthropic\n"
           "NATIVE name=input_json_delta origin=anthropic\nCLOSE 0 native\nOPEN 1 text\n"
-          "CITATION 1 url=https://x.test/a title=T quote=q native=" WEB_CITATION " -1..-1\n"
           "DELTA 1 text text=x\n"
+          "CITATION 1 url=https://x.test/a title=T quote=q native=" WEB_CITATION " -1..-1\n"
           "CITATION 1 title=facts.txt quote=f native=" FILE_CITATION " -1..-1\nCLOSE 1 text\n"
           "OPEN 2 redacted data=QUJD origin=anthropic\nCLOSE 2 redacted\n"
           "USAGE in=17 read=5 write=2 out=3\nFINISH pause\nEND\n");
@@ -429,6 +429,14 @@ reads_whole_messages(void **state)
                "CITATION 0 title=S quote=s native=" SEARCH_CITATION " -1..-1\nCLOSE 0 text\n"
                "OPEN 1 text\nDELTA 1 text text=y\nCLOSE 1 text\n"
                "OPEN 2 native name=web_search_tool_result origin=anthropic\nCLOSE 2 native\nFINISH stop\nEND\n",
+               0);
+    /* the tool that stands for the form of an answer is the answer, unless others are called besides */
+#define ANSWER "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"penstock_json_answer\",\"input\":{\"a\":1}}"
+    body_lines("{\"content\":[" ANSWER "],\"stop_reason\":\"tool_use\"}",
+               "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nFINISH stop\nEND\n", 0);
+    body_lines("{\"content\":[" ANSWER ",{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"g\",\"input\":{}}],\"stop_reason\":\"tool_use\"}",
+               "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nOPEN 1 call id=u name=g\n"
+               "CLOSE 1 call\nFINISH calls\nEND\n",
                0);
     body_lines("{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"oops\"}}",
                "ERROR upstream: oops\n", 0);
