@@ -266,16 +266,21 @@ act_commit_early(struct stream *stream)
     return deadline_armed(&stream->commit) ? EVENT_NONE : commit_now(stream);
 }
 
+/* Bytes that are not ours, and events that nothing may stand between. */
+static bool
+has_no_ping(const struct stream *stream)
+{
+    return stream->endpoint == ENDPOINT_RELAY || (stream->dialect->id == DIALECT_GEMINI && !stream->json_array);
+}
+
 static enum stream_event
 send_ping(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    if (stream->endpoint == ENDPOINT_RELAY)
-        return EVENT_NONE; /* no byte of it is ours */
+    if (has_no_ping(stream))
+        return EVENT_NONE;
     sink_reset(&worker->text, 131072);
     int error = put_ping(stream);
-    if (error == 0 && worker->text.len == 0)
-        return EVENT_NONE;
     if (error == 0)
         error = stream_flush_text(stream);
     stream->keepalives++;
@@ -295,6 +300,15 @@ act_ping(struct stream *stream)
     return quiet_ms < keepalive_ms ? EVENT_NONE : send_ping(stream);
 }
 
+/* The size of the next chunk, the last one too, may begin with a zero (RFC 9112, 7.1). */
+static enum stream_event
+send_zero(struct stream *stream)
+{
+    if (stream->chunked && conn_put(stream->client, SLICE_LIT("0")) < 0)
+        return stream_fail(stream, -ERR_MEMORY);
+    return EVENT_NONE;
+}
+
 /*
  * The client has sent its FIN: gone, or only done with sending? We ask by sending something harmless. One that
  * has gone answers with a reset (CLIENT_GONE); a half-closed one takes it and gets its whole reply.
@@ -305,6 +319,8 @@ act_ask(struct stream *stream)
     if (!stream->client->ended || stream->asked)
         return EVENT_NONE;
     stream->asked = true;
+    if (stream->committed && has_no_ping(stream))
+        return send_zero(stream);
     if (stream->committed)
         return send_ping(stream);
     if (stream->http10) /* which knows no interim replies */

@@ -11,6 +11,7 @@ export const suites = [
     { file: 'sdk_openai.test.mjs', builds: every },
     { file: 'sdk_anthropic.test.mjs', builds: every },
     { file: 'requests.test.mjs', builds: both },
+    { file: 'endpoints.test.mjs', builds: both },
     { file: 'recordings.test.mjs', builds: both },
     { file: 'recordings_errors.test.mjs', builds: both },
     { file: 'recordings_requests.test.mjs', builds: both },

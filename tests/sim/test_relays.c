@@ -276,6 +276,32 @@ a_client_that_leaves_ends_it_upstream(void **unused)
     world_close(&world);
 }
 
+/* Nothing may be written into these bytes: the question after a FIN is asked in the framing around them. */
+static void
+a_fin_is_asked_about(void **unused)
+{
+    (void)unused;
+    for (int leaves = 0; leaves < 2; leaves++) {
+        open_world(ONE_TRY "penstock: {timeouts: {idle: 300s}}\n");
+        plan.piece = 50000;
+        plan.gap_ms = 100000;
+        struct client *client = speak("1.1");
+        world_run(&world, 1000);
+        assert_int_equal(world_state(&world), STATE_RELAY);
+        if (leaves)
+            client_leave(client);
+        else
+            client_half_close(client);
+        world_run(&world, 200);
+        assert_int_equal(world_provider(&world, WORLD_CHAT_PORT)->live, !leaves);
+        if (!leaves) {
+            client_await(client, 1, 400000);
+            expect_bytes(client, 0, 200, plan.len, true);
+        }
+        world_close(&world);
+    }
+}
+
 static void
 an_idle_upstream_is_not_waited_for(void **unused)
 {
@@ -588,6 +614,7 @@ main(void)
         cmocka_unit_test(a_slow_reader_stalls_the_upstream_and_loses_nothing),
         cmocka_unit_test(what_fails_before_the_first_byte_is_tried_again),
         cmocka_unit_test(a_client_that_leaves_ends_it_upstream),
+        cmocka_unit_test(a_fin_is_asked_about),
         cmocka_unit_test(an_idle_upstream_is_not_waited_for),
         cmocka_unit_test(a_form_keeps_all_but_its_model),
         cmocka_unit_test(requests_that_go_nowhere),
