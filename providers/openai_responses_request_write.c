@@ -133,9 +133,12 @@ put_text(struct responses_writing *at)
 static struct slice
 no_effort(struct slice model)
 {
-    const char *slash = model.len > 0 ? memrchr(model.ptr, '/', model.len) : NULL;
-    if (slash)
-        model = slice_skip(model, (size_t)(slash - model.ptr) + 1);
+    for (size_t i = model.len; i > 0; i--) {
+        if (model.ptr[i - 1] == '/') { /* whose it is, as OpenRouter writes it */
+            model = slice_skip(model, i);
+            break;
+        }
+    }
     if (model.len > 1 && model.ptr[0] == 'o' && model.ptr[1] >= '0' && model.ptr[1] <= '9')
         return SLICE_NONE;
     bool first =
