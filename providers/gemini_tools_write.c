@@ -8,6 +8,7 @@
 #include "providers/gemini_write.h"
 
 #include "base/text.h"
+#include "providers/custom.h"
 #include "providers/gemini_schema.h"
 
 #define SCHEMA_BYTES_MAX (4u << 20)
@@ -72,8 +73,7 @@ put_function(struct gemini_writing *at, const struct canon_tool *tool)
         json_put_escaped(&at->json, tool->description);
     }
     if (tool->kind == TOOL_CUSTOM) {
-        json_member_raw(&at->json, "parameters",
-                        SLICE_LIT("{\"type\":\"OBJECT\",\"required\":[\"input\"],\"properties\":{\"input\":{\"type\":\"STRING\"}}}"));
+        json_member_raw(&at->json, at->upstream->json_schema ? "parametersJsonSchema" : "parameters", canon_custom_schema);
         if (slice_present(tool->format))
             canon_drop(at->report, "tools.format");
     } else if (slice_present(tool->schema)) {
