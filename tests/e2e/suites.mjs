@@ -12,6 +12,7 @@ export const suites = [
     { file: 'sdk_anthropic.test.mjs', builds: every },
     { file: 'requests.test.mjs', builds: both },
     { file: 'endpoints.test.mjs', builds: both },
+    { file: 'google.test.mjs', builds: every },
     { file: 'recordings.test.mjs', builds: both },
     { file: 'recordings_errors.test.mjs', builds: both },
     { file: 'recordings_requests.test.mjs', builds: both },

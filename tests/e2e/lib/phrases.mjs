@@ -130,7 +130,7 @@ export const calls_in = {
         const parts = body.contents.flatMap((content) => content.parts);
         // Without ids, results stand in the order of their calls.
         const calls = parts.filter((part) => part.functionCall).map(({ functionCall }, at) => ({ id: functionCall.id ?? `at ${at}`, name: functionCall.name, value: functionCall.args ?? {} }));
-        const results = parts.filter((part) => part.functionResponse).map(({ functionResponse }, at) => ({ id: functionResponse.id ?? `at ${at}`, text: functionResponse.response.output ?? functionResponse.response.result }));
+        const results = parts.filter((part) => part.functionResponse).map(({ functionResponse }, at) => ({ id: functionResponse.id ?? `at ${at}`, text: functionResponse.response.output ?? functionResponse.response.result ?? functionResponse.response.content }));
         return join_results(calls, results);
     },
 };
