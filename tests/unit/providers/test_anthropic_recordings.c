@@ -37,9 +37,10 @@ read_all(const char *path)
 /* Texts by kind, so that two replies can be held against each other whatever their blocks are cut
  * into. */
 struct gist {
-    struct sink text, thought, calls;
+    struct sink text, thought, calls, citations;
     struct canon_usage usage;
     enum canon_finish finish;
+    int states; /* signatures, and thoughts that are nothing else */
 };
 
 static void
@@ -48,6 +49,8 @@ gist_init(struct gist *gist)
     sink_init(&gist->text, 16u << 20);
     sink_init(&gist->thought, 16u << 20);
     sink_init(&gist->calls, 16u << 20);
+    sink_init(&gist->citations, 16u << 20);
+    gist->states = 0;
     gist->usage = CANON_USAGE_UNKNOWN;
     gist->finish = FINISH_NONE;
 }
@@ -58,6 +61,7 @@ gist_fini(struct gist *gist)
     sink_fini(&gist->text);
     sink_fini(&gist->thought);
     sink_fini(&gist->calls);
+    sink_fini(&gist->citations);
 }
 
 /* Read a stream on its own and keep the gist of it. Calls are kept by block, since they may be
@@ -74,6 +78,7 @@ read_gist(const struct dialect *dialect, struct slice bytes, bool body, struct g
     static struct unescape halves[64];
     struct sse_event event;
     int error = 0;
+    bool over = body;
     relay_open(&relay);
     for (size_t i = 0; i < countof(calls); i++) {
         sink_init(&calls[i], 16u << 20);
@@ -86,6 +91,9 @@ read_gist(const struct dialect *dialect, struct slice bytes, bool body, struct g
             if (!event.dispatched)
                 continue;
             error = dialect->read_event(relay.reader, event.type, event.data, &relay.events);
+        } else if (!over) {
+            over = true;
+            error = dialect->read_end(relay.reader, &relay.events);
         } else {
             break;
         }
@@ -98,6 +106,10 @@ read_gist(const struct dialect *dialect, struct slice bytes, bool body, struct g
                 canon_usage_merge(&gist->usage, &one->usage);
             if (one->kind == CANON_FINISH)
                 gist->finish = one->finish;
+            gist->states += (one->kind == CANON_OPEN || one->kind == CANON_DELTA) && one->signature.len > 0;
+            gist->states += one->kind == CANON_OPEN && one->type == BLOCK_REDACTED;
+            if (one->kind == CANON_CITATION)
+                sink_put(&gist->citations, one->citation->native);
             if (one->kind == CANON_OPEN && one->type == BLOCK_CALL)
                 sink_printf(call, "%.*s(", SLICE_ARG(one->name));
             if (one->kind == CANON_DELTA && one->type == BLOCK_CALL)
@@ -167,14 +179,14 @@ same_gist(struct gist *a, struct gist *b)
 /* Returns 1 if the recording became what it should, 0 if not, -1 if it holds an error or is no
  * stream of this kind. */
 static int
-translates(struct slice bytes, bool stream)
+translates(const struct dialect *upstream, struct slice bytes, bool stream)
 {
     struct gist original, made;
     uint32_t flaws;
     gist_init(&original);
-    int result = read_gist(&openai_chat_dialect, bytes, false, &original, &flaws) == 0 ? 1 : -1;
+    int result = read_gist(upstream, bytes, false, &original, &flaws) == 0 ? 1 : -1;
     struct relay relay = {
-        .upstream = &openai_chat_dialect,
+        .upstream = upstream,
         .client = &anthropic_dialect,
         .options = {.stream = stream, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
     relay_stream(&relay, bytes, 0, 7);
@@ -183,7 +195,15 @@ translates(struct slice bytes, bool stream)
     if (result == 1) {
         gist_init(&made);
         int error = read_gist(&anthropic_dialect, sink_slice(&relay.out), !stream, &made, &flaws);
-        result = error == 0 && flaws == 0 && same_gist(&original, &made);
+        bool own = upstream == &anthropic_dialect;
+        result = error == 0 && flaws == 0 && same_gist(&original, &made) && original.states == made.states &&
+                 (!own || slice_eq(sink_slice(&original.citations), sink_slice(&made.citations)));
+        if (result == 0)
+            print_error("error %d flaws %x finish %d/%d states %d/%d text %zu/%zu thought %zu/%zu calls %.*s/%.*s in %llu/%llu\n", error,
+                        flaws, original.finish, made.finish, original.states, made.states, original.text.len, made.text.len,
+                        original.thought.len, made.thought.len, SLICE_ARG(sink_slice(&original.calls)),
+                        SLICE_ARG(sink_slice(&made.calls)), (unsigned long long)original.usage.in_total,
+                        (unsigned long long)made.usage.in_total);
         gist_fini(&made);
     }
     relay_close(&relay);
@@ -215,13 +235,14 @@ struct tally {
     int good, all, others;
 };
 
+/* upstream NULL: as a Messages stream that passes; else as a stream of that dialect. */
 static void
-judge_file(const char *path, bool chat, struct tally *tally)
+judge_file(const char *path, const struct dialect *upstream, struct tally *tally)
 {
     struct slice bytes = read_all(path);
-    int result = chat ? translates(bytes, true) : passes(bytes);
-    if (chat && result == 1)
-        result = translates(bytes, false);
+    int result = upstream ? translates(upstream, bytes, false) : passes(bytes);
+    if (upstream && upstream != &anthropic_dialect && result == 1)
+        result = translates(upstream, bytes, true);
     if (result < 0) {
         tally->others++;
     } else {
@@ -241,7 +262,7 @@ is_stream(const char *name)
 }
 
 static void
-judge_folder(const char *family, bool chat, struct tally *tally)
+judge_folder(const char *family, const struct dialect *upstream, struct tally *tally)
 {
     char folder[512], path[1024];
     (void)snprintf(folder, sizeof(folder), "%s/%s", recordings(), family);
@@ -252,7 +273,7 @@ judge_folder(const char *family, bool chat, struct tally *tally)
         if (!is_stream(entry->d_name) || strstr(entry->d_name, "multiple-choices"))
             continue;
         (void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        judge_file(path, chat, tally);
+        judge_file(path, upstream, tally);
     }
     if (listing)
         (void)closedir(listing);
@@ -263,7 +284,7 @@ passes_recorded_messages(void **state)
 {
     (void)state;
     struct tally tally = {0};
-    judge_folder("anthropic", false, &tally);
+    judge_folder("anthropic", NULL, &tally);
     printf("anthropic recordings passed unchanged: %d of %d\n", tally.good, tally.all);
     assert_int_equal(tally.good, tally.all);
 }
@@ -281,9 +302,41 @@ translates_recorded_chats(void **state)
                                            "vllm",           "xai",        "zai"};
     struct tally tally = {0};
     for (size_t i = 0; i < countof(families); i++)
-        judge_folder(families[i], true, &tally);
+        judge_folder(families[i], &openai_chat_dialect, &tally);
     printf("chat recordings translated: %d of %d (%d others)\n", tally.good, tally.all,
            tally.others);
+    assert_int_equal(tally.good, tally.all);
+}
+
+static void
+translates_recorded_responses(void **state)
+{
+    (void)state;
+    struct tally tally = {0};
+    judge_folder("openai-responses", &openai_responses_dialect, &tally);
+    printf("responses recordings translated: %d of %d (%d others)\n", tally.good, tally.all, tally.others);
+    assert_int_equal(tally.good, tally.all);
+}
+
+static void
+translates_recorded_contents(void **state)
+{
+    (void)state;
+    struct tally tally = {0};
+    judge_folder("gemini", &gemini_dialect, &tally);
+    judge_folder("vertex-gemini", &gemini_dialect, &tally);
+    printf("gemini recordings translated: %d of %d (%d others)\n", tally.good, tally.all, tally.others);
+    assert_int_equal(tally.good, tally.all);
+}
+
+/* Gathered into one message they say the same, citations included; blocks that only Anthropic knows are not compared. */
+static void
+gathers_recorded_messages(void **state)
+{
+    (void)state;
+    struct tally tally = {0};
+    judge_folder("anthropic", &anthropic_dialect, &tally);
+    printf("anthropic recordings gathered: %d of %d (%d others)\n", tally.good, tally.all, tally.others);
     assert_int_equal(tally.good, tally.all);
 }
 
@@ -293,6 +346,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_recorded_messages),
         cmocka_unit_test(translates_recorded_chats),
+        cmocka_unit_test(translates_recorded_responses),
+        cmocka_unit_test(translates_recorded_contents),
+        cmocka_unit_test(gathers_recorded_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
