@@ -219,6 +219,15 @@ report_in(struct json root)
     return is_bare && !json_present(json_get(root, "choices")) ? root : JSON_NONE;
 }
 
+/* Google's compatible endpoint answers in Google's own shape: a word for the status, and details. */
+static void
+refine_google(struct json report, struct json root, int status, struct arena *arena,
+              struct canon_error *out)
+{
+    if (json_type(json_get(report, "status")) == JSON_STRING)
+        gemini_refine_error(root, status, arena, out);
+}
+
 bool
 chat_error_from_json(struct json root, struct arena *arena, struct canon_error *out)
 {
@@ -229,7 +238,7 @@ chat_error_from_json(struct json root, struct arena *arena, struct canon_error *
     out->status = 0;
     fill(report, root, arena, out);
     out->kind = kind_of(out, out->status);
-    gemini_refine_error(root, 0, arena, out);
+    refine_google(report, root, 0, arena, out);
     return true;
 }
 
@@ -268,7 +277,7 @@ chat_read_error(int status, struct slice body, struct arena *arena, struct canon
     if (out->message.len == 0)
         out->message = slice_from(err_row(ERR_UPSTREAM_STATUS)->text);
     out->kind = kind_of(out, status);
-    gemini_refine_error(root, status, arena, out);
+    refine_google(report, root, status, arena, out);
     if (out->kind == KIND_TOO_LARGE)
         out->status = 413;
     if (out->kind == KIND_AUTH && status == 400)

@@ -360,9 +360,9 @@ refuse_unsayable(struct json root, struct canon_fault *fault)
     struct json modalities = json_get(root, "modalities");
     for (struct json at = json_first(modalities);
          json_type(modalities) == JSON_ARRAY && json_present(at); at = json_next(at))
-        if (!json_is(at, "text"))
+        if (!json_is(at, "text") && !json_is(at, "image"))
             return chat_refuse(fault, ERR_UNSUPPORTED, "modalities",
-                               "the upstream behind this model can only answer with text");
+                               "the upstream behind this model cannot answer with sound");
     if (json_type(json_get(root, "web_search_options")) == JSON_OBJECT)
         return chat_refuse(
             fault, ERR_UNSUPPORTED, "web_search_options",
