@@ -76,6 +76,8 @@ enum err_kind {
     X(TLS, UPSTREAM, 502, 1, UPSTREAM, "upstream_tls", "TLS failure with the upstream")            \
     X(TLS_CERT, UPSTREAM, 502, 1, UPSTREAM, "upstream_tls_certificate",                            \
       "the upstream's certificate was refused")                                                    \
+    X(CREDENTIAL, UPSTREAM, 502, 1, UPSTREAM, "upstream_credential",                                 \
+      "no access token could be had for the upstream")                                             \
     X(TLS_TRUNCATED, UPSTREAM, 502, 1, UPSTREAM, "upstream_disconnected",                          \
       "upstream closed the TLS connection without saying so")                                      \
     X(RESET, UPSTREAM, 502, 1, UPSTREAM, "upstream_disconnected", "connection reset by peer")      \

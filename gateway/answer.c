@@ -195,6 +195,7 @@ act_answer(struct stream *stream)
         break;
     case ENDPOINT_METRICS:
         metrics_expose(worker->gateway->workers, worker->gateway->worker_count, out);
+        metrics_expose_credentials(worker, out);
         type = "text/plain; version=0.0.4; charset=utf-8";
         break;
     case ENDPOINT_STREAMS:

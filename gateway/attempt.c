@@ -4,7 +4,9 @@
  *
  * Tries end at the commit point: from then on judge answers BREAK and the failure is told in the stream.
  */
+#include "base/text.h"
 #include "gateway/answer.h"
+#include "gateway/credential.h"
 #include "gateway/detail.h"
 #include "gateway/outgoing.h"
 #include "gateway/prompts.h"
@@ -98,6 +100,20 @@ choose_deployment(struct stream *stream)
     return EVENT_NONE;
 }
 
+/* 1: the request may go out with stream->token, or needs none; 0: TURN comes when one is there. */
+static int
+take_token(struct stream *stream)
+{
+    struct credential *credential = stream->deployment->credential;
+    if (!credential || slice_present(stream->token))
+        return 1;
+    int got = credential_token(credential, stream, &stream->token);
+    if (got == 0 && !stream->token_awaited)
+        stream_arm_step(stream, stream_timeouts(stream)->connect_ms);
+    stream->token_awaited = got == 0;
+    return got;
+}
+
 enum stream_event
 act_dial(struct stream *stream)
 {
@@ -116,12 +132,16 @@ act_dial(struct stream *stream)
         if (verdict != EVENT_NONE)
             return verdict;
     }
-    if (!stream->queued) {
+    if (!stream->queued && !stream->token_awaited) {
         begin_attempt(stream);
         stream->stamps.queued = stream->stamps.dialing = 0;
+        stream->token = SLICE_NONE;
     }
     stream->queued = false;
-    int got = upstream_lease(&worker->upstreams, stream, stream->deployment, stream->again_fresh, &stream->lease);
+    int got = take_token(stream);
+    if (got <= 0)
+        return got < 0 ? stream_fail(stream, got) : EVENT_NONE;
+    got = upstream_lease(&worker->upstreams, stream, stream->deployment, stream->again_fresh, &stream->lease);
     if (got == -ERR_QUEUE)
         metrics_add(&worker->metrics->queue_full, 1);
     if (got < 0)
@@ -199,6 +219,8 @@ diagnose(struct stream *stream)
         return EVENT_NONE; /* nothing is due */
     switch (stream->state) {
     case STATE_DIAL:
+        if (stream->token_awaited)
+            return stream_fail(stream, -ERR_CREDENTIAL);
         if (stream->queued) {
             metrics_add(&worker->metrics->queue_full, 1);
             return stream_fail(stream, -ERR_QUEUE);
@@ -258,6 +280,26 @@ try_again(struct stream *stream)
     return EVENT_NEXT;
 }
 
+/* Has the upstream refused an access token that it may merely have forgotten? Once it is worth another (R88). */
+static bool
+lost_token(struct stream *stream)
+{
+    struct credential *credential = stream->deployment ? stream->deployment->credential : NULL;
+    if (!credential || stream->upstream_status != 401 || stream->committed || stream->token_refused)
+        return false;
+    stream->token_refused = true;
+    credential_rejected(credential, stream->worker, stream->token);
+    return true;
+}
+
+/* A model that this region of Vertex AI does not have may be had in the next one (R89). */
+static bool
+is_elsewhere(const struct stream *stream)
+{
+    return stream->deployment && stream->deployment->upstream.surface == SURFACE_VERTEX && stream->upstream_status >= 400 &&
+           stream->upstream_status < 500 && text_find_caseless(stream->error.message, SLICE_LIT("not servable in region")) >= 0;
+}
+
 enum stream_event
 act_judge(struct stream *stream)
 {
@@ -279,6 +321,8 @@ act_judge(struct stream *stream)
     bool stale = stream->lease && stream->lease->reused && !stream->lease_answered && !stream->committed &&
                  (stream->error.error == ERR_DISCONNECTED || stream->error.error == ERR_RESET ||
                   stream->error.error == ERR_TLS_TRUNCATED) && !stream->again_fresh;
+    bool refused = !stale && lost_token(stream);
+    stale = stale || refused;
     bool counted = !stale && deployment && err_row(stream->error.error)->blame == BLAME_UPSTREAM;
     if (counted) {
         struct metrics_model *model = metrics_model(worker->metrics, deployment->label);
@@ -289,13 +333,15 @@ act_judge(struct stream *stream)
     }
     bool timeout = stream->error.error == ERR_REQUEST_TIMEOUT || worker->gateway->ending;
     bool again = !stream->committed && !timeout && deployment &&
-                 (stale || route_retryable(generation, &stream->error));
+                 (stale || is_elsewhere(stream) || route_retryable(generation, &stream->error));
     log_attempt(stream, again);
     upstream_leave_queue(&worker->upstreams, stream);
-    stream->queued = false;
+    credential_leave(stream);
+    stream->queued = stream->token_awaited = false;
     stream_drop_lease(stream);
     if (stale) {
-        metrics_add(&worker->metrics->stale_connections, 1);
+        if (!refused)
+            metrics_add(&worker->metrics->stale_connections, 1);
         stream->again_fresh = true;
         return EVENT_NEXT;
     }

@@ -74,7 +74,8 @@ struct config_deployment {
     struct slice api_version;  /* Azure; absent: none */
     struct slice project, location; /* Vertex AI; a list of locations was made one deployment each, in order (R89) */
     bool google;               /* api_key is none: an access token of google_credentials is sent */
-    struct slice google_credentials; /* file, or JSON text; absent: the usual places (R87). Secret */
+    struct slice google_credentials; /* file, or JSON text; absent: the metadata server (R87). Secret */
+    struct slice google_metadata;    /* its host */
     struct slice *headers;     /* extra request headers: name, value, name, value ... */
     uint32_t header_count;     /* pairs */
     struct slice tls_server_name, ca_file, spki_pin; /* penstock.*; absent: none. Pin is 32 raw bytes */

@@ -9,6 +9,7 @@
 #include "base/text.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define DEFAULTS_BYTES_MAX (256u << 10)
 
@@ -163,6 +164,17 @@ path_word(struct slice text)
     return text.len > 0;
 }
 
+/* Where gcloud keeps what "gcloud auth application-default login" has got; absent if it is not there. */
+static struct slice
+gcloud_credentials(struct config_loader *loader)
+{
+    struct slice folder = config_getenv(loader, "CLOUDSDK_CONFIG"), home = config_getenv(loader, "HOME");
+    struct slice path = folder.len > 0 ? arena_printf(&loader->scratch, "%.*s/application_default_credentials.json", SLICE_ARG(folder))
+                        : home.len > 0 ? arena_printf(&loader->scratch, "%.*s/.config/gcloud/application_default_credentials.json", SLICE_ARG(home))
+                                       : SLICE_NONE;
+    return slice_present(path) && access(path.ptr, R_OK) == 0 ? path : SLICE_NONE;
+}
+
 /* Project, location, credentials, and the region's own host (R82). */
 static bool
 resolve_google(struct config_loader *loader, struct config_entry *entry)
@@ -182,7 +194,8 @@ resolve_google(struct config_loader *loader, struct config_entry *entry)
             deployment->id = arena_printf(&loader->config->arena, "%.*s@%.*s", SLICE_ARG(deployment->id), SLICE_ARG(text));
     }
     FILL(location, "VERTEXAI_LOCATION VERTEX_LOCATION GOOGLE_CLOUD_LOCATION", SLICE_LIT("global"));
-    FILL(google_credentials, "GOOGLE_APPLICATION_CREDENTIALS", SLICE_NONE);
+    FILL(google_credentials, "GOOGLE_APPLICATION_CREDENTIALS", gcloud_credentials(loader));
+    FILL(google_metadata, "GCE_METADATA_HOST", SLICE_LIT("metadata.google.internal"));
     FILL(project, "VERTEXAI_PROJECT VERTEX_PROJECT GOOGLE_CLOUD_PROJECT", credentials_project(loader, deployment->google_credentials));
     if (deployment->project.len == 0) {
         config_entry_problem(loader, false, entry, "model", "vertex_project is needed, here or as VERTEXAI_PROJECT", SLICE_NONE);

@@ -43,6 +43,7 @@ detail_blot(const struct stream *stream, struct slice words)
         return;
     const struct config_deployment *config = stream->deployment->config;
     blot(words, config->api_key);
+    blot(words, stream->token);
     for (uint32_t i = 0; i < config->header_count; i++) {
         struct slice value = config->headers[2 * i + 1];
         if (!is_secret(config->headers[2 * i]))

@@ -3,6 +3,7 @@
  * finish.c - every way an exchange can end: its last chunk, an in-band error, a refusal with a status, a whole answer;
  * then draining the client's queue, resting for the next request, or parting.
  */
+#include "gateway/credential.h"
 #include "gateway/answer.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
@@ -366,6 +367,7 @@ let_go(struct stream *stream, bool cut)
 {
     struct worker *worker = stream->worker;
     upstream_leave_queue(&worker->upstreams, stream);
+    credential_leave(stream);
     stream_drop_lease(stream);
     answer_forget(stream);
     stream_end_codecs(stream);

@@ -6,6 +6,7 @@
  * sample is still announced, so that a scrape always knows it.
  */
 #include "gateway/metrics.h"
+#include "gateway/credential.h"
 #include "gateway/recall.h"
 #include "gateway/worker.h"
 
@@ -356,6 +357,30 @@ expose_workers(struct worker *const *workers, uint32_t count, struct sink *out)
         announce(out, figures[i].name, figures[i].type, figures[i].help);
         for (uint32_t w = 0; w < count; w++)
             sink_printf(out, "%s{worker=\"%u\"} %llu\n", figures[i].name, w, (unsigned long long)load(&workers[w]->published[i]));
+    }
+}
+
+void
+metrics_expose_credentials(const struct worker *worker, struct sink *out)
+{
+    const struct generation *generation = worker->generation;
+    if (generation->credential_count == 0)
+        return;
+    announce(out, "penstock_token_refreshes_total", "counter", "Access tokens asked for, by credential and outcome");
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < generation->credential_count; i++) {
+            struct credential_figures figure;
+            credential_figures(generation->credentials[i], worker->loop.now_ms, &figure);
+            if (round == 0)
+                sink_printf(out, "penstock_token_refreshes_total{credential=\"%.*s\",outcome=\"ok\"} %llu\n"
+                                 "penstock_token_refreshes_total{credential=\"%.*s\",outcome=\"failed\"} %llu\n",
+                            SLICE_ARG(figure.name), (unsigned long long)figure.refreshes, SLICE_ARG(figure.name),
+                            (unsigned long long)figure.failures);
+            else
+                sink_printf(out, "penstock_token_seconds_left{credential=\"%.*s\"} %lld\n", SLICE_ARG(figure.name), (long long)figure.left_s);
+        }
+        if (round == 0)
+            announce(out, "penstock_token_seconds_left", "gauge", "Time to the end of each access token; negative: there is none");
     }
 }
 

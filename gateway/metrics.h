@@ -73,5 +73,7 @@ struct worker;
 void metrics_publish(struct worker *worker);
 /* metrics_expose - Prometheus text of all workers together, process figures (RSS, descriptors, build info) included. */
 void metrics_expose(struct worker *const *workers, uint32_t count, struct sink *out);
+/* metrics_expose_credentials - the access tokens of the configuration that this worker has; on its own thread. */
+void metrics_expose_credentials(const struct worker *worker, struct sink *out);
 
 #endif

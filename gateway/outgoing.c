@@ -190,6 +190,8 @@ outgoing_head(struct stream *stream, struct sink *out)
     arena_reset(&worker->scratch);
     struct dialect_upstream upstream = deployment->upstream;
     upstream.model = stream->upstream_model;
+    if (slice_present(stream->token))
+        upstream.api_key = stream->token;
     put_target(stream, &upstream, out);
     http_put_field(out, "Accept-Encoding", SLICE_LIT("identity"));
     http_put_field(out, "X-Request-Id", slice_from(stream->request_id));

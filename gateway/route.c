@@ -4,6 +4,7 @@
  */
 #include "gateway/route.h"
 #include "base/text.h"
+#include "gateway/credential.h"
 #include "gateway/metrics.h"
 
 #include <stdio.h>
@@ -81,6 +82,25 @@ resolve_upstream(struct dialect_upstream *out, const struct config_deployment *f
     };
 }
 
+/* Deployments with the same credentials share one, and its token. */
+static int
+resolve_credential(struct generation *generation, struct deployment *deployment, struct sink *problem)
+{
+    const struct config_deployment *from = deployment->config;
+    if (!from->google)
+        return 0;
+    for (uint32_t i = 0; i < generation->credential_count; i++) {
+        if (credential_is(generation->credentials[i], from->google_credentials, from->google_metadata)) {
+            deployment->credential = generation->credentials[i];
+            return 0;
+        }
+    }
+    int error = credential_new(from->google_credentials, from->google_metadata, &deployment->credential, problem);
+    if (error == 0)
+        generation->credentials[generation->credential_count++] = deployment->credential;
+    return error;
+}
+
 static int
 resolve_target(struct generation *generation, struct deployment *deployment, uint16_t demo_port, struct sink *problem)
 {
@@ -132,7 +152,8 @@ generation_new(struct config *config, uint16_t demo_port, struct generation **ou
     generation->config = config;
     generation->count = config->deployment_count;
     generation->deployments = calloc(config->deployment_count ? config->deployment_count : 1, sizeof *generation->deployments);
-    int error = generation->deployments ? 0 : -ERR_MEMORY;
+    generation->credentials = calloc(config->deployment_count ? config->deployment_count : 1, sizeof *generation->credentials);
+    int error = generation->deployments && generation->credentials ? 0 : -ERR_MEMORY;
     for (uint32_t i = 0; error == 0 && i < generation->count; i++) {
         struct deployment *deployment = &generation->deployments[i];
         deployment->config = &config->deployments[i];
@@ -141,7 +162,11 @@ generation_new(struct config *config, uint16_t demo_port, struct generation **ou
         resolve_upstream(&deployment->upstream, deployment->config);
         deployment->label = metrics_label(deployment->config->model_name, deployment->config->provider, deployment->config->id);
         error = resolve_target(generation, deployment, demo_port, problem);
+        if (error == 0)
+            error = resolve_credential(generation, deployment, problem);
     }
+    if (error == 0 && generation->credential_count > 0 && !generation->trust) /* token endpoints speak TLS */
+        error = trust_load(config->ca_file, &generation->trust, problem);
     if (error == 0 && config->tls_certificate.len > 0)
         error = server_key_load(config->tls_certificate, config->tls_key, &generation->server_key, problem);
     if (error < 0) {
@@ -152,9 +177,31 @@ generation_new(struct config *config, uint16_t demo_port, struct generation **ou
     return 0;
 }
 
+/* A credential that is in both goes on with the token it has. */
+static void
+inherit_credentials(struct generation *generation, const struct generation *old)
+{
+    for (uint32_t i = 0; i < generation->credential_count; i++) {
+        struct credential *fresh = generation->credentials[i], *kept = NULL;
+        for (uint32_t k = 0; k < old->credential_count && !kept; k++) {
+            if (credential_same(old->credentials[k], fresh))
+                kept = old->credentials[k];
+        }
+        if (!kept)
+            continue;
+        generation->credentials[i] = credential_hold(kept);
+        for (uint32_t d = 0; d < generation->count; d++) {
+            if (generation->deployments[d].credential == fresh)
+                generation->deployments[d].credential = kept;
+        }
+        credential_drop(fresh);
+    }
+}
+
 void
 generation_inherit(struct generation *generation, const struct generation *old)
 {
+    inherit_credentials(generation, old);
     for (uint32_t i = 0; i < generation->count; i++) {
         struct deployment *to = &generation->deployments[i];
         const struct deployment *from = NULL;
@@ -192,6 +239,9 @@ generation_drop(struct generation *generation)
         trust_drop(generation->trust);
     if (generation->server_key)
         server_key_drop(generation->server_key);
+    for (uint32_t i = 0; generation->credentials && i < generation->credential_count; i++)
+        credential_drop(generation->credentials[i]);
+    free(generation->credentials);
     free(generation->deployments);
     config_drop(generation->config);
     free(generation);

@@ -20,6 +20,7 @@ struct deployment {
     struct dialect_upstream upstream; /* model is per request */
     const struct dialect *dialect;
     struct trust *trust;
+    struct credential *credential; /* of the generation: access tokens come from it; NULL: api_key is what it is */
     int label;               /* of the metrics; stable over reloads */
     uint32_t host;           /* index of its upstream host in the generation */
     _Atomic uint64_t cool_until_ms;
@@ -32,6 +33,8 @@ struct generation {
     struct config *config;
     struct deployment *deployments;
     uint32_t count;
+    struct credential **credentials; /* the distinct ones */
+    uint32_t credential_count;
     struct slice *hosts;     /* cache keys of the distinct upstream hosts */
     uint32_t host_count;
     struct trust *trust;     /* default; NULL until a TLS deployment needs it */

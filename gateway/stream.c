@@ -360,6 +360,7 @@ stream_new(struct worker *worker, int fd, const char *peer)
     task_init(&stream->task, run);
     list_init(&stream->link);
     list_init(&stream->waiter.link);
+    list_init(&stream->token_wait);
     deadline_init(&stream->total, total_due);
     deadline_init(&stream->step, step_due);
     deadline_init(&stream->ping, ping_due);

@@ -107,6 +107,9 @@ struct stream {
     struct canon_usage prompt_usage; /* of the prompts before */
     struct upstream_waiter waiter;
     bool queued;               /* in DIAL: waiting for a free upstream connection */
+    struct slice token;        /* secret: the access token of this attempt, of the reply arena; absent: none is needed */
+    struct list token_wait;    /* in DIAL: waiting for one */
+    bool token_awaited, token_refused; /* refused: by the upstream, once in this exchange: another was asked for */
 
     /* the reply */
     struct arena reply;        /* codec state, names */

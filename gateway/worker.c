@@ -3,6 +3,8 @@
  * worker.c - one thread and everything it owns. Messages from elsewhere come through the mailbox.
  */
 #include "gateway/worker.h"
+#include "gateway/credential.h"
+#include "gateway/fetch.h"
 #include "gateway/demo.h"
 #include "reactor/backend.h"
 
@@ -72,6 +74,7 @@ each_second(struct deadline *deadline)
 {
     struct worker *worker = container_of(deadline, struct worker, second);
     read_wall_clock(worker);
+    credential_tick(worker);
     loop_arm(&worker->loop, &worker->second, 1000);
 }
 
@@ -168,6 +171,8 @@ worker_init(struct worker *worker, struct gateway *gateway, uint32_t number, str
     if (error < 0)
         return error;
     list_init(&worker->streams);
+    list_init(&worker->fetches);
+    list_init(&worker->token_waiters);
     upstream_pool_init(&worker->upstreams, worker);
     arena_init(&worker->scratch, SCRATCH_BYTES_MAX);
     canon_events_init(&worker->events, &worker->scratch);
@@ -192,6 +197,7 @@ void
 worker_fini(struct worker *worker)
 {
     assert(list_empty(&worker->streams));
+    fetch_cancel_all(worker);
     upstream_pool_close(&worker->upstreams);
     demo_close(worker);
     if (worker->listener.magic)
@@ -253,6 +259,7 @@ main_loop(void *argument)
         worker_turn(worker, UINT64_MAX);
     /* Give what is closing a moment to be flushed. */
     for (int i = 0; i < 200 && worker->loop.conns > 0; i++) {
+        fetch_cancel_all(worker);
         upstream_pool_close(&worker->upstreams);
         upstream_pool_init(&worker->upstreams, worker);
         demo_close(worker);

@@ -48,6 +48,8 @@ struct worker {
     struct listener listener;
     struct generation *generation; /* the newest; streams hold their own */
     struct list streams;
+    struct list fetches; /* our own requests, see fetch.h */
+    struct list token_waiters; /* streams without an access token, see credential.h */
     size_t stream_count;
     uint64_t next_serial;
     size_t request_bytes;   /* of request bodies held by streams */
