@@ -555,6 +555,10 @@ responses_write_error(void *writer, const struct canon_error *error, struct fram
     } else {
         sink_text(out, "null");
     }
+    if (error->retry_after_ms != UINT64_MAX) {
+        sink_text(out, ",\"retry_after\":");
+        sink_u64(out, error->retry_after_ms / 1000 + (error->retry_after_ms % 1000 != 0));
+    }
     responses_end(self, frames);
     for (struct responses_write_item *at = self->items; at; at = at->next) {
         at->incomplete |= at->open; /* said as far as it came */

@@ -421,6 +421,7 @@ fails_once(void **state)
     struct canon_error error = canon_error_of(ERR_RATE);
     error.message = SLICE_LIT("slow \"down\"");
     error.code = SLICE_NONE;
+    error.retry_after_ms = 1500;
     open_bench(&bench, true, NULL);
     assert_int_equal(dialect->write_start(bench.writer, &bench.frames), 0);
     dialect->write_ping(bench.writer, &bench.frames);
@@ -434,8 +435,9 @@ fails_once(void **state)
         take_frames(&bench);
     }
     is_good(&bench);
-    assert_true(has(&bench, "{\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":"
-                            "\"slow \\\"down\\\"\",\"param\":null,\"sequence_number\":5}"));
+    assert_true(has(
+        &bench, "{\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":"
+                "\"slow \\\"down\\\"\",\"param\":null,\"retry_after\":2,\"sequence_number\":5}"));
     assert_true(has(&bench, "\"status\":\"failed\",\"background\":false,\"error\":{\"code\":"
                             "\"rate_limit_exceeded\",\"message\":\"slow \\\"down\\\"\"}"));
     assert_true(has(&bench, "\"status\":\"incomplete\",\"content\":[{\"type\":\"output_text\","
