@@ -345,11 +345,16 @@ canon_unwrap(struct slice token, enum canon_origin *origin, bool *redacted, stru
     }
     if (*origin == ORIGIN_NONE || !slice_present(rest))
         return false;
+    /* Anybody can write a wrapper: what is in it must be what it claims, or it would break out of the text it is put into. */
     struct sink out;
+    struct json_scan scan;
     sink_init(&out, rest.len + 16);
-    bool good = text_base64_decode(rest, &out) && !out.error;
+    sink_byte(&out, '"');
+    bool good = text_base64_decode(rest, &out);
+    sink_byte(&out, '"');
+    good = good && !out.error && json_scan(sink_slice(&out), 1, &scan) == 0;
     if (good)
-        *state = arena_copy(arena, sink_slice(&out));
+        *state = arena_copy(arena, slice_of(out.ptr + 1, out.len - 2));
     sink_fini(&out);
     return good && slice_present(*state);
 }

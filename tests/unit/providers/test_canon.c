@@ -241,7 +241,7 @@ test_wrappers(void **state)
     char bytes[300];
     for (size_t n = 1; n < sizeof(bytes); n += 7) {
         for (size_t i = 0; i < n; i++)
-            bytes[i] = (char)(i * 37 + n);
+            bytes[i] = (char)('#' + (i * 37 + n) % 57); /* nothing that JSON escapes */
         for (int from = ORIGIN_NONE + 1; from < ORIGIN_COUNT; from++) {
             for (int hidden = 0; hidden < 2; hidden++) {
                 struct slice token =
@@ -265,7 +265,13 @@ test_wrappers(void **state)
                                          "penstock.1.-redacted.QUJD",
                                          "penstock.1.gemini.Q?JD",
                                          "penstock.2.gemini.QUJD",
-                                         "Penstock.1.gemini.QUJD"};
+                                         "Penstock.1.gemini.QUJD",
+                                         /* not the contents of a string: `a","x":"`, a control
+                                          * character, half an escape, no UTF-8 */
+                                         "penstock.1.gemini.YSIsIngiOiI",
+                                         "penstock.1.gemini.YQE",
+                                         "penstock.1.gemini.YVw",
+                                         "penstock.1.gemini._w"};
     for (size_t i = 0; i < countof(others); i++)
         assert_false(canon_unwrap(slice_from(others[i]), &origin, &redacted, &back, &arena));
     assert_true(canon_unwrap(SLICE_LIT("penstock.1.gemini-redacted.QUJD"), &origin, &redacted, &back,
