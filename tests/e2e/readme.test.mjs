@@ -247,7 +247,9 @@ describe('documents: what the running gateway does', () => {
             const { status, text } = await exchange(penstock.port, method, target, { body: method === 'POST' ? {} : undefined, headers: { authorization } });
             assert.ok(status !== 405 && !(status === 404 && text.includes('unknown_url')), `${span}: ${status}`);
         }
-        for (const [, target] of read('gateway/answer.c').matchAll(/^ {4}\{"(\/[^"]*)", \w+, ENDPOINT_/gm)) {
+        const paths = [...read('gateway/endpoint.c').matchAll(/^ {4}\{"([^"]+)", [\w |]+, ENDPOINT_/gm)].map(([, path]) => (path.startsWith('/') ? path : `/v1/${path}`));
+        assert.ok(paths.length > 20, paths.join());
+        for (const target of paths) {
             assert.ok(named.has(`GET ${target}`) || named.has(`POST ${target}`), `${target} is not documented`);
         }
         for (const row of rows(section(of('docs/operations.md'), 'Endpoints'))) {
@@ -265,6 +267,7 @@ describe('documents: what the running gateway does', () => {
         provider.queue({ headers: { ...Object.fromEntries(passed.map((name) => [name, '7'])), 'x-request-id': 'theirs' } });
         const answers = [await ask(chat, 'c/text'), await ask(chat, 'a/text', { seed: 1 }), await ask(chat, 'nothing')];
         provider.queue({ status: 429, headers: { 'Retry-After': '1' } });
+        answers.push(await ask('/v1/messages/count_tokens', 'c/text'));
         answers.push(await ask(chat, 'c/text'), await exchange(penstock.port, 'DELETE', chat));
         const listed = rows(text).map((row) => /^`([\w-]+)`$/.exec(row[0])?.[1].toLowerCase()).filter(Boolean);
         assert.ok(listed.length > 5, listed.join());
