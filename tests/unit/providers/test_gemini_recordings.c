@@ -546,6 +546,8 @@ static void
 judge_other(const char *path, const struct dialect *upstream, struct tally *tally)
 {
     struct slice bytes = read_all(path);
+    if (text_find(bytes, SLICE_LIT("\"response.created\"")) >= 0) /* many servers speak both of OpenAI's dialects */
+        upstream = &openai_responses_dialect;
     int good = survives(upstream, bytes, &gemini_dialect, true);
     if (good == 1)
         good = survives(upstream, bytes, &gemini_dialect, false);
