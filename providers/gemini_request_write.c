@@ -375,6 +375,8 @@ put_system(struct gemini_writing *at)
     int error = 0;
     for (const struct canon_message *message = at->request->messages; leads(message); message = message->next) {
         for (const struct canon_part *part = message->parts; part; part = part->next) {
+            if (slice_present(part->cache_control))
+                canon_drop(at->report, "cache_control");
             if (part->kind != PART_TEXT) {
                 canon_drop(at->report, "system content");
             } else if (part->text.len > 0) {
@@ -486,7 +488,7 @@ report_fields(struct gemini_writing *at)
         {"logit_bias", request->logit_bias},
         {"verbosity", request->verbosity},
         {"prompt_cache_key", request->cache_key},
-        {"store", request->store},
+        {"store", slice_is(request->store, "true") ? request->store : SLICE_NONE}, /* nothing is kept anyway */
     };
     for (size_t i = 0; i < countof(dropped); i++) {
         if (slice_present(dropped[i].value) && !slice_is(dropped[i].value, "null"))

@@ -105,6 +105,8 @@ static int
 collect_part(struct building *at, const struct canon_message *message, const struct canon_part *part)
 {
     bool note = message->role == ROLE_SYSTEM || message->role == ROLE_DEVELOPER;
+    if (slice_present(part->cache_control))
+        canon_drop(at->report, "cache_control");
     if (message->role == ROLE_ASSISTANT)
         return collect_model_part(at, part);
     if (part->kind == PART_CALL || part->kind == PART_THINKING || part->kind == PART_REDACTED)
