@@ -44,7 +44,9 @@ pass_on(struct stream *stream, const struct dialect *dialect, const struct diale
         struct canon_fault *fault)
 {
     int error = dialect->check_pass ? dialect->check_pass(stream->canon, upstream, fault) : 0;
-    return error ? error : dialect->pass_request(stream->canon, upstream, &stream->out_body);
+    if (error == 0 && upstream->replay_reasoning && stream->canon_read)
+        error = remember_request(stream, stream->deployment);
+    return error < 0 ? error : dialect->pass_request(stream->canon, upstream, &stream->out_body);
 }
 
 int
@@ -63,7 +65,7 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
     if (stream->endpoint == ENDPOINT_RELAY) {
         error = relay_write_body(stream, deployment, fault);
     } else {
-        if (!stream->same_dialect || (stream->endpoint == ENDPOINT_CHAT && upstream.strict_turns))
+        if (!stream->same_dialect || (stream->endpoint == ENDPOINT_CHAT && (upstream.strict_turns || upstream.replay_reasoning)))
             error = read_request(stream, fault);
         if (error < 0)
             return error;

@@ -190,11 +190,14 @@ make_entry(const struct recall_piece *first, const struct recall_piece *call)
 }
 
 static int
-keep_call(struct recall *recall, const struct recall_piece *first, const struct recall_piece *call, const struct recall_owner *owner,
+keep_call(struct recall *recall, const struct recall_watch *watch, const struct recall_piece *call, const struct recall_owner *owner,
           uint64_t now_ms)
 {
-    struct key key = key_of(owner, call->id, call->text);
-    struct recall_entry *entry = make_entry(first, call);
+    struct slice arguments = json_unescape(call->text, watch->arena);
+    if (call->text.len > 0 && !slice_present(arguments))
+        return -ERR_MEMORY;
+    struct key key = key_of(owner, call->id, arguments);
+    struct recall_entry *entry = make_entry(watch->first, call);
     if (!entry)
         return -ERR_MEMORY;
     pthread_mutex_lock(&recall->lock);
@@ -335,7 +338,7 @@ keep_turn(const struct recall_watch *watch, struct recall *recall, const struct 
             continue;
         }
         state = state || at->signature.len > 0;
-        int error = state && at->closed ? keep_call(recall, watch->first, at, owner, now_ms) : 0;
+        int error = state && at->closed ? keep_call(recall, watch, at, owner, now_ms) : 0;
         if (error < 0)
             return error;
     }
@@ -447,7 +450,8 @@ fill_message(struct recall *recall, struct canon_message *message, const struct 
         struct slice id = canon_legal_id(part->id, 64, arena);
         if (!slice_present(id))
             return -ERR_MEMORY;
-        struct key key = key_of(owner, id, part->custom ? part->text : part->arguments);
+        struct slice input = part->custom ? json_unescape(part->text, arena) : part->arguments;
+        struct key key = key_of(owner, id, input);
         pthread_mutex_lock(&recall->lock);
         struct recall_entry *entry = find(recall, &key);
         if (entry && entry->until_ms <= now_ms) {

@@ -313,9 +313,10 @@ void chat_put_defaults(struct splice *splice, struct json root, struct json give
 struct slice chat_merged_turns(struct json messages, bool keep_developer, struct arena *arena,
                                int *error);
 /* openai_chat_history.c: chat_changed_messages - the messages array as the upstream insists on it: turns merged, ids, thoughts,
- * instructions and plain content in its form. Absent: nothing to change, or an error. */
-struct slice chat_changed_messages(struct json messages, const struct dialect_upstream *upstream,
-                                   struct arena *arena, int *error);
+ * instructions and plain content in its form. request, if it was read, knows thoughts that were put back. Absent: nothing to
+ * change, or an error. */
+struct slice chat_changed_messages(const struct canon_request *request, struct json messages,
+                                   const struct dialect_upstream *upstream, struct arena *arena, int *error);
 /* chat_mend_choice - an object tool_choice as a word, with only those tools that it names (P52). */
 void chat_mend_choice(struct splice *splice, struct json root);
 int chat_write_request(const struct canon_request *request, const struct dialect_upstream *upstream,

@@ -36,6 +36,7 @@ id_of_nine(struct slice id, struct arena *arena)
 
 /* One pass over a conversation. */
 struct mending {
+    const struct canon_request *request;
     const struct dialect_upstream *upstream;
     struct arena *arena;
     struct json_writer json;
@@ -223,6 +224,23 @@ put_member(struct mending *to, const struct needs *needs, struct json member)
         json_put_raw(&to->json, json_raw(member));
 }
 
+/* What the gateway has put back before this call, when the request was read (P32). */
+static struct slice
+remembered(const struct canon_request *request, struct json message)
+{
+    struct slice id = json_text(json_get(json_first(json_get(message, "tool_calls")), "id"));
+    for (const struct canon_message *at = request->messages; at && id.len > 0; at = at->next) {
+        struct slice thought = SLICE_NONE;
+        for (const struct canon_part *part = at->parts; part; part = part->next) {
+            if (part->kind == PART_THINKING && thought.len == 0)
+                thought = part->text;
+            if (part->kind == PART_CALL && slice_eq(part->id, id) && thought.len > 0)
+                return thought;
+        }
+    }
+    return SLICE_NONE;
+}
+
 static void
 put_message(struct mending *to, struct json message)
 {
@@ -238,8 +256,10 @@ put_message(struct mending *to, struct json message)
         if (!needs.reasoning || !json_key_is(at, "reasoning_content"))
             put_member(to, &needs, at);
     if (needs.reasoning) {
-        /* Known under its other name, or not at all: but something must be there. */
+        /* Known under its other name, or remembered, or not at all: but something must be there. */
         struct slice known = json_text(json_get(message, "reasoning"));
+        if (known.len == 0)
+            known = remembered(to->request, message);
         json_name(&to->json, "reasoning_content");
         json_put_escaped(&to->json, known.len > 0 ? known : SLICE_LIT(""));
     }
@@ -257,11 +277,11 @@ lacks_answer(const struct mending *to, struct json before, struct json message)
 }
 
 static struct slice
-mended_messages(struct json messages, const struct dialect_upstream *upstream, struct arena *arena,
-                int *error)
+mended_messages(const struct canon_request *request, struct json messages, const struct dialect_upstream *upstream,
+                struct arena *arena, int *error)
 {
     struct sink out;
-    struct mending to = {.upstream = upstream, .arena = arena};
+    struct mending to = {.request = request, .upstream = upstream, .arena = arena};
     sink_init(&out, CHAT_WHOLE_MAX);
     json_writer_init(&to.json, &out);
     json_array(&to.json);
@@ -285,7 +305,7 @@ mended_messages(struct json messages, const struct dialect_upstream *upstream, s
 }
 
 struct slice
-chat_changed_messages(struct json messages, const struct dialect_upstream *upstream,
+chat_changed_messages(const struct canon_request *request, struct json messages, const struct dialect_upstream *upstream,
                       struct arena *arena, int *error)
 {
     bool is_special = upstream->ids == IDS_NINE || upstream->replay_reasoning ||
@@ -300,7 +320,7 @@ chat_changed_messages(struct json messages, const struct dialect_upstream *upstr
         return merged;
     if (slice_present(merged))
         *error = json_parse(merged, 128, 1u << 24, arena, &messages);
-    struct slice mended = *error ? SLICE_NONE : mended_messages(messages, upstream, arena, error);
+    struct slice mended = *error ? SLICE_NONE : mended_messages(request, messages, upstream, arena, error);
     return slice_present(mended) ? mended : merged;
 }
 

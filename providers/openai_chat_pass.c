@@ -149,7 +149,7 @@ chat_pass_request(const struct canon_request *request, const struct dialect_upst
     if (upstream->ids == IDS_NINE)
         speak_mistral(&splice, root);
     int error;
-    struct slice changed = chat_changed_messages(messages, upstream, request->arena, &error);
+    struct slice changed = chat_changed_messages(request, messages, upstream, request->arena, &error);
     if (error)
         return error;
     if (slice_present(changed))

@@ -349,7 +349,7 @@ finish_request(struct chat_request_writer *to, struct slice body, struct sink *o
     if (upstream->forced_choice)
         chat_mend_choice(&splice, root);
     struct json messages = json_get(root, "messages");
-    struct slice changed = chat_changed_messages(messages, upstream, arena, &error);
+    struct slice changed = chat_changed_messages(to->request, messages, upstream, arena, &error);
     if (error)
         return error;
     if (slice_present(changed))

@@ -36,7 +36,8 @@ leave(void **state)
     return 0;
 }
 
-/* A reply: a thought, perhaps signed, and one call, perhaps signed; its text comes in two pieces. */
+/* A reply: a thought, perhaps signed, and one call, perhaps signed; its text comes in two pieces. All of it is escaped, as the
+ * canonical language has it. */
 static void
 reply(const struct recall_owner *owner, enum canon_origin origin, const char *thought, const char *signature, const char *id,
       const char *arguments, const char *call_signature)
@@ -98,7 +99,7 @@ static void
 a_thought_returns_with_its_call(void **state)
 {
     (void)state;
-    reply(&alice, ORIGIN_ANTHROPIC, "because", "SIG", "call_1", "{\"a\": [1, \"\\u00e4\"]}", NULL);
+    reply(&alice, ORIGIN_ANTHROPIC, "because", "SIG", "call_1", "{\\\"a\\\": [1, \\\"\\\\u00e4\\\"]}", NULL);
     /* Other white space and other escapes are the same arguments. */
     assert_int_equal(ask(&alice, ORIGIN_ANTHROPIC, "call_1", "{\"a\":[1,\"\xc3\xa4\"]}", 20), 1);
     expect_thought("because", "SIG");
@@ -110,7 +111,7 @@ static void
 nothing_returns_to_anybody_else(void **state)
 {
     (void)state;
-    reply(&alice, ORIGIN_ANTHROPIC, "secret", "SIG", "call_1", "{\"a\":1}", NULL);
+    reply(&alice, ORIGIN_ANTHROPIC, "secret", "SIG", "call_1", "{\\\"a\\\":1}", NULL);
     assert_int_equal(ask(&bob, ORIGIN_ANTHROPIC, "call_1", "{\"a\":1}", 20), 0);
     assert_int_equal(ask(&other_model, ORIGIN_ANTHROPIC, "call_1", "{\"a\":1}", 20), 0);
     assert_int_equal(ask(&alice, ORIGIN_ANTHROPIC, "call_2", "{\"a\":1}", 20), 0);
