@@ -397,21 +397,18 @@ anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *e
 }
 
 /* A call's state must be known when it opens; it may come a few events behind, within the same upstream event. */
-static struct canon_event
-with_state(const struct canon_events *events, int at)
+static int
+open_call(struct anthropic_writer *writer, const struct canon_events *events, int at, struct frames *frames)
 {
     struct canon_event event = events->at[at];
-    if (event.kind != CANON_OPEN || event.type != BLOCK_CALL || event.signature.len > 0)
-        return event;
-    for (int i = at + 1; i < events->count; i++) {
+    for (int i = at + 1; i < events->count && event.signature.len == 0; i++) {
         const struct canon_event *later = &events->at[i];
-        if (later->block != event.block || later->kind != CANON_DELTA || later->signature.len == 0)
+        if (later->block != event.block || later->kind != CANON_DELTA)
             continue;
         event.signature = later->signature;
         event.origin = later->origin;
-        break;
     }
-    return event;
+    return anthropic_write_one(writer, &event, frames);
 }
 
 int
@@ -425,8 +422,9 @@ anthropic_write_events(void *writer, const struct canon_events *events, struct f
             canon_usage_merge(&self->usage, &events->at[i].usage);
     }
     for (int i = 0; i < events->count && error == 0; i++) {
-        struct canon_event event = with_state(events, i);
-        error = anthropic_write_one(self, &event, frames);
+        const struct canon_event *event = &events->at[i];
+        bool call = event->kind == CANON_OPEN && event->type == BLOCK_CALL;
+        error = call ? open_call(self, events, i, frames) : anthropic_write_one(self, event, frames);
     }
     return error;
 }
