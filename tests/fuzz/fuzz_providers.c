@@ -114,10 +114,31 @@ take_events(struct run *run, struct slice data)
     return error;
 }
 
+/* A whole reply of the client's own dialect, mended in its place. */
+static void
+fuzz_mend(struct run *run, struct slice body)
+{
+    struct sink out;
+    sink_init(&out, 16u << 20);
+    int error = run->upstream->read_body(run->reader, body, &run->events);
+    if (error == 0 && run->tags)
+        error = canon_think_filter(&run->think, &run->events);
+    if (error == 0)
+        error = canon_guard_check(&run->guard, &run->events);
+    if (error == 0 && run->guard.finished &&
+        run->client->pass_whole(run->writer, body, &run->events, &out) == 0)
+        must_be_json(sink_slice(&out));
+    sink_fini(&out);
+}
+
 static void
 fuzz_reply(struct run *run, struct slice bytes, bool body)
 {
     int error = 0;
+    if (body && run->client == run->upstream && !run->stream && run->client->pass_whole) {
+        fuzz_mend(run, bytes);
+        return;
+    }
     if (body) {
         error = run->upstream->read_body(run->reader, bytes, &run->events);
         if (error == 0)
@@ -180,6 +201,7 @@ open_reply(struct run *run, bool early)
                                              .created_s = 1,
                                              .placeholder_signature = early,
                                              .reasoning = run->tags ? SHOW_THINK_TAGS
+                                                          : early   ? SHOW_AS_SENT
                                                                     : SHOW_REASONING_CONTENT};
     arena_init(&run->arena, 16u << 20);
     arena_init(&run->scratch, 16u << 20);
