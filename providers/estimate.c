@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * estimate.c - how many tokens a Messages request will be, when nobody can be asked (R62).
+ * estimate.c - how many tokens a request will be, when nobody can be asked (R62): of Messages as their service counts, of
+ * other dialects as the services that speak them do.
  *
  * No tokenizer is at hand, and each vendor has its own: text is weighed by what tokenizers have in
  * common (common words are one token, long ones more, digits go by threes, punctuation stands
@@ -21,6 +22,17 @@
 #define RESULT_TOKENS 25
 #define IMAGE_TOKENS 1500
 #define PDF_BYTES_PER_TOKEN 40
+/* of the others */
+#define PLAIN_CALL_TOKENS 8
+#define PLAIN_RESULT_TOKENS 4
+#define PLAIN_TOOL_TOKENS 8
+#define SCHEMA_SHARE 50 /* in a hundred */
+#define GOOGLE_SHARE 40 /* the same at Gemini */
+#define SIGNATURE_BYTES_PER_TOKEN 12
+#define GEMINI_IMAGE_TOKENS 258
+#define OPENAI_IMAGE_TOKENS 765
+#define LOW_IMAGE_TOKENS 85
+#define MEDIA_BYTES_PER_TOKEN 500
 
 enum letter_class { LETTER, DIGIT, SPACE, BREAK, MARK, WIDE };
 
@@ -226,11 +238,16 @@ weigh_tools(struct json tools)
 
 /* The prompt with which Claude is taught to call tools. */
 static uint64_t
-teaching(struct json tools, struct slice model)
+teaching(struct slice model)
 {
-    if (json_count(tools) == 0 || !named(model, "claude"))
+    static const char *const newer[] = {"-4-5", "-4-6", "-4.5", "-4.6"};
+    if (!named(model, "claude"))
         return 0;
-    return (named(model, "-4-5") || named(model, "-4-6") ? 480 : 346) * TENTHS;
+    for (size_t i = 0; i < countof(newer); i++) {
+        if (named(model, newer[i]))
+            return 480 * TENTHS;
+    }
+    return 346 * TENTHS;
 }
 
 /* Claude's tokenizer from 4.7 on cuts finer. */
@@ -246,10 +263,115 @@ cuts_finer(struct slice model)
     return false;
 }
 
+/* ---------------------------------------------------------------- requests of other dialects */
+
+/* What services say that a picture is: a tile of Gemini's, or a square of OpenAI's in full detail. */
+static uint64_t
+weigh_image(const struct canon_part *part, int from)
+{
+    if (from == DIALECT_GEMINI)
+        return GEMINI_IMAGE_TOKENS * TENTHS;
+    return (slice_is(part->detail, "low") ? LOW_IMAGE_TOKENS : OPENAI_IMAGE_TOKENS) * TENTHS;
+}
+
+/* A part that holds no others. */
+static uint64_t
+weigh_leaf(const struct canon_part *part, int from)
+{
+    switch (part->kind) {
+    case PART_TEXT:
+    case PART_REFUSAL:
+        return weigh_text(part->text);
+    case PART_IMAGE:
+        return weigh_image(part, from);
+    case PART_DOCUMENT:
+        if (slice_present(part->text))
+            return weigh_text(part->text);
+        return slice_present(part->data) ? part->data.len * TENTHS / PDF_BYTES_PER_TOKEN : IMAGE_TOKENS * TENTHS;
+    case PART_AUDIO:
+    case PART_VIDEO:
+        return slice_present(part->data) ? part->data.len * TENTHS / MEDIA_BYTES_PER_TOKEN : IMAGE_TOKENS * TENTHS;
+    case PART_FILE:
+        return IMAGE_TOKENS * TENTHS;
+    case PART_CALL:
+        return PLAIN_CALL_TOKENS * TENTHS + weigh_text(part->name) + weigh_text(part->custom ? part->text : part->arguments);
+    case PART_NATIVE:
+        return weigh_text(json_raw(part->value));
+    case PART_RESULT:
+    case PART_THINKING: /* services take the thoughts of former turns out */
+    case PART_REDACTED:
+        break;
+    }
+    return 0;
+}
+
+static uint64_t
+weigh_parts(const struct canon_part *parts, int from)
+{
+    uint64_t sum = 0;
+    for (const struct canon_part *part = parts; part; part = part->next) {
+        if (part->kind == PART_CALL && part->origin == ORIGIN_GEMINI)
+            sum += part->signature.len * TENTHS / SIGNATURE_BYTES_PER_TOKEN; /* it stands for thoughts */
+        sum += part->kind == PART_RESULT ? PLAIN_RESULT_TOKENS * TENTHS : weigh_leaf(part, from);
+        for (const struct canon_part *inner = part->kind == PART_RESULT ? part->parts : NULL; inner; inner = inner->next)
+            sum += weigh_leaf(inner, from);
+    }
+    return sum;
+}
+
+/* What some models are told unseen: always, and about tools. */
+static uint64_t
+unseen(struct slice model, bool tools)
+{
+    static const struct {
+        const char *name;
+        uint64_t always, tools;
+    } rows[] = {{"gpt-oss", 65, 30}, {"deepseek", 0, 240}, {"qwen", 0, 120}, {"grok", 0, 135}};
+    for (size_t i = 0; i < countof(rows); i++) {
+        if (named(model, rows[i].name))
+            return tools ? rows[i].tools : rows[i].always;
+    }
+    return 0;
+}
+
+/* Tools as their services show them to the model: a line for each function, without the quotes of the schema. */
+static uint64_t
+weigh_plain_tools(const struct canon_request *request)
+{
+    bool google = request->from == DIALECT_GEMINI;
+    uint64_t sum = 0;
+    for (const struct canon_tool *tool = request->tools; tool; tool = tool->next) {
+        if (tool->kind == TOOL_NATIVE)
+            continue;
+        sum += (google ? 0 : PLAIN_TOOL_TOKENS * TENTHS) + weigh_text(tool->name) + weigh_text(tool->description) + weigh_text(tool->format) +
+               weigh_text(tool->schema) * (google ? GOOGLE_SHARE : SCHEMA_SHARE) / 100;
+    }
+    if (request->tools && !google)
+        sum += unseen(request->model, true) * TENTHS + teaching(request->model);
+    return sum;
+}
+
+static uint64_t
+estimate_plain(const struct canon_request *request)
+{
+    bool google = request->from == DIALECT_GEMINI;
+    uint64_t message_tokens = google ? 0 : MESSAGE_TOKENS;
+    uint64_t sum = ((google ? 1 : REQUEST_TOKENS) + unseen(request->model, false)) * TENTHS;
+    for (const struct canon_message *message = request->messages; message; message = message->next)
+        sum += message_tokens * TENTHS + weigh_parts(message->parts, request->from);
+    if (!google) /* which does not count it */
+        sum += weigh_text(request->format_schema) * SCHEMA_SHARE / 100;
+    return sum + weigh_plain_tools(request);
+}
+
 uint64_t
 estimate_tokens(const struct canon_request *request)
 {
     struct json root = request->root, system = json_get(root, "system");
+    if (request->from != DIALECT_ANTHROPIC) {
+        uint64_t plain = estimate_plain(request);
+        return (plain + TENTHS - 1) / TENTHS;
+    }
     uint64_t sum = REQUEST_TOKENS * TENTHS;
     if (json_present(system))
         sum += MESSAGE_TOKENS * TENTHS + weigh_list(system);
@@ -259,6 +381,7 @@ estimate_tokens(const struct canon_request *request)
         sum += THINKING_TOKENS * TENTHS;
     if (cuts_finer(request->model))
         sum = sum * 13 / 10;
-    sum += teaching(json_get(root, "tools"), request->model);
+    if (json_count(json_get(root, "tools")) > 0)
+        sum += teaching(request->model);
     return (sum + TENTHS - 1) / TENTHS;
 }
