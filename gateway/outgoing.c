@@ -57,6 +57,8 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
     upstream.model = route_model(&stream->route, deployment, &stream->request);
     if (!slice_present(upstream.model))
         return -ERR_MEMORY;
+    if (dialect->id == DIALECT_GEMINI && stream->endpoint != ENDPOINT_RELAY)
+        upstream.grounding = dialect_grounding(stream->canon, http_field(stream->head, "x-enable-grounding"), upstream.grounding);
     stream->upstream_model = arena_copy(&stream->reply, upstream.model);
     sink_reset(&stream->out_body, 65536);
     stream->report.count = 0;

@@ -215,6 +215,11 @@ void dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstrea
  * allowed is a list like value; absent: all are. Returns how many are left: with none the field is not to be sent.
  */
 int anthropic_filter_betas(struct slice value, struct slice allowed, struct sink *out);
+/*
+ * dialect_grounding - is a Gemini upstream to search the web for this request (R100)? The client's header field (true, 1, false, 0; absent)
+ * decides, else the `grounding` member of its body (true, false, or an object: on), else the configuration.
+ */
+enum dialect_switch dialect_grounding(const struct canon_request *request, struct slice field, enum dialect_switch configured);
 /* dialect_put_text_split - call once per piece: the largest prefix of escaped text of at most max bytes that cuts neither a UTF-8
  * sequence nor an escape nor an escaped surrogate pair; advances *text. Absent when *text is used up. */
 struct slice dialect_text_piece(struct slice *text, size_t max);

@@ -162,6 +162,34 @@ put_choice(struct gemini_writing *at)
     return error;
 }
 
+/* ---------------------------------------------------------------- grounding */
+
+enum dialect_switch
+dialect_grounding(const struct canon_request *request, struct slice field, enum dialect_switch configured)
+{
+    struct slice word = text_trim(field);
+    if (text_caseless_is(word, "true") || slice_is(word, "1"))
+        return SWITCH_ON;
+    if (text_caseless_is(word, "false") || slice_is(word, "0"))
+        return SWITCH_OFF;
+    if (request->from == DIALECT_GEMINI) /* its tools say it */
+        return configured;
+    switch (json_type(json_get(request->root, "grounding"))) {
+    case JSON_TRUE:
+    case JSON_OBJECT:
+        return SWITCH_ON;
+    case JSON_FALSE:
+        return SWITCH_OFF;
+    case JSON_ABSENT:
+    case JSON_NULL:
+    case JSON_NUMBER:
+    case JSON_STRING:
+    case JSON_ARRAY:
+        break;
+    }
+    return configured;
+}
+
 /* ---------------------------------------------------------------- all */
 
 /* Which tools are not functions, and may they be asked for? */

@@ -337,6 +337,28 @@ grounds_as_configured(void **state)
     says(&anthropic_dialect, &upstream, body, "tools", false);
 }
 
+/* R100: the header field, else the body, else the configuration. */
+static void
+switches_grounding_in_order(void **state)
+{
+    (void)state;
+    struct asking asking;
+    asking_read(&asking, &openai_chat_dialect, HI ",\"grounding\":{\"mode\":\"MODE_DYNAMIC\"}}");
+    assert_int_equal(dialect_grounding(&asking.request, SLICE_NONE, SWITCH_OFF), SWITCH_ON);
+    assert_int_equal(dialect_grounding(&asking.request, S(" FALSE"), SWITCH_ON), SWITCH_OFF);
+    assert_int_equal(dialect_grounding(&asking.request, S("0"), SWITCH_ON), SWITCH_OFF);
+    asking_close(&asking);
+    asking_read(&asking, &openai_chat_dialect, HI ",\"grounding\":false}");
+    assert_int_equal(dialect_grounding(&asking.request, SLICE_NONE, SWITCH_ON), SWITCH_OFF);
+    assert_int_equal(dialect_grounding(&asking.request, S("1"), SWITCH_OFF), SWITCH_ON);
+    assert_int_equal(dialect_grounding(&asking.request, S("maybe"), SWITCH_ON), SWITCH_OFF);
+    asking_close(&asking);
+    asking_read(&asking, &openai_chat_dialect, HI "}");
+    assert_int_equal(dialect_grounding(&asking.request, SLICE_NONE, SWITCH_UNSET), SWITCH_UNSET);
+    assert_int_equal(dialect_grounding(&asking.request, S("true"), SWITCH_UNSET), SWITCH_ON);
+    asking_close(&asking);
+}
+
 /* ---------------------------------------------------------------- configuration of the answer */
 
 static void
@@ -557,6 +579,7 @@ main(void)
         cmocka_unit_test(marks_only_the_turn_in_hand),
         cmocka_unit_test(writes_tools),
         cmocka_unit_test(grounds_as_configured),
+        cmocka_unit_test(switches_grounding_in_order),
         cmocka_unit_test(writes_every_setting),
         cmocka_unit_test(asks_for_the_form_in_words),
         cmocka_unit_test(adds_configured_defaults),
