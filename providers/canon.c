@@ -243,12 +243,14 @@ canon_legal_name(struct slice name, size_t max, struct arena *arena)
 struct slice
 canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena)
 {
-    /* Only a name that ends in "_" and 8 hex digits can be one that was made. */
-    if (!request || name.len < 9 || name.ptr[name.len - 9] != '_')
+    /* Only a name that ends in "_" and 8 hex digits can be one that was made, or one that begins with "_": Gemini takes no digit there. */
+    bool made = name.len >= 9 && name.ptr[name.len - 9] == '_', led = name.len > 1 && name.ptr[0] == '_';
+    if (!request || (!made && !led))
         return name;
     for (struct canon_tool *tool = request->tools; tool; tool = tool->next) {
         struct slice legal = canon_legal_name(tool->name, 64, arena);
-        if (slice_present(legal) && slice_eq(legal, name))
+        bool digit = legal.len > 0 && (legal.ptr[0] == '-' || (legal.ptr[0] >= '0' && legal.ptr[0] <= '9'));
+        if (slice_present(legal) && (slice_eq(legal, name) || (led && digit && slice_eq(legal, slice_skip(name, 1)))))
             return tool->name;
     }
     return name;

@@ -314,6 +314,24 @@ writes_tools(void **state)
     says(&openai_chat_dialect, &upstream, HI ",\"tool_choice\":\"auto\"}", "toolConfig", false);
 }
 
+/* Gemini's names do not begin with a digit; the client gets its own back. */
+static void
+gives_names_back(void **state)
+{
+    (void)state;
+    struct dialect_upstream upstream = plain();
+    struct asking asking;
+    asks(&asking, &openai_chat_dialect, &upstream,
+         HI ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"2fa\"}},{\"type\":\"function\",\"function\":{\"name\":\"_x\"}},"
+            "{\"type\":\"function\",\"function\":{\"name\":\"7.b\"}}]}");
+    assert_non_null(strstr(asking.out.ptr, "[{\"name\":\"_2fa\"},{\"name\":\"_x\"},{\"name\":\"_7_b_"));
+    const char *made = strstr(asking.out.ptr, "_7_b_");
+    assert_true(slice_is(canon_client_name(&asking.request, S("_2fa"), &asking.arena), "2fa"));
+    assert_true(slice_is(canon_client_name(&asking.request, S("_x"), &asking.arena), "_x"));
+    assert_true(slice_is(canon_client_name(&asking.request, slice_of(made, 13), &asking.arena), "7.b"));
+    asking_close(&asking);
+}
+
 #define SEARCH "\"tools\":[{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}]"
 
 static void
@@ -578,6 +596,7 @@ main(void)
         cmocka_unit_test(sends_signatures_back),
         cmocka_unit_test(marks_only_the_turn_in_hand),
         cmocka_unit_test(writes_tools),
+        cmocka_unit_test(gives_names_back),
         cmocka_unit_test(grounds_as_configured),
         cmocka_unit_test(switches_grounding_in_order),
         cmocka_unit_test(writes_every_setting),
