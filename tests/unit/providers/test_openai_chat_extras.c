@@ -67,6 +67,14 @@ reads_lists_of_sources(void **state)
           "data: [DONE]\n\n",
           OPENING "OPEN 0 text\nDELTA 0 text text=a\nCITATION 0 url=u1 native=\"u1\" -1..-1\nCLOSE 0 text\n"
                   "FINISH stop\nUSAGE in=1 out=1\nEND\n");
+    /* Not beside annotations, which say it better; not without any text. */
+    lines(ROLE TEXT("a") CHUNK("{\"annotations\":[{\"url\":\"u\"}]}", "")
+              "data: {\"id\":\"c\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+              "data: [DONE]\n\n",
+          OPENING "OPEN 0 text\nDELTA 0 text text=a\nCITATION 0 url=u native={\"url\":\"u\"} -1..-1\nCLOSE 0 text\n" CLOSING);
+    lines(ROLE "data: {\"id\":\"c\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+               "data: [DONE]\n\n",
+          OPENING CLOSING);
 }
 
 static void
@@ -89,9 +97,11 @@ reads_token_probabilities(void **state)
 #define TOKEN(word) "{\"token\":\"" word "\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"x\",\"logprob\":-1}]}"
     const char *stream = ROLE CHUNK("{\"content\":\"a\"}", ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
         CHUNK("{\"content\":\"a\"}", ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
+            CHUNK("{\"content\":\"a\"}", ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
             CHUNK("{\"content\":\"\"}", ",\"logprobs\":{\"content\":[" TOKEN("\\\\xf0") "]}")
                 CHUNK("{\"refusal\":\"no\"}", ",\"logprobs\":{\"content\":null,\"refusal\":[" TOKEN("no") ",{}]}") FINISH;
     lines(stream, OPENING "OPEN 0 text\nDELTA 0 text text=a [a -0.5 (x -1)]\nDELTA 0 text text=a [a -0.5 (x -1)]\n"
+                          "DELTA 0 text text=a [a -0.5 (x -1)]\n"
                           "DELTA 0 text text= [\\\\xf0 -0.5 (x -1)]\nCLOSE 0 text\n"
                           "OPEN 1 refusal\nDELTA 1 refusal text=no [no -0.5 (x -1)]\nCLOSE 1 refusal\n" CLOSING);
 }
