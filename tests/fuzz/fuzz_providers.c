@@ -60,6 +60,10 @@ fuzz_request(const struct run *run, struct slice body, uint8_t choice)
         .result_media = choice & 8,
         .url_media = choice & 1,
         .strip_tool_fields = choice & 2,
+        .surface = choice & 32 ? SURFACE_VERTEX : SURFACE_PLAIN,
+        .project = SLICE_LIT("p"),
+        .location = SLICE_LIT("l"),
+        .betas = choice & 16 ? SLICE_LIT("a, b") : SLICE_NONE,
         .default_params =
             choice & 128 ? SLICE_LIT("{\"temperature\":1,\"max_tokens\":7,\"x\":{}}") : SLICE_NONE,
     };
