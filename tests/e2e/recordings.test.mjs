@@ -186,7 +186,7 @@ if (!recordings) {
 
         it('streams are the same in any pieces', async () => {
             // Under a sanitizer byte by byte is slow, and the same code runs for every recording.
-            const streams = good.filter((entry, at) => entry.kind === 'sse' && entry.bytes < 40_000 && at % (slow_build ? 10 : 4) === 0);
+            const streams = good.filter((entry, at) => entry.kind === 'sse' && entry.bytes < 20_000 && at % (slow_build ? 12 : 6) === 0);
             assert.ok(streams.length > 5);
             for (const [at, entry] of streams.entries()) {
                 const others = dialect_names.filter((name) => name !== entry.dialect);

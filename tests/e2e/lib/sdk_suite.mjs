@@ -117,11 +117,11 @@ function check_loop(world, library, { upstream, prefix }) {
 }
 
 function check_keepalive(library) {
-    const options = { penstock: { timeouts: { keepalive: '150ms' } } };
+    const options = { penstock: { timeouts: { keepalive: '80ms' } } };
     in_world(`${library.name}: keep-alives`, options, (world) => {
         for (const { upstream, prefix } of upstreams) {
             it(`${upstream}: a slow stream with keep-alives loses nothing`, async () => {
-                const slow = 'first_delay_ms=500,pace_ms=400';
+                const slow = 'first_delay_ms=300,pace_ms=220';
                 const [tricky, tools] = await Promise.all([
                     library.ask(world.penstock.url, `${prefix}tricky,${slow}`, 'stream'),
                     library.ask(world.penstock.url, `${prefix}thinking_tool,${slow}`, 'stream'),
@@ -132,7 +132,7 @@ function check_keepalive(library) {
         }
 
         it(library.client === 'gemini' ? 'no keep-alive is sent, since none is safe' : 'keep-alives were really sent', async () => {
-            const { text } = await ask_raw(world.penstock.port, library.client, 'c/text,first_delay_ms=800,pace_ms=400', 'stream');
+            const { text } = await ask_raw(world.penstock.port, library.client, 'c/text,first_delay_ms=300,pace_ms=220', 'stream');
             const { events, comments } = decode_sse(text);
             const count = comments.length + events.filter(({ event }) => event === 'ping').length;
             if (library.client === 'gemini') assert.equal(count, 0, text);
