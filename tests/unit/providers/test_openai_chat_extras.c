@@ -376,6 +376,22 @@ asks_others_for_a_responses_client(void **state)
          "verbosity prompt_cache_key store metadata tools.format");
 }
 
+/* A Gemini client's request, whose path says model and stream, written for a Chat upstream. */
+static void
+ask_for_gemini(struct asking *asking, const char *body, const struct dialect_upstream *upstream)
+{
+    *asking = (struct asking){.error = 0};
+    arena_init(&asking->arena, 8u << 20);
+    sink_init(&asking->out, 1u << 20);
+    struct canon_request *request = &asking->request;
+    *request = (struct canon_request){
+        .arena = &asking->arena, .body = slice_from(body), .model = SLICE_LIT("g"), .stream = true};
+    assert_int_equal(json_parse(request->body, 64, 10000, &asking->arena, &request->root), 0);
+    assert_int_equal(gemini_dialect.outline(request, &asking->fault), 0);
+    assert_int_equal(gemini_dialect.read_request(request, &asking->fault), 0);
+    asking_write(asking, &openai_chat_dialect, upstream);
+}
+
 static void
 asks_for_a_gemini_client(void **state)
 {
@@ -389,15 +405,7 @@ asks_for_a_gemini_client(void **state)
     struct asking asking;
     for (int google = 0; google < 2; google++) {
         struct dialect_upstream upstream = {.model = SLICE_LIT("up"), .thinking_level = google};
-        asking = (struct asking){.error = 0};
-        arena_init(&asking.arena, 8u << 20);
-        sink_init(&asking.out, 1u << 20);
-        asking.request = (struct canon_request){
-            .arena = &asking.arena, .body = slice_from(body), .model = SLICE_LIT("g"), .stream = true};
-        assert_int_equal(json_parse(slice_from(body), 64, 10000, &asking.arena, &asking.request.root), 0);
-        assert_int_equal(gemini_dialect.outline(&asking.request, &asking.fault), 0);
-        assert_int_equal(gemini_dialect.read_request(&asking.request, &asking.fault), 0);
-        asking_write(&asking, &openai_chat_dialect, &upstream);
+        ask_for_gemini(&asking, body, &upstream);
         assert_int_equal(asking.error, 0);
         struct slice out = sink_slice(&asking.out);
         assert_true(text_find(out, SLICE_LIT("{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\",\"format\":\"mp3\"}}")) > 0);
@@ -427,6 +435,30 @@ refuses_what_it_cannot_say(void **state)
         assert_true(slice_is(asking.fault.param, "tools"));
         asking_close(&asking);
     }
+    static const struct {
+        const char *body, *param;
+    } rows[] = {
+        {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{\"mimeType\":\"video/mp4\",\"data\":\"AAAA\"}}]}]}",
+         "messages"},
+        {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"}]}],\"tools\":[{\"googleSearch\":{}}]}", "tools"},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct asking asking;
+        ask_for_gemini(&asking, rows[i].body, &upstream);
+        assert_int_equal(asking.error, -ERR_UNSUPPORTED);
+        assert_true(slice_is(asking.fault.param, rows[i].param));
+        asking_close(&asking);
+    }
+}
+
+/* What is the default is not said. */
+static void
+stores_only_when_asked(void **state)
+{
+    (void)state;
+    struct dialect_upstream upstream = {.model = SLICE_LIT("up"), .keeps_state = true, .developer_role = true};
+    asks(&openai_responses_dialect, "{\"model\":\"m\",\"input\":\"hi\",\"store\":false}", &upstream,
+         "{\"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true}", "");
 }
 
 static void
@@ -486,6 +518,7 @@ main(void)
         cmocka_unit_test(asks_others_for_a_responses_client),
         cmocka_unit_test(asks_for_a_gemini_client),
         cmocka_unit_test(refuses_what_it_cannot_say),
+        cmocka_unit_test(stores_only_when_asked),
         cmocka_unit_test(finds_azure),
         cmocka_unit_test(counts_code_points),
     };
