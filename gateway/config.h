@@ -95,6 +95,7 @@ struct config_deployment {
     bool top_k;                     /* the upstream takes top_k, min_p, repetition_penalty */
     bool developer_role;            /* the upstream knows role developer */
     bool replay_reasoning;          /* send reasoning_content back in history (DeepSeek, Moonshot, ...) */
+    bool text_tool_calls;           /* turn <tool_call>...</tool_call> in text into tool calls */
     bool think_tags;                /* turn <think>...</think> in text into reasoning */
     bool placeholder_signature;     /* sign translated thinking blocks for Anthropic clients */
     enum config_reasoning reasoning;

@@ -189,6 +189,8 @@ static const struct config_row override_rows[] = {
              "as_sent: untouched from an upstream of their dialect, else in reasoning_content."},
     {"think_tags", CONFIG_BOOL, MODEL(deployment.think_tags), .flags = ROW_ALWAYS,
      .help = "Turn `<think>...</think>` in the upstream's text into reasoning."},
+    {"text_tool_calls", CONFIG_BOOL, MODEL(deployment.text_tool_calls), .example = "true",
+     .help = "Turn `<tool_call>{...}</tool_call>` in the upstream's text (Hermes, Qwen) into tool calls."},
     {"effort", CONFIG_CHOICE, MODEL(deployment.effort),
      .choices = "none|reasoning_effort|enable_thinking|thinking", .flags = ROW_ALWAYS,
      .help = "Which request field tells the upstream how much to reason."},

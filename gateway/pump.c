@@ -59,6 +59,11 @@ stream_check_events(struct stream *stream, struct canon_events *events)
         if (error < 0)
             return error;
     }
+    if (stream->textcall) {
+        int error = canon_textcall_filter(stream->textcall, events);
+        if (error < 0)
+            return error;
+    }
     for (int i = 0; i < events->count; i++) {
         if (events->at[i].kind != CANON_ERROR)
             continue;
@@ -341,6 +346,9 @@ stream_end_reader(struct stream *stream)
     if (stream->dialect_reader && stream->upstream_dialect->reader_fini)
         stream->upstream_dialect->reader_fini(stream->dialect_reader);
     stream->dialect_reader = NULL;
+    if (stream->textcall)
+        canon_textcall_fini(stream->textcall);
+    stream->textcall = NULL;
     /* A writer that has sent nothing may hold events of the failed attempt. */
     bool kept = stream->committed || (stream->prompt > 0 && stream->prompt_untold);
     if (!kept && stream->dialect_writer) {

@@ -109,6 +109,12 @@ begin_body(struct stream *stream)
         dialect->reader_init(stream->dialect_reader, &stream->reply);
         canon_guard_init(&stream->guard, &stream->reply);
         canon_think_init(&stream->think, &stream->reply);
+        if (stream->deployment->config->text_tool_calls) {
+            stream->textcall = arena_take(&stream->reply, sizeof *stream->textcall);
+            if (!stream->textcall)
+                return stream_fail(stream, -ERR_MEMORY);
+            canon_textcall_init(stream->textcall, &stream->reply);
+        }
     }
     return stream->reply_sse && stream->streaming ? EVENT_REPLY_OK : EVENT_REPLY_WHOLE;
 }

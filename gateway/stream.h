@@ -17,6 +17,7 @@
 #include "gateway/upstream.h"
 #include "http/http.h"
 #include "providers/dialect.h"
+#include "providers/textcall.h"
 #include "reactor/conn.h"
 #include "sse/sse.h"
 
@@ -125,6 +126,7 @@ struct stream {
     void *dialect_reader, *dialect_writer;
     struct canon_guard guard;
     struct canon_think think;
+    struct canon_textcall *textcall; /* of a model that writes its calls into its text; NULL: it does not */
     struct recall_watch *watch; /* reasoning of this reply, to be kept; NULL: none yet */
     struct canon_usage usage;
     struct sink collected;     /* error body, whole body, or the finished answer */
