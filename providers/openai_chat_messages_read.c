@@ -353,8 +353,10 @@ read_assistant(struct message_reader *at, struct json message)
         error = read_signature(at, message);
     if (!error)
         error = read_images(at, json_get(message, "images"));
-    if (json_present(json_get(message, "audio")))
+    if (json_type(json_get(message, "audio")) == JSON_OBJECT)
         canon_drop(&at->request->unsaid, "messages.audio");
+    if (json_count(json_get(message, "annotations")) > 0)
+        canon_drop(&at->request->unsaid, "messages.annotations");
     struct json calls = json_get(message, "tool_calls");
     if (json_type(calls) == JSON_ARRAY)
         for (struct json call = json_first(calls); json_present(call) && !error;
