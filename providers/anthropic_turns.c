@@ -118,6 +118,20 @@ misplaced(struct building *at, const char *message)
     return -ERR_REQUEST;
 }
 
+/* What an assistant's turn cannot hold here, though another provider put it there: a client that only replays its history
+ * must not be locked out by that. */
+static bool
+is_left_out(struct building *at, const struct canon_part *part)
+{
+    bool media = part->kind == PART_IMAGE || part->kind == PART_DOCUMENT || part->kind == PART_AUDIO ||
+                 part->kind == PART_VIDEO || part->kind == PART_FILE;
+    if (media)
+        canon_drop(at->report, "media of the assistant");
+    if (part->kind == PART_NATIVE)
+        canon_drop(at->report, "hosted tools of the assistant");
+    return media || part->kind == PART_NATIVE;
+}
+
 static int
 collect(struct building *at, const struct canon_message *message)
 {
@@ -126,7 +140,7 @@ collect(struct building *at, const struct canon_message *message)
     if (slice_present(message->name) && message->role != ROLE_TOOL)
         canon_drop(at->report, "name");
     for (const struct canon_part *part = message->parts; part; part = part->next) {
-        if (says_nothing(at, part))
+        if (says_nothing(at, part) || (assistant && is_left_out(at, part)))
             continue;
         if (part->kind != PART_THINKING && part->signature.len > 0)
             canon_drop(at->report, "thought signature"); /* other families sign calls and texts, too */

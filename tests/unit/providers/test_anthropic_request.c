@@ -288,6 +288,36 @@ translates_tools(void **state)
                  "\\\"definition\\\":\\\"a+\\\"}\",\"input_schema\":" INPUT "}]"));
 }
 
+/* What another provider's model showed or ran itself is no part of the conversation here; the rest of it is. */
+static void
+leaves_out_what_assistants_made(void **state)
+{
+    (void)state;
+    struct dialect_upstream upstream = haiku();
+    struct asking asking;
+    asking_read(&asking, &openai_chat_dialect,
+                "{\"model\":\"gpt\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\","
+                "\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,iVBORw0KGgo=\"}}]},"
+                "{\"role\":\"user\",\"content\":\"c\"}]}");
+    asking_write(&asking, &anthropic_dialect, &upstream);
+    assert_int_equal(asking.error, 0);
+    assert_string_equal(asking.out.ptr, HEAD "\"messages\":[" USER("a") ",{\"role\":\"assistant\",\"content\":[{\"type\":"
+                                             "\"text\",\"text\":\"b\"}]}," USER("c") "]}");
+    assert_true(asking_dropped(&asking, "media of the assistant"));
+    asking_close(&asking);
+    asking_read(&asking, &openai_responses_dialect,
+                "{\"model\":\"gpt\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":\"web_search_call\",\"id\":\"ws_1\","
+                "\"status\":\"completed\",\"action\":{\"type\":\"search\",\"query\":\"q\"}},{\"type\":\"message\",\"role\":\"assistant\","
+                "\"content\":[{\"type\":\"output_text\",\"text\":\"b\"}]},{\"role\":\"user\",\"content\":\"c\"}]}");
+    asking_write(&asking, &anthropic_dialect, &upstream);
+    if (asking.error != 0)
+        print_error("%.*s\n", SLICE_ARG(asking.fault.message));
+    assert_int_equal(asking.error, 0);
+    assert_non_null(strstr(asking.out.ptr, USER("a") ",{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"b\"}]},"));
+    assert_true(asking_dropped(&asking, "hosted tools of the assistant"));
+    asking_close(&asking);
+}
+
 /* A subset that may be called is the tools that are given (11.3). */
 static void
 gives_allowed_tools_only(void **state)
@@ -670,6 +700,7 @@ main(void)
         cmocka_unit_test(renames_ids_on_both_sides),
         cmocka_unit_test(translates_media),
         cmocka_unit_test(translates_tools),
+        cmocka_unit_test(leaves_out_what_assistants_made),
         cmocka_unit_test(gives_allowed_tools_only),
         cmocka_unit_test(asks_old_models_for_a_form),
         cmocka_unit_test(thinks_as_the_model_can),
