@@ -396,6 +396,19 @@ put_user(struct responses_writing *at, const struct canon_message *message)
     return error;
 }
 
+/* OpenAI gives a JSON object only if its input speaks of JSON; Gemini's clients need no such words.
+ */
+static void
+put_json_hint(struct responses_writing *at)
+{
+    if (at->request->format != FORMAT_JSON_OBJECT || at->request->from != DIALECT_GEMINI)
+        return;
+    begin_message(at, at->upstream->developer_role ? "developer" : "system");
+    responses_put_text(at, "input_text", "text",
+                       SLICE_LIT("Answer with exactly one JSON object and nothing else."));
+    end_message(at);
+}
+
 int
 responses_put_items(struct responses_writing *at)
 {
@@ -410,6 +423,7 @@ responses_put_items(struct responses_writing *at)
         return error;
     json_name(&at->json, "input");
     json_array(&at->json);
+    put_json_hint(at);
     for (; message && !error; message = message->next) {
         if (is_instruction(message))
             error = put_later_instructions(at, message);

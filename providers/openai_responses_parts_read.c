@@ -15,6 +15,18 @@ responses_refuse_item(struct responses_reading *at, const char *message)
     return -ERR_REQUEST;
 }
 
+/* Where the client wants a cached prefix to end. Anthropic refuses more than a few. */
+static void
+read_marker(struct responses_reading *at, struct json value, struct canon_part *part)
+{
+    if (json_type(json_get(value, "prompt_cache_breakpoint")) != JSON_OBJECT)
+        return;
+    if (at->markers++ < RESPONSES_MARKERS_MAX)
+        part->cache_control = SLICE_LIT("{\"type\":\"ephemeral\"}");
+    else
+        canon_drop(&at->request->unsaid, "prompt_cache_breakpoint");
+}
+
 struct canon_part *
 responses_add_part(struct responses_reading *at, struct canon_part ***link,
                    enum canon_part_kind kind, struct json value)
@@ -23,8 +35,7 @@ responses_add_part(struct responses_reading *at, struct canon_part ***link,
     if (!part)
         return NULL;
     *part = (struct canon_part){.kind = kind, .value = value};
-    if (json_present(json_get(value, "prompt_cache_breakpoint")))
-        canon_drop(&at->request->unsaid, "prompt_cache_breakpoint");
+    read_marker(at, value, part);
     **link = part;
     *link = &part->next;
     return part;

@@ -16,6 +16,7 @@
 #define RESPONSES_TOKENS_MAX (1u << 24)
 #define RESPONSES_BYTES_MAX (64u << 20)
 #define RESPONSES_ID_MAX 64         /* of a call_id */
+#define RESPONSES_MARKERS_MAX 4     /* of cached prefixes */
 #define RESPONSES_OUTPUT_LEAST 16   /* OpenAI refuses a smaller max_output_tokens */
 #define RESPONSES_NAMESPACES_MAX 64 /* more are flattened, but not found behind a dot */
 
@@ -66,7 +67,8 @@ struct responses_reading {
     struct canon_tool **tool_link;
     struct slice namespaces[RESPONSES_NAMESPACES_MAX]; /* escaped */
     int namespace_count;
-    uint32_t item; /* for the fault */
+    uint32_t item;    /* for the fault */
+    uint32_t markers; /* of cached prefixes, so far */
 };
 
 /* responses_refuse - the fault, and -error. */
