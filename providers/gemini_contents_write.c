@@ -279,8 +279,12 @@ static int
 texts_of(struct gemini_writing *at, const struct canon_part *result, struct slice *out)
 {
     struct sink text;
-    sink_init(&text, GEMINI_REQUEST_BYTES);
     bool any = false;
+    if (result->parts && !result->parts->next && is_text(result->parts) && slice_present(result->parts->text)) {
+        *out = result->parts->text; /* nearly always */
+        return 0;
+    }
+    sink_init(&text, GEMINI_REQUEST_BYTES);
     for (const struct canon_part *part = result->parts; part; part = part->next) {
         if (!is_text(part))
             continue;

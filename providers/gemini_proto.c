@@ -33,14 +33,32 @@ gemini_get(struct json object, const char *name)
     return strcmp(name, other) == 0 ? JSON_NONE : json_get(object, other);
 }
 
+/* The same name, where "_x" of the key may stand for "X"? Ends at the first difference: requests may have very many members. */
+static bool
+spells(struct slice key, const char *name)
+{
+    size_t at = 0;
+    for (; *name; name++, at++) {
+        if (at == key.len)
+            return false;
+        bool upper = *name >= 'A' && *name <= 'Z';
+        if (upper && key.ptr[at] == '_' && at + 1 < key.len && key.ptr[at + 1] == text_lower(*name))
+            at++;
+        else if (key.ptr[at] != *name)
+            return false;
+    }
+    return at == key.len;
+}
+
 bool
 gemini_key_is(struct json member, const char *name)
 {
     char other[NAME_MAX_BYTES];
-    if (json_key_is(member, name))
-        return true;
+    struct slice key = json_key(member);
+    if (!slice_present(key) || !memchr(key.ptr, '\\', key.len))
+        return slice_present(key) && spells(key, name);
     snake(name, other);
-    return json_key_is(member, other);
+    return json_key_is(member, name) || json_key_is(member, other);
 }
 
 bool

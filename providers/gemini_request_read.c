@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 
+#define MEMBERS_MAX 256
+
 int
 gemini_refuse(struct gemini_reading *at, int error, const char *param, const char *message)
 {
@@ -200,8 +202,13 @@ struct known {
 static void
 note_unsaid(struct canon_request *request, struct json object, const struct known *table, size_t count)
 {
+    int left = MEMBERS_MAX;
     for (struct json one = json_first(object); json_type(object) == JSON_OBJECT && json_present(one); one = json_next(one)) {
         const struct known *found = NULL;
+        if (left-- == 0) {
+            canon_drop(&request->unsaid, "unknown field"); /* there are not that many known ones */
+            return;
+        }
         for (size_t i = 0; i < count && !found; i++)
             found = gemini_key_is(one, table[i].name) ? &table[i] : NULL;
         if (!found)
