@@ -86,6 +86,17 @@ responses_event_name(struct slice word)
     return row ? row->word : NULL;
 }
 
+const char *
+responses_kind_name(enum responses_event kind)
+{
+    if (kind == RESPONSES_PROGRESS)
+        return NULL;
+    for (size_t i = 0; i < countof(event_rows); i++)
+        if (event_rows[i].event == kind)
+            return event_rows[i].word;
+    return NULL;
+}
+
 enum responses_item_kind
 responses_item_kind_of(struct slice word)
 {

@@ -59,6 +59,9 @@ enum responses_event responses_event_of(struct slice word);
 /* responses_event_name - the literal for a word, for frames; NULL for words that are not known. */
 const char *responses_event_name(struct slice word);
 
+/* responses_kind_name - the literal for a kind that has one word only; else NULL. */
+const char *responses_kind_name(enum responses_event kind);
+
 enum responses_item_kind {
     RESPONSES_MESSAGE,
     RESPONSES_REASONING,
@@ -74,6 +77,7 @@ enum responses_mend {
     RESPONSES_MEND_NAME = 1u << 0,  /* its event line is missing or says something else */
     RESPONSES_MEND_SPLIT = 1u << 1, /* its delta makes a line over the limit */
 };
+#define RESPONSES_MEND_KIND 8 /* from this bit on: enum responses_event, beside MEND_NAME */
 
 /* ---------------------------------------------------------------- reader */
 

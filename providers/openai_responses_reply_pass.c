@@ -109,10 +109,16 @@ responses_pass_event(void *writer, struct slice data, const struct canon_events 
     int error = note(self, events);
     if (error)
         return error;
-    if (events->mends || events->rewrite || self->shift > 0)
+    bool framed = events->mends == 0 && !events->rewrite;
+    const char *name = NULL;
+    if (!framed)
+        name = responses_kind_name((enum responses_event)(events->mends >> RESPONSES_MEND_KIND));
+    if (self->shift > 0 || events->mends & RESPONSES_MEND_SPLIT || (!framed && !name))
         return mend(self, data, events, frames);
     self->sequence++;
-    frame_begin(frames, FRAME_PASS, NULL);
+    frame_begin(frames, framed ? FRAME_PASS : FRAME_EVENT, name);
+    if (!framed)
+        sink_put(&frames->bytes, text_trim(data));
     frame_end(frames);
     return frames->error;
 }

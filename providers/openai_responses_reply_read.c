@@ -322,7 +322,7 @@ read_data(struct responses_reader *reader, struct slice type, struct slice data,
             return 0;
     }
     if (!slice_eq(type, word))
-        events->mends |= RESPONSES_MEND_NAME;
+        events->mends |= RESPONSES_MEND_NAME | (uint32_t)kind << RESPONSES_MEND_KIND;
     if (data.len > DIALECT_LINE_MAX && json_text(json_get(root, "delta")).len > data.len / 2) {
         events->flaws |= 1u << FLAW_OVERSIZE_LINE;
         events->mends |= RESPONSES_MEND_SPLIT;
