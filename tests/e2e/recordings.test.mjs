@@ -112,8 +112,8 @@ function check_error(response, client, mode, same) {
 function check_unchanged(response, entry) {
     const own = (events) => events.map(({ data }) => data).filter((data) => data !== '[DONE]' && data !== '');
     const recorded = own(decode_sse(recording_text(entry.file), { last: true }).events);
-    // One recording holds several responses, one behind the other: the first is the answer.
-    const end = recorded.findIndex((data) => /^\{"type":"response\.(completed|incomplete|failed)"/.test(data));
+    // Some recordings hold several answers, one behind the other: the first is the answer.
+    const end = recorded.findIndex((data) => /^\{"type": ?"(response\.(completed|incomplete|failed)|message_stop)"/.test(data));
     assert.deepEqual(own(events_of(response)), end < 0 ? recorded : recorded.slice(0, end + 1), 'unchanged');
 }
 
@@ -133,7 +133,8 @@ async function check_way(world, entry, plain, client, mode) {
         // Counters that are zero are left out of Gemini's replies.
         const grammar = { no_usage: !plain.usage?.in_total, choices: plain.choices > 1 };
         compare(read_raw(response, client, mode, { same, grammar }), plain, client, entry);
-        if (same && mode === 'stream' && ['responses', 'gemini'].includes(client) && entry.kind === 'sse') check_unchanged(response, entry);
+        // Chat has many habits that are mended (a missing role, a second finish, ids): see docs/streams.md.
+        if (same && mode === 'stream' && client !== 'chat' && entry.kind === 'sse') check_unchanged(response, entry);
     } catch (error) {
         error.stack = `to ${client}, ${mode}: ${error.stack}\n${response.status} ${response.text.slice(0, 1500)}`;
         throw error;
