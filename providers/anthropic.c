@@ -46,6 +46,7 @@ static const struct finish_word finish_words[] = {
     {"stop_sequence", FINISH_STOP_SEQUENCE},
     {"refusal", FINISH_FILTER},
     {"pause_turn", FINISH_PAUSE},
+    {"compaction", FINISH_PAUSE},
     {"model_context_window_exceeded", FINISH_CONTEXT},
 };
 

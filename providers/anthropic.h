@@ -145,6 +145,8 @@ int anthropic_write_whole(void *writer, struct sink *out);
 /* anthropic_write_one - one canonical event as frames or gathered, for pass_event's repairs. */
 int anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *event,
                         struct frames *frames);
+/* anthropic_read_usage - a CANON_USAGE from a usage object, if it is one; seen keeps what earlier ones said. 0, -ERR_MEMORY */
+int anthropic_read_usage(struct anthropic_usage *seen, struct json usage, struct canon_events *events) must_check;
 /* anthropic_input_usage - the input side so far, or the estimate. */
 struct anthropic_usage anthropic_input_usage(const struct anthropic_writer *writer);
 /* anthropic_put_usage - the members of a usage object, braces included. */

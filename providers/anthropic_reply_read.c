@@ -55,38 +55,6 @@ anthropic_reader_fini(void *reader)
     sink_fini(&self->citations);
 }
 
-static uint64_t
-known_or_zero(uint64_t count)
-{
-    return count == UINT64_MAX ? 0 : count;
-}
-
-static int
-read_usage(struct anthropic_reader *reader, struct json usage, struct canon_events *events)
-{
-    if (json_type(usage) != JSON_OBJECT)
-        return 0;
-    struct anthropic_usage *seen = &reader->usage;
-    seen->input = json_u64_or(json_get(usage, "input_tokens"), seen->input);
-    seen->cache_read = json_u64_or(json_get(usage, "cache_read_input_tokens"), seen->cache_read);
-    seen->cache_write =
-        json_u64_or(json_get(usage, "cache_creation_input_tokens"), seen->cache_write);
-    struct canon_event *event;
-    int error = add(events, CANON_USAGE, &event);
-    if (error != 0)
-        return error;
-    struct canon_usage *out = &event->usage;
-    if (seen->input != UINT64_MAX)
-        out->in_total =
-            seen->input + known_or_zero(seen->cache_read) + known_or_zero(seen->cache_write);
-    out->cache_read = seen->cache_read;
-    out->cache_write = seen->cache_write;
-    out->out_total = json_u64_or(json_get(usage, "output_tokens"), UINT64_MAX);
-    struct json details = json_get(usage, "output_tokens_details");
-    out->reasoning = json_u64_or(json_get(details, "thinking_tokens"), UINT64_MAX);
-    return 0;
-}
-
 /* A reply that does not begin with message_start begins here, and says so. */
 static int
 ensure_started(struct anthropic_reader *reader, struct canon_events *events)
@@ -109,7 +77,7 @@ read_message_start(struct anthropic_reader *reader, struct json root, struct can
         flaw(events, FLAW_REPEATED_START);
         events->swallow = true;
         return reader->blocks == 0 && !reader->finished
-                   ? read_usage(reader, json_get(message, "usage"), events)
+                   ? anthropic_read_usage(&reader->usage, json_get(message, "usage"), events)
                    : -ERR_UPSTREAM_PROTOCOL;
     }
     if (json_type(message) != JSON_OBJECT)
@@ -121,7 +89,7 @@ read_message_start(struct anthropic_reader *reader, struct json root, struct can
     event->id = json_text(json_get(message, "id"));
     event->model = json_text(json_get(message, "model"));
     reader->started = true;
-    return read_usage(reader, json_get(message, "usage"), events);
+    return anthropic_read_usage(&reader->usage, json_get(message, "usage"), events);
 }
 
 static int
@@ -400,7 +368,7 @@ read_message_delta(struct anthropic_reader *reader, struct json root, struct can
     if (error == 0)
         error = leave_block(reader, events);
     if (error == 0)
-        error = read_usage(reader, json_get(root, "usage"), events);
+        error = anthropic_read_usage(&reader->usage, json_get(root, "usage"), events);
     return error != 0 ? error : read_finish(reader, json_get(root, "delta"), events);
 }
 
@@ -599,7 +567,7 @@ anthropic_read_body(void *reader, struct slice body, struct canon_events *events
     self->started = true;
     error = read_content(self, json_get(root, "content"), events);
     if (error == 0)
-        error = read_usage(self, json_get(root, "usage"), events);
+        error = anthropic_read_usage(&self->usage, json_get(root, "usage"), events);
     if (error == 0)
         error = read_finish(self, root, events);
     return error != 0 ? error : read_message_stop(self, events);

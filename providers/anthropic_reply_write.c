@@ -13,42 +13,6 @@
 
 /* ---------------------------------------------------------------- the message around the blocks */
 
-static void
-put_counter(struct sink *out, const char *name, uint64_t count)
-{
-    sink_text(out, name);
-    sink_u64(out, count == UINT64_MAX ? 0 : count);
-}
-
-struct anthropic_usage
-anthropic_input_usage(const struct anthropic_writer *writer)
-{
-    const struct canon_usage *usage = &writer->usage;
-    uint64_t input =
-        usage->in_total == UINT64_MAX ? writer->options.input_estimate : usage->in_total;
-    uint64_t read = usage->cache_read == UINT64_MAX ? 0 : usage->cache_read;
-    uint64_t write = usage->cache_write == UINT64_MAX ? 0 : usage->cache_write;
-    input = input > read ? input - read : 0;
-    input = input > write ? input - write : 0;
-    return (struct anthropic_usage){input, read, write};
-}
-
-void
-anthropic_put_usage(const struct anthropic_writer *writer, struct sink *out)
-{
-    const struct canon_usage *usage = &writer->usage;
-    struct anthropic_usage in = anthropic_input_usage(writer);
-    put_counter(out, "{\"input_tokens\":", in.input);
-    put_counter(out, ",\"cache_creation_input_tokens\":", in.cache_write);
-    put_counter(out, ",\"cache_read_input_tokens\":", in.cache_read);
-    put_counter(out, ",\"output_tokens\":", usage->out_total);
-    if (usage->reasoning != UINT64_MAX) {
-        put_counter(out, ",\"output_tokens_details\":{\"thinking_tokens\":", usage->reasoning);
-        sink_byte(out, '}');
-    }
-    sink_byte(out, '}');
-}
-
 /* {"id":..., up to and with the model: how a message begins, streamed or whole. */
 static void
 put_message_head(const struct anthropic_writer *writer, struct sink *out)

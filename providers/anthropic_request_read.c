@@ -175,6 +175,22 @@ add_search_result(struct reading *at, struct part_list *list, struct json block)
     return 0;
 }
 
+/* A tool that a search has found: where all tools are at hand, its name says enough. */
+static int
+add_reference(struct reading *at, struct part_list *list, struct json block)
+{
+    struct canon_part *part;
+    struct slice name = json_text(json_get(block, "tool_name"));
+    if (!slice_present(name))
+        return add_native(at, list, block);
+    int error = add_part(at, list, PART_TEXT, block, &part);
+    if (error != 0)
+        return error;
+    canon_drop(&at->request->unsaid, "tool_reference");
+    part->text = arena_printf(at->request->arena, "[found the tool %.*s]", SLICE_ARG(name));
+    return slice_present(part->text) ? 0 : -ERR_MEMORY;
+}
+
 static int
 read_inner_block(struct reading *at, struct json block, struct part_list *list)
 {
@@ -188,6 +204,8 @@ read_inner_block(struct reading *at, struct json block, struct part_list *list)
         return add_document(at, list, block);
     if (json_is(type, "search_result"))
         return add_search_result(at, list, block);
+    if (json_is(type, "tool_reference"))
+        return add_reference(at, list, block);
     if (!json_is(type, "image"))
         return add_native(at, list, block);
     int error = add_part(at, list, PART_IMAGE, block, &part);

@@ -220,12 +220,16 @@ static void
 put_sampling(struct writing *at, bool thinking)
 {
     const struct canon_request *request = at->request;
-    if (thinking)
+    bool alone = anthropic_samples_alone(at->upstream);
+    bool usual = slice_is(request->temperature, "1") || slice_is(request->temperature, "1.0");
+    if (alone && usual)
+        anthropic_settle(at, "temperature"); /* what it does by itself */
+    else if (thinking || alone)
         put_or_drop(at, "temperature", request->temperature, true);
     else
         put_temperature(at);
-    put_or_drop(at, "top_p", request->top_p, thinking || slice_present(request->temperature));
-    put_or_drop(at, "top_k", request->top_k, thinking);
+    put_or_drop(at, "top_p", request->top_p, thinking || alone || slice_present(request->temperature));
+    put_or_drop(at, "top_k", request->top_k, thinking || alone);
 }
 
 static void

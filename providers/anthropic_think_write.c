@@ -25,34 +25,70 @@ anthropic_number(struct slice number, uint64_t fallback)
     return fallback;
 }
 
-static bool
-contains(struct slice text, const char *word)
+/* ---------------------------------------------------------------- what a model's name says */
+
+/* The next number of a name: at most two digits between letters, points and dashes; a longer one is a date. -1: none. */
+static int
+next_number(struct slice *name)
 {
-    return text_find_caseless(text, slice_from(word)) >= 0;
+    size_t i = 0, digits = 0;
+    int value = 0;
+    while (i < name->len && (name->ptr[i] < '0' || name->ptr[i] > '9'))
+        i++;
+    for (; i < name->len && name->ptr[i] >= '0' && name->ptr[i] <= '9'; i++, digits++)
+        value = digits < 2 ? value * 10 + (name->ptr[i] - '0') : value;
+    *name = slice_skip(*name, i);
+    return digits == 1 || digits == 2 ? value : -1;
 }
 
-/* Which form a model takes is part of its name: the generations before 3.7 have none, those up
- * to 4.5 take a budget, and what came later decides for itself. Models that are not Claude's take
- * what was first. */
+/*
+ * What a Claude can do goes by its version: claude-3-7-sonnet-..., claude-opus-4-1@..., anthropic/claude-haiku-4.5. In
+ * hundredths; one without a number is newer than all. 0: the model is not Claude.
+ */
+static int
+version_of(struct slice model)
+{
+    ptrdiff_t at = text_find_caseless(model, SLICE_LIT("claude"));
+    if (at < 0)
+        return 0;
+    struct slice rest = slice_skip(model, (size_t)at);
+    int major = next_number(&rest);
+    if (major < 0)
+        return 9900;
+    bool more = rest.len > 1 && (rest.ptr[0] == '-' || rest.ptr[0] == '.') && rest.ptr[1] >= '0' && rest.ptr[1] <= '9';
+    int minor = more ? next_number(&rest) : 0;
+    return major * 100 + (minor < 0 ? 0 : minor);
+}
+
+/* Generations before 3.7 do not think, those up to 4.5 take a budget, later ones decide for themselves. Models that are not
+ * Claude's take what was first. */
 static enum thinking_form
 form_of_model(const struct dialect_upstream *upstream)
 {
-    static const char *const with_budget[] = {"3-7",   "3.7", "-4-0", "-4-1", "-4-5",
-                                              "-4-20", "-4@", "-4.1", "-4.5"};
-    static const char *const without[] = {"claude-3", "claude-2", "claude-instant"};
-    struct slice model = upstream->model;
-    if (!contains(model, "claude") || slice_ends(model, SLICE_LIT("-4")))
+    int version = version_of(upstream->model);
+    if (version == 0)
         return THINK_BUDGET;
-    for (size_t i = 0; i < countof(with_budget); i++) {
-        if (contains(model, with_budget[i]))
-            return THINK_BUDGET;
-    }
-    for (size_t i = 0; i < countof(without); i++) {
-        if (contains(model, without[i]))
-            return THINK_OFF;
-    }
-    return THINK_ADAPTIVE;
+    if (version < 307)
+        return THINK_OFF;
+    return version <= 405 ? THINK_BUDGET : THINK_ADAPTIVE;
 }
+
+/* Structured output came with 4.1. */
+bool
+anthropic_lacks_formats(const struct dialect_upstream *upstream)
+{
+    int version = version_of(upstream->model);
+    return version > 0 && version < 401;
+}
+
+/* After 4.6 there is nothing to choose about sampling. */
+bool
+anthropic_samples_alone(const struct dialect_upstream *upstream)
+{
+    return version_of(upstream->model) > 406;
+}
+
+/* ---------------------------------------------------------------- how much to think */
 
 static enum thinking_form
 form_of(const struct dialect_upstream *upstream)
@@ -169,22 +205,7 @@ anthropic_plan_thinking(const struct writing *at)
     /* The models that take a budget show their thoughts unless told otherwise; the later ones differ in that. */
     if (plan.form == THINK_ADAPTIVE && request->show_thoughts >= 0)
         plan.display = request->show_thoughts ? "summarized" : "omitted";
-    else if (plan.form == THINK_BUDGET && request->show_thoughts == 0 && contains(at->upstream->model, "-4"))
+    else if (plan.form == THINK_BUDGET && request->show_thoughts == 0 && version_of(at->upstream->model) >= 400)
         plan.display = "omitted";
     return plan;
-}
-
-/* Structured output came with Claude Opus 4.1 and Sonnet 4.5. */
-bool
-anthropic_lacks_formats(const struct dialect_upstream *upstream)
-{
-    static const char *const old[] = {"claude-3", "claude-2", "claude-instant", "-4-0", "-4-20", "-4@"};
-    struct slice model = upstream->model;
-    if (!contains(model, "claude"))
-        return false;
-    for (size_t i = 0; i < countof(old); i++) {
-        if (contains(model, old[i]))
-            return true;
-    }
-    return slice_ends(model, SLICE_LIT("-4"));
 }

@@ -48,6 +48,8 @@ struct thinking_plan anthropic_plan_thinking(const struct writing *at);
 
 /* anthropic_lacks_formats - is it a model that cannot be held to a JSON schema? */
 bool anthropic_lacks_formats(const struct dialect_upstream *upstream);
+/* anthropic_samples_alone - is it a model that refuses temperature, top_p and top_k? */
+bool anthropic_samples_alone(const struct dialect_upstream *upstream);
 
 /* anthropic_put_tools - tools and tool_choice. 0, -ERR_MEMORY, -ERR_UNSUPPORTED with fault. */
 int anthropic_put_tools(struct writing *at);

@@ -406,6 +406,24 @@ thinks_as_the_model_can(void **state)
     }
 }
 
+/* After 4.6 models choose how they sample: only saying what they do anyway is no loss. */
+static void
+leaves_sampling_to_late_models(void **state)
+{
+    (void)state;
+    struct dialect_upstream upstream = haiku();
+    struct asking asking;
+#define SAMPLED "{\"model\":\"claude-opus-4-7\",\"max_tokens\":4096,\"stream\":true,\"messages\":[" USER("hi") "]}"
+    upstream.model = S("claude-opus-4-7");
+    upstream.default_params = S("{\"temperature\":0.3}");
+    becomes_with(&upstream, ASKS_WITH("\"temperature\":1"), SAMPLED);
+    asking_read(&asking, &openai_chat_dialect, ASKS_WITH("\"temperature\":0.2,\"top_p\":0.5,\"top_k\":4"));
+    asking_write(&asking, &anthropic_dialect, &upstream);
+    assert_string_equal(asking.out.ptr, SAMPLED);
+    assert_true(asking_dropped(&asking, "temperature") && asking_dropped(&asking, "top_p") && asking_dropped(&asking, "top_k"));
+    asking_close(&asking);
+}
+
 /* What Responses and Gemini can ask for and Messages cannot is said; who merely asks to see thoughts wants some. */
 static void
 reports_fields_of_other_dialects(void **state)
@@ -556,6 +574,10 @@ tells_how_much_to_think(void **state)
         {"claude-3-7-sonnet-x", "enabled"}, {"anthropic/claude-haiku-4.5", "enabled"},
         {"claude-opus-4-6", "adaptive"},    {"claude-sonnet-5", "adaptive"},
         {"claude-3-opus-20240229", NULL},   {"claude-2.1", NULL},
+        {"claude-instant-1.2", NULL},       {"claude-3-5-sonnet@20240620", NULL},
+        {"claude-opus-4-0", "enabled"},     {"claude-haiku-4-5@20251001", "enabled"},
+        {"claude-fable-5-1", "adaptive"},   {"claude-mythos-preview", "adaptive"},
+        {"us.anthropic.claude-opus-4-6-v1:0", "adaptive"},
     };
     for (size_t i = 0; i < countof(models); i++) {
         struct asking asking;
@@ -704,6 +726,7 @@ main(void)
         cmocka_unit_test(gives_allowed_tools_only),
         cmocka_unit_test(asks_old_models_for_a_form),
         cmocka_unit_test(thinks_as_the_model_can),
+        cmocka_unit_test(leaves_sampling_to_late_models),
         cmocka_unit_test(reports_fields_of_other_dialects),
         cmocka_unit_test(keeps_from_vertex_what_it_refuses),
         cmocka_unit_test(translates_sampling),

@@ -220,6 +220,22 @@ notes_what_stays_unsaid(void **state)
     asking_close(&asking);
 }
 
+/* A result of a search for tools is words, where there is no such search. */
+static void
+names_tools_that_were_found(void **state)
+{
+    (void)state;
+    struct asking asking;
+    asking_read(&asking, &anthropic_dialect,
+                "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"i\","
+                "\"content\":[{\"type\":\"tool_reference\",\"tool_name\":\"mcp__x\"}]}]}]}");
+    assert_int_equal(asking.error, 0);
+    const struct canon_part *found = asking.request.messages->parts->parts;
+    assert_true(found->kind == PART_TEXT && slice_is(found->text, "[found the tool mcp__x]"));
+    assert_true(asking.request.unsaid.count == 1 && strcmp(asking.request.unsaid.dropped[0], "tool_reference") == 0);
+    asking_close(&asking);
+}
+
 /* Claude Code's line for Anthropic's accounting is no prompt (R144). */
 static void
 strips_the_attribution(void **state)
@@ -280,6 +296,7 @@ main(void)
         cmocka_unit_test(refuses_bad_requests),
         cmocka_unit_test(reads_every_kind_of_block),
         cmocka_unit_test(notes_what_stays_unsaid),
+        cmocka_unit_test(names_tools_that_were_found),
         cmocka_unit_test(strips_the_attribution),
         cmocka_unit_test(addresses_and_authenticates),
     };
