@@ -131,6 +131,21 @@ read_audio(struct message_reader *at, struct json value)
     return 0;
 }
 
+/* Qwen's extension, and OpenRouter's. */
+static int
+read_video(struct message_reader *at, struct json value)
+{
+    struct canon_part *part = add_part(at, PART_VIDEO, value);
+    struct json video = json_get(value, "video_url");
+    struct json url = json_type(video) == JSON_STRING ? video : json_get(video, "url");
+    struct slice text = json_string(url, at->request->arena);
+    if (!part)
+        return -ERR_MEMORY;
+    if (text.len == 0)
+        return chat_refuse(at->fault, ERR_REQUEST, "messages", "a video part needs a URL");
+    return read_url(at, text, part);
+}
+
 /* A Mistral thinking part: a list of texts, or one. */
 static int
 read_thinking(struct message_reader *at, struct json value)
@@ -163,6 +178,8 @@ read_part(struct message_reader *at, struct json value)
         return read_file(at, value);
     if (json_is(type, "input_audio"))
         return read_audio(at, value);
+    if (json_is(type, "video_url"))
+        return read_video(at, value);
     if (json_is(type, "refusal"))
         return add_text(at, PART_REFUSAL, json_text(json_get(value, "refusal")), value);
     if (json_is(type, "thinking"))

@@ -64,16 +64,23 @@ chat_note_markers(struct chat_request_writer *to, const struct canon_part *part)
         canon_drop(to->report, "cache_control");
 }
 
+/* The field at fault, as the client's own dialect calls it. */
+static const char *
+conversation_field(int from)
+{
+    return from == DIALECT_GEMINI ? "contents" : from == DIALECT_OPENAI_RESPONSES ? "input" : "messages";
+}
+
 int
 chat_refuse_part(struct chat_request_writer *to, const char *what)
 {
-    to->fault->param = SLICE_LIT("messages");
+    to->fault->param = slice_from(conversation_field(to->request->from));
     to->fault->message =
         arena_printf(to->request->arena, "the upstream behind this model cannot be sent %s", what);
     return -ERR_UNSUPPORTED;
 }
 
-/* Blocks that record what Anthropic's own tools did: history that another model does without. */
+/* Blocks that record what a provider's own tools did: history that another model does without. */
 void
 chat_drop_native(struct chat_request_writer *to, const struct canon_part *part)
 {
@@ -95,7 +102,22 @@ chat_drop_native(struct chat_request_writer *to, const struct canon_part *part)
                                         "tool_addition",
                                         "tool_removal",
                                         "search_result",
-                                        "document"};
+                                        "document",
+                                        "web_search_call",
+                                        "file_search_call",
+                                        "code_interpreter_call",
+                                        "image_generation_call",
+                                        "mcp_call",
+                                        "mcp_list_tools",
+                                        "computer_call",
+                                        "local_shell_call",
+                                        "shell_call",
+                                        "apply_patch_call",
+                                        "tool_search_call",
+                                        "executableCode",
+                                        "codeExecutionResult",
+                                        "toolCall",
+                                        "toolResponse"};
     for (size_t i = 0; i < countof(names); i++)
         if (slice_is(part->name, names[i])) {
             canon_drop(to->report, names[i]);

@@ -439,7 +439,7 @@ refuses_what_it_cannot_say(void **state)
         const char *body, *param;
     } rows[] = {
         {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{\"mimeType\":\"video/mp4\",\"data\":\"AAAA\"}}]}]}",
-         "messages"},
+         "contents"},
         {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"}]}],\"tools\":[{\"googleSearch\":{}}]}", "tools"},
     };
     for (size_t i = 0; i < countof(rows); i++) {
