@@ -66,6 +66,11 @@ enum gemini_counter {
     GEMINI_COUNT_FIXED /* not a number that changes */
 };
 
+/* usageMetadata and what it counts, as found in a chunk. */
+struct gemini_usage_json {
+    struct json all, counters[GEMINI_COUNT_NONE];
+};
+
 #define GEMINI_TEMPLATE_BYTES 2048
 #define GEMINI_TEMPLATE_RUNS 24
 /* The last plain text chunk, so that the next one like it need not be parsed (gemini_reply_fast.c). */
@@ -112,7 +117,8 @@ int gemini_close_partial(struct gemini_read_choice *choice, bool complete, struc
 int gemini_emit_grounding(struct gemini_reader *reader, struct gemini_read_choice *choice, struct canon_events *events) must_check;
 
 /* gemini_reply_fast.c */
-void gemini_template_learn(struct gemini_reader *reader, struct slice data, const struct canon_events *events, struct json usage);
+void gemini_template_learn(struct gemini_reader *reader, struct slice data, const struct canon_events *events,
+                           const struct gemini_usage_json *usage);
 /* gemini_template_match - the events of a chunk like the last: 1 and they are added, 0 not like it, -ERR_MEMORY. */
 int gemini_template_match(struct gemini_reader *reader, struct slice data, struct canon_events *events) must_check;
 /* gemini_emit_usage - the counters as they are now. */

@@ -71,10 +71,11 @@ gemini_note_citation(struct gemini_write_choice *choice, const struct canon_even
     if (!citation || citation->url.len == 0 || choice->support_count == GEMINI_CITATIONS_MAX)
         return 1;
     const struct gemini_write_text *text = choice->texts;
-    while (text && text->block != event->block)
-        text = text->next;
+    int64_t end = choice->offsets.bytes; /* of the block: where the next one begins */
+    for (; text && text->block != event->block; text = text->next)
+        end = text->bytes;
     uint32_t source = source_of(choice, citation);
-    int64_t start = text ? (int64_t)text->bytes : -1, end = choice->offsets.bytes;
+    int64_t start = text ? (int64_t)text->bytes : -1;
     if (text && citation->start >= 0 && citation->end > citation->start && citation->end <= UINT32_MAX) {
         start = gemini_offsets_bytes(&choice->offsets, text->points + citation->start);
         end = gemini_offsets_bytes(&choice->offsets, text->points + citation->end);

@@ -32,18 +32,20 @@ contents_end(struct slice text)
     }
 }
 
-static const char *const counter_names[GEMINI_COUNT_NONE] = {
-    "promptTokenCount",     "toolUsePromptTokenCount", "cachedContentTokenCount",
-    "candidatesTokenCount", "thoughtsTokenCount",      "totalTokenCount",
+/* Where the usage stands in a chunk, and each of its counters. */
+struct usage_places {
+    struct slice all;
+    const char *counters[GEMINI_COUNT_NONE];
 };
 
-/* Are all counters spelt with digits only? */
+/* False when a counter is not spelt with digits only. */
 static bool
-plain_counters(struct json usage)
+find_places(const struct gemini_usage_json *usage, struct usage_places *places)
 {
-    for (size_t i = 0; i < countof(counter_names); i++) {
-        struct json value = json_get(usage, counter_names[i]);
-        struct slice raw = json_raw(value);
+    places->all = json_raw(usage->all);
+    for (size_t i = 0; i < countof(places->counters); i++) {
+        struct slice raw = json_raw(usage->counters[i]);
+        places->counters[i] = raw.ptr;
         for (size_t k = 0; k < raw.len; k++)
             if (!is_digit(raw.ptr[k]))
                 return false;
@@ -53,21 +55,18 @@ plain_counters(struct json usage)
 
 /* What the digits at a place are: a counter, a number of no account, or, outside of the usage, something that stays as it is. */
 static uint8_t
-meaning_of(struct json usage, const char *place)
+meaning_of(const struct usage_places *places, const char *place)
 {
-    struct slice all = json_raw(usage);
-    if (!json_present(usage) || place < all.ptr || place >= all.ptr + all.len)
+    if (!slice_present(places->all) || place < places->all.ptr || place >= places->all.ptr + places->all.len)
         return GEMINI_COUNT_FIXED;
-    for (uint8_t i = 0; i < countof(counter_names); i++) {
-        struct json value = json_get(usage, counter_names[i]);
-        if (json_present(value) && json_raw(value).ptr == place)
+    for (uint8_t i = 0; i < countof(places->counters); i++)
+        if (places->counters[i] == place)
             return i;
-    }
     return GEMINI_COUNT_NONE;
 }
 
 static bool
-learn_runs(struct gemini_template *to, struct slice after, struct json usage)
+learn_runs(struct gemini_template *to, struct slice after, const struct usage_places *places)
 {
     to->runs = 0;
     for (size_t i = 0; i < after.len; i++) {
@@ -76,7 +75,7 @@ learn_runs(struct gemini_template *to, struct slice after, struct json usage)
         size_t start = i;
         while (i < after.len && is_digit(after.ptr[i]))
             i++;
-        uint8_t meaning = meaning_of(usage, after.ptr + start);
+        uint8_t meaning = meaning_of(places, after.ptr + start);
         if (meaning == GEMINI_COUNT_FIXED)
             continue;
         if (to->runs == GEMINI_TEMPLATE_RUNS)
@@ -90,8 +89,10 @@ learn_runs(struct gemini_template *to, struct slice after, struct json usage)
 }
 
 void
-gemini_template_learn(struct gemini_reader *reader, struct slice data, const struct canon_events *events, struct json usage)
+gemini_template_learn(struct gemini_reader *reader, struct slice data, const struct canon_events *events,
+                      const struct gemini_usage_json *usage)
 {
+    struct usage_places places;
     struct gemini_template *to = &reader->template;
     to->before = 0;
     int count = events->count;
@@ -113,7 +114,7 @@ gemini_template_learn(struct gemini_reader *reader, struct slice data, const str
         return;
     /* Kept metadata must not be in it, and digits of an escape are none. */
     if (memchr(after.ptr, '\\', after.len) || choice->grounding.len > 0 || choice->citations.len > 0 ||
-        !plain_counters(usage) || !learn_runs(to, after, usage))
+        !find_places(usage, &places) || !learn_runs(to, after, &places))
         return;
     to->choice = choice;
     to->type = event->type;

@@ -212,7 +212,9 @@ static int
 read_parts(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json content, struct slice data,
            struct canon_events *events)
 {
-    struct json parts = json_get(content, "parts");
+    static const struct slice name = CHAT_NAME("parts");
+    struct json parts;
+    chat_take(content, &name, 1, &parts);
     if (json_type(parts) == JSON_OBJECT) /* some proxies send one part bare */
         return gemini_read_part(reader, choice, parts, data, events);
     if (json_type(parts) != JSON_ARRAY)
@@ -259,9 +261,8 @@ read_candidate(struct gemini_reader *reader, struct json value, struct slice dat
 
 /* 64-bit numbers may come as text; what no count of tokens can be is not one. */
 static void
-take_count(struct json usage, const char *name, uint64_t *count)
+take_count(struct json value, uint64_t *count)
 {
-    struct json value = json_get(usage, name);
     uint64_t number = json_u64_or(value, UINT64_MAX);
     if (json_type(value) == JSON_STRING && !text_u64(json_text(value), &number))
         return;
@@ -293,17 +294,16 @@ gemini_emit_usage(const struct gemini_reader *reader, struct canon_events *event
 }
 
 static int
-read_usage(struct gemini_reader *reader, struct json usage, struct canon_events *events)
+read_usage(struct gemini_reader *reader, struct gemini_usage_json *usage, struct canon_events *events)
 {
-    static const char *const names[GEMINI_COUNT_NONE] = {"promptTokenCount",     "toolUsePromptTokenCount",
-                                                         "cachedContentTokenCount", "candidatesTokenCount",
-                                                         "thoughtsTokenCount",   "totalTokenCount"};
+    static const struct slice names[GEMINI_COUNT_NONE] = {
+        CHAT_NAME("promptTokenCount"),     CHAT_NAME("toolUsePromptTokenCount"), CHAT_NAME("cachedContentTokenCount"),
+        CHAT_NAME("candidatesTokenCount"), CHAT_NAME("thoughtsTokenCount"),      CHAT_NAME("totalTokenCount")};
     uint64_t before[GEMINI_COUNT_NONE];
-    if (json_type(usage) != JSON_OBJECT)
-        return 0;
+    chat_take(usage->all, names, countof(names), usage->counters);
     memcpy(before, reader->counts, sizeof(before));
     for (size_t i = 0; i < countof(names); i++)
-        take_count(usage, names[i], &reader->counts[i]);
+        take_count(usage->counters[i], &reader->counts[i]);
     return memcmp(before, reader->counts, sizeof(before)) == 0 ? 0 : gemini_emit_usage(reader, events);
 }
 
@@ -345,6 +345,7 @@ read_chunk(struct gemini_reader *reader, struct json root, struct slice data, st
     struct json found[countof(names)];
     struct canon_error reported;
     chat_take(root, names, countof(names), found);
+    struct gemini_usage_json usage = {.all = found[2]};
     if ((json_present(found[5]) || !json_present(found[0])) && gemini_error_from_json(root, events->arena, &reported))
         return fail(reader, &reported, events);
     int error = reader->started ? 0 : start(reader, found[4], found[3], events);
@@ -356,9 +357,9 @@ read_chunk(struct gemini_reader *reader, struct json root, struct slice data, st
     if (!error && json_present(found[1]) && !reader->failed)
         error = read_feedback(reader, found[1], events);
     if (!error && !reader->failed)
-        error = read_usage(reader, found[2], events);
+        error = read_usage(reader, &usage, events);
     if (!error && !reader->failed && !reader->whole)
-        gemini_template_learn(reader, data, events, found[2]);
+        gemini_template_learn(reader, data, events, &usage);
     return error;
 }
 
