@@ -604,6 +604,114 @@ in_any_weather(void **unused)
         stormy_world(seed);
 }
 
+/* ---------------------------------------------------------------- arrays */
+
+#define GEMINI_ASK "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"mark-1\"}]}]}"
+
+static struct client *
+stream_array(const char *model)
+{
+    struct client *client = client_connect(&world, SPEAKS_CHAT);
+    char line[96];
+    snprintf(line, sizeof line, "POST /v1beta/models/%s:streamGenerateContent HTTP/1.1", model);
+    say_request(client, line, "Content-Type: application/json\r\n", SLICE_LIT(GEMINI_ASK));
+    return client;
+}
+
+static size_t
+elements_of(struct slice body)
+{
+    char path[32];
+    for (size_t n = 0;; n++) {
+        snprintf(path, sizeof path, "%zu", n);
+        if (!slice_present(raw_find(body, path)))
+            return n;
+    }
+}
+
+/* What is complete is one JSON array, which ends in the reason why the reply ended or in one error. */
+static bool
+array_is_good(const struct answer *answer, bool *well)
+{
+    struct slice body = sink_slice(&answer->body);
+    char path[64];
+    size_t count = elements_of(body);
+    if (!slice_starts(body, SLICE_LIT("[")) || !raw_whole(body) || count == 0)
+        return false;
+    snprintf(path, sizeof path, "%zu.candidates.0.finishReason", count - 1);
+    *well = slice_present(raw_find(body, path));
+    snprintf(path, sizeof path, "%zu.error.code", count - 1);
+    return *well != slice_present(raw_find(body, path));
+}
+
+static void
+plan_late_and_slow(struct visit *visit)
+{
+    wait_ms(visit, 20000);
+    plan_tale(visit, (struct tale){.words = 5}, 300, 4000);
+}
+
+static void
+plan_half(struct visit *visit)
+{
+    say_first_part(visit, (struct tale){.words = 40}, 1, 2);
+    wait_ms(visit, 10);
+    say_end(visit, STEP_RESET);
+}
+
+static void
+an_array_is_kept_alive_by_white_space(void **unused)
+{
+    static const char *const models[] = {"chat", "claude"};
+    (void)unused;
+    for (size_t i = 0; i < countof(models); i++) {
+        world_open(&world, 1, NULL, ONE_TRY "penstock: {timeouts: {commit: 3s, keepalive: 2s}}\n");
+        serves(i ? WORLD_CLAUDE_PORT : WORLD_CHAT_PORT, plan_late_and_slow);
+        struct client *client = stream_array(models[i]);
+        world_run(&world, 6000);
+        assert_true(memmem(client_heard(client).ptr, client_heard(client).len, "[\n", 2) != NULL);
+        client_await(client, 1, 100000);
+        struct answer answer;
+        bool well = false;
+        assert_true(client_answer(client, 0, &answer));
+        assert_true(answer.complete);
+        assert_true(array_is_good(&answer, &well) && well);
+        assert_in_range(atomic_load(&world.worker->metrics->keepalives), 10, 40);
+        answer_fini(&answer);
+        world_close(&world);
+    }
+}
+
+static void
+arrays_in_any_weather(void **unused)
+{
+    static provider_plan *const plans[] = {plan_well, plan_slow, plan_half, plan_late_and_slow, plan_reset};
+    (void)unused;
+    int good = 0, broken = 0;
+    for (uint64_t seed = 1; seed <= WORLDS / 3; seed++) {
+        struct sim_faults faults = {.short_read = 100, .short_write = 100, .again = 100, .late_event = 50, .memory = (unsigned)(seed % 3 == 0),
+                                    .reset = (unsigned)(seed % 2)};
+        world_open(&world, seed, &faults, TWO_TRIES);
+        serves(WORLD_CHAT_PORT, plans[sim_random(world.sim) % countof(plans)]);
+        serves(WORLD_CLAUDE_PORT, plans[sim_random(world.sim) % countof(plans)]);
+        struct client *clients[] = {stream_array("chat"), stream_array("claude")};
+        for (size_t i = 0; i < countof(clients); i++) {
+            struct answer answer;
+            bool well = false;
+            client_await(clients[i], 1, 3600 * 1000);
+            if (!client_answer(clients[i], 0, &answer))
+                continue;
+            if (answer.status == 200 && answer.complete && !array_is_good(&answer, &well))
+                fail_msg("seed %llu: %.*s", (unsigned long long)seed, SLICE_ARG(sink_slice(&answer.body)));
+            good += well;
+            broken += answer.status == 200 && !well;
+            answer_fini(&answer);
+        }
+        world_close(&world);
+    }
+    assert_true(good > 100 && broken > 50);
+}
+
 int
 main(void)
 {
@@ -622,6 +730,8 @@ main(void)
         cmocka_unit_test(each_prompt_is_answered_in_turn),
         cmocka_unit_test(a_prompt_that_fails),
         cmocka_unit_test(in_any_weather),
+        cmocka_unit_test(an_array_is_kept_alive_by_white_space),
+        cmocka_unit_test(arrays_in_any_weather),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
