@@ -119,7 +119,8 @@ descend(struct gemini_args *args, struct gemini_node **node, const struct step *
         parent->kind = kind;
     if (parent->kind != kind)
         return -ERR_UPSTREAM_PROTOCOL;
-    struct gemini_node *child = parent->last && is_child(parent->last, step) ? parent->last : parent->first;
+    struct gemini_node *child =
+        parent->last && is_child(parent->last, step) ? parent->last : parent->first;
     while (child && !is_child(child, step))
         child = child->next;
     if (!child) {
@@ -270,7 +271,8 @@ gemini_args_put(const struct gemini_args *args, bool complete, struct sink *out)
             node = node->first;
             continue;
         }
-        /* Up until something follows, closing what is left behind; the root's brace is put below. */
+        /* Up until something follows, closing what is left behind; the root's brace is put below.
+         */
         while (node) {
             if ((node->kind == NODE_OBJECT || node->kind == NODE_ARRAY) && node->parent)
                 sink_byte(out, node->kind == NODE_OBJECT ? '}' : ']');

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_args.h - the arguments of a call that come value by value, each with its place ("$.a.b[0]"): Vertex's
- * streamFunctionCallArguments. They are put together in memory, within bounds, and written once.
+ * gemini_args.h - the arguments of a call that come value by value, each with its place
+ * ("$.a.b[0]"): Vertex's streamFunctionCallArguments. They are put together in memory, within
+ * bounds, and written once.
  */
 #ifndef PENSTOCK_GEMINI_ARGS_H
 #define PENSTOCK_GEMINI_ARGS_H
@@ -28,7 +29,8 @@ void gemini_args_init(struct gemini_args *args, struct arena *arena);
  * returns 0; -ERR_UPSTREAM_PROTOCOL (no such place can be), -ERR_UPSTREAM_TOO_LARGE, -ERR_MEMORY
  */
 int gemini_args_take(struct gemini_args *args, struct json partial) must_check;
-/* gemini_args_put - the JSON text: an object. Without complete it lacks its last brace, and so looks like what it is. */
+/* gemini_args_put - the JSON text: an object. Without complete it lacks its last brace, and so
+ * looks like what it is. */
 void gemini_args_put(const struct gemini_args *args, bool complete, struct sink *out);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_call_write.c - tool calls for a Gemini client: gathered until they are complete, then one functionCall part each.
+ * gemini_call_write.c - tool calls for a Gemini client: gathered until they are complete, then one
+ * functionCall part each.
  *
- * Libraries run a function when they see its part, so a call whose arguments are no JSON is held until the reply is known to end well:
- * cut short, it is shown with its text; refused, it is never shown.
+ * Libraries run a function when they see its part, so a call whose arguments are no JSON is held
+ * until the reply is known to end well: cut short, it is shown with its text; refused, it is never
+ * shown.
  */
 #include "providers/gemini.h"
 
@@ -27,7 +29,8 @@ client_name(const struct gemini_writer *writer, struct slice name)
 
 /* The state of a call as its part carries it: the last one that came. */
 static int
-sign(struct gemini_writer *writer, struct gemini_write_call *call, const struct canon_event *event, struct frames *frames)
+sign(struct gemini_writer *writer, struct gemini_write_call *call, const struct canon_event *event,
+     struct frames *frames)
 {
     if (event->signature.len == 0)
         return 0;
@@ -41,8 +44,8 @@ sign(struct gemini_writer *writer, struct gemini_write_call *call, const struct 
 }
 
 int
-gemini_call_open(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-                 struct frames *frames)
+gemini_call_open(struct gemini_writer *writer, struct gemini_write_choice *choice,
+                 const struct canon_event *event, struct frames *frames)
 {
     struct gemini_write_call *call = arena_take(writer->arena, sizeof(*call));
     if (!call)
@@ -63,8 +66,8 @@ gemini_call_open(struct gemini_writer *writer, struct gemini_write_choice *choic
 }
 
 int
-gemini_call_delta(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-                  struct frames *frames)
+gemini_call_delta(struct gemini_writer *writer, struct gemini_write_choice *choice,
+                  const struct canon_event *event, struct frames *frames)
 {
     struct gemini_write_call *call = gemini_call_find(choice, event->block);
     if (!call || call->written) /* it opened in a chunk that passed as it was */

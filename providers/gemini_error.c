@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_error.c - error reports of Google's APIs, AI Studio's and Vertex's alike, and errors as Gemini clients are told of them.
+ * gemini_error.c - error reports of Google's APIs, AI Studio's and Vertex's alike, and errors as
+ * Gemini clients are told of them.
  *
- * Google says the same with a status, a word for it, and details that know more than both: whether a key is wrong, how long to
- * wait, whether waiting helps at all. Whatever other shape a report has is read as a Chat upstream's would be.
+ * Google says the same with a status, a word for it, and details that know more than both: whether
+ * a key is wrong, how long to wait, whether waiting helps at all. Whatever other shape a report has
+ * is read as a Chat upstream's would be.
  */
 #include "providers/gemini.h"
 
@@ -62,10 +64,10 @@ read_reason(struct json reason, struct canon_error *out)
         const char *reason;
         enum err_kind kind;
     } rows[] = {
-        {"API_KEY_INVALID", KIND_AUTH},          {"API_KEY_EXPIRED", KIND_AUTH},
-        {"ACCESS_TOKEN_EXPIRED", KIND_AUTH},     {"ACCESS_TOKEN_TYPE_UNSUPPORTED", KIND_AUTH},
-        {"CREDENTIALS_MISSING", KIND_AUTH},      {"BILLING_DISABLED", KIND_BILLING},
-        {"SERVICE_DISABLED", KIND_PERMISSION},   {"API_KEY_SERVICE_BLOCKED", KIND_PERMISSION},
+        {"API_KEY_INVALID", KIND_AUTH},           {"API_KEY_EXPIRED", KIND_AUTH},
+        {"ACCESS_TOKEN_EXPIRED", KIND_AUTH},      {"ACCESS_TOKEN_TYPE_UNSUPPORTED", KIND_AUTH},
+        {"CREDENTIALS_MISSING", KIND_AUTH},       {"BILLING_DISABLED", KIND_BILLING},
+        {"SERVICE_DISABLED", KIND_PERMISSION},    {"API_KEY_SERVICE_BLOCKED", KIND_PERMISSION},
         {"RATE_LIMIT_EXCEEDED", KIND_RATE_LIMIT},
     };
     for (size_t i = 0; i < countof(rows); i++)
@@ -80,7 +82,8 @@ read_quota(struct json violations, struct canon_error *out)
     if (json_type(violations) != JSON_ARRAY)
         return;
     for (struct json at = json_first(violations); json_present(at); at = json_next(at)) {
-        struct slice id = json_text(json_get(at, "quotaId")), about = json_text(json_get(at, "description"));
+        struct slice id = json_text(json_get(at, "quotaId")),
+                     about = json_text(json_get(at, "description"));
         if (says(id, "PerDay") || says(about, "per day"))
             out->should_retry = 0;
     }
@@ -99,7 +102,9 @@ read_details(struct json details, struct arena *arena, struct canon_error *out)
         read_reason(json_get(at, "reason"), out);
         read_quota(json_get(at, "violations"), out);
         struct json fields = json_get(at, "fieldViolations");
-        struct slice field = json_type(fields) == JSON_ARRAY ? json_string(json_get(json_first(fields), "field"), arena) : SLICE_NONE;
+        struct slice field = json_type(fields) == JSON_ARRAY
+                                 ? json_string(json_get(json_first(fields), "field"), arena)
+                                 : SLICE_NONE;
         if (field.len > 0 && !slice_present(out->param))
             out->param = field;
     }
@@ -113,7 +118,8 @@ gemini_refine_error(struct json root, int status, struct arena *arena, struct ca
     if (json_type(report) != JSON_OBJECT)
         return;
     if (row) {
-        bool context = out->kind == KIND_CONTEXT || says(out->message, "exceeds the maximum number of tokens");
+        bool context =
+            out->kind == KIND_CONTEXT || says(out->message, "exceeds the maximum number of tokens");
         out->kind = row->kind == KIND_INVALID && context ? KIND_CONTEXT : row->kind;
         out->code = out->type = SLICE_NONE; /* each dialect has its own words for the kind */
         if (out->status == 0)
@@ -127,7 +133,8 @@ gemini_refine_error(struct json root, int status, struct arena *arena, struct ca
     /* The model is not there, in this place. */
     if (out->kind == KIND_INVALID && says(out->message, "not servable in region"))
         out->kind = KIND_NOT_FOUND;
-    if (out->status == 400 && (out->kind == KIND_AUTH || out->kind == KIND_NOT_FOUND || out->kind == KIND_PERMISSION))
+    if (out->status == 400 &&
+        (out->kind == KIND_AUTH || out->kind == KIND_NOT_FOUND || out->kind == KIND_PERMISSION))
         out->status = err_kind_status(out->kind); /* Google says nearly everything with 400 */
     if (out->kind == KIND_RATE_LIMIT && says(out->message, "credits are depleted"))
         out->kind = KIND_BILLING;
@@ -157,12 +164,18 @@ static const struct kind_row {
     const char *word;
     int status;
 } kind_rows[KIND_COUNT] = {
-    [KIND_INVALID] = {"INVALID_ARGUMENT", 400},     [KIND_CONTEXT] = {"INVALID_ARGUMENT", 400},
-    [KIND_AUTH] = {"UNAUTHENTICATED", 401},         [KIND_BILLING] = {"RESOURCE_EXHAUSTED", 429},
-    [KIND_PERMISSION] = {"PERMISSION_DENIED", 403}, [KIND_NOT_FOUND] = {"NOT_FOUND", 404},
-    [KIND_TOO_LARGE] = {"INVALID_ARGUMENT", 413},   [KIND_RATE_LIMIT] = {"RESOURCE_EXHAUSTED", 429},
-    [KIND_OVERLOADED] = {"UNAVAILABLE", 503},       [KIND_TIMEOUT] = {"DEADLINE_EXCEEDED", 504},
-    [KIND_UPSTREAM] = {"INTERNAL", 502},            [KIND_INTERNAL] = {"INTERNAL", 500},
+    [KIND_INVALID] = {"INVALID_ARGUMENT", 400},
+    [KIND_CONTEXT] = {"INVALID_ARGUMENT", 400},
+    [KIND_AUTH] = {"UNAUTHENTICATED", 401},
+    [KIND_BILLING] = {"RESOURCE_EXHAUSTED", 429},
+    [KIND_PERMISSION] = {"PERMISSION_DENIED", 403},
+    [KIND_NOT_FOUND] = {"NOT_FOUND", 404},
+    [KIND_TOO_LARGE] = {"INVALID_ARGUMENT", 413},
+    [KIND_RATE_LIMIT] = {"RESOURCE_EXHAUSTED", 429},
+    [KIND_OVERLOADED] = {"UNAVAILABLE", 503},
+    [KIND_TIMEOUT] = {"DEADLINE_EXCEEDED", 504},
+    [KIND_UPSTREAM] = {"INTERNAL", 502},
+    [KIND_INTERNAL] = {"INTERNAL", 500},
     [KIND_CANCELLED] = {"CANCELLED", 499},
 };
 
@@ -170,8 +183,9 @@ int
 gemini_error_status(const struct canon_error *error)
 {
     assert((unsigned)error->kind < KIND_COUNT);
-    bool fixed = error->kind == KIND_BILLING || error->kind == KIND_OVERLOADED || error->kind == KIND_CONTEXT ||
-                 error->kind == KIND_AUTH || error->kind == KIND_RATE_LIMIT;
+    bool fixed = error->kind == KIND_BILLING || error->kind == KIND_OVERLOADED ||
+                 error->kind == KIND_CONTEXT || error->kind == KIND_AUTH ||
+                 error->kind == KIND_RATE_LIMIT;
     if (!fixed && error->status >= 400 && error->status <= 599)
         return error->status;
     return kind_rows[error->kind].status;
@@ -187,11 +201,13 @@ begin_detail(struct json_writer *json, const char *name)
     json_member_text(json, "@type", type);
 }
 
-/* The details that Google's clients look at: a stable reason, how long to wait, which request it was. */
+/* The details that Google's clients look at: a stable reason, how long to wait, which request it
+ * was. */
 static void
 put_details(const struct canon_error *error, struct slice request_id, struct json_writer *json)
 {
-    struct slice reason = slice_present(error->code) ? error->code : slice_from(err_row(error->error)->code);
+    struct slice reason =
+        slice_present(error->code) ? error->code : slice_from(err_row(error->error)->code);
     json_name(json, "details");
     json_array(json);
     begin_detail(json, "ErrorInfo");
@@ -200,7 +216,8 @@ put_details(const struct canon_error *error, struct slice request_id, struct jso
     json_end(json);
     if (error->retry_after_ms != UINT64_MAX) {
         char delay[48];
-        (void)snprintf(delay, sizeof(delay), "%llu.%03llus", (unsigned long long)(error->retry_after_ms / 1000),
+        (void)snprintf(delay, sizeof(delay), "%llu.%03llus",
+                       (unsigned long long)(error->retry_after_ms / 1000),
                        (unsigned long long)(error->retry_after_ms % 1000));
         begin_detail(json, "RetryInfo");
         json_member_text(json, "retryDelay", delay);
@@ -218,7 +235,8 @@ void
 gemini_error_body(const struct canon_error *error, struct slice request_id, struct sink *out)
 {
     assert((unsigned)error->kind < KIND_COUNT);
-    struct slice message = error->message.len > 0 ? error->message : slice_from(err_row(error->error)->text);
+    struct slice message =
+        error->message.len > 0 ? error->message : slice_from(err_row(error->error)->text);
     struct json_writer json;
     json_writer_init(&json, out);
     json_object(&json);
@@ -239,6 +257,7 @@ gemini_error_conforms(struct slice body, struct arena *scratch)
     if (json_parse(body, GEMINI_DEPTH_MAX, GEMINI_TOKENS_MAX, scratch, &root) != 0)
         return false;
     struct json error = json_get(root, "error");
-    return json_type(json_get(error, "code")) == JSON_NUMBER && json_text(json_get(error, "message")).len > 0 &&
+    return json_type(json_get(error, "code")) == JSON_NUMBER &&
+           json_text(json_get(error, "message")).len > 0 &&
            json_text(json_get(error, "status")).len > 0;
 }

@@ -2,8 +2,8 @@
  *
  * gemini_grounding_read.c - what a Gemini reply says its text is founded on, as citations.
  *
- * Supports name a stretch of the answer, in UTF-8 bytes of the candidate's text, and the sources it rests on; a source that
- * supports nothing by name is cited for the whole.
+ * Supports name a stretch of the answer, in UTF-8 bytes of the candidate's text, and the sources it
+ * rests on; a source that supports nothing by name is cited for the whole.
  */
 #include "providers/gemini.h"
 
@@ -26,7 +26,8 @@ block_at(const struct gemini_read_choice *choice, int64_t byte)
 }
 
 static int64_t
-points_in(const struct gemini_read_choice *choice, const struct gemini_read_text *text, int64_t byte)
+points_in(const struct gemini_read_choice *choice, const struct gemini_read_text *text,
+          int64_t byte)
 {
     int64_t all = gemini_offsets_points(&choice->offsets, byte);
     int64_t before = gemini_offsets_points(&choice->offsets, text->bytes);
@@ -99,7 +100,8 @@ static void
 cite_support(struct citing *at, struct json support)
 {
     struct json segment = json_get(support, "segment");
-    uint64_t start = json_u64_or(json_get(segment, "startIndex"), 0), end = json_u64_or(json_get(segment, "endIndex"), 0);
+    uint64_t start = json_u64_or(json_get(segment, "startIndex"), 0),
+             end = json_u64_or(json_get(segment, "endIndex"), 0);
     uint64_t base = part_start(at->choice, json_u64_or(json_get(segment, "partIndex"), 0));
     if (start > UINT32_MAX || end > UINT32_MAX)
         return;
@@ -114,7 +116,8 @@ cite_support(struct citing *at, struct json support)
 static int
 cite_grounding(struct citing *at, struct json metadata)
 {
-    struct json sources = json_get(metadata, "groundingChunks"), supports = json_get(metadata, "groundingSupports");
+    struct json sources = json_get(metadata, "groundingChunks"),
+                supports = json_get(metadata, "groundingSupports");
     if (json_type(sources) != JSON_ARRAY || json_count(sources) == 0)
         return 0;
     at->count = json_count(sources);
@@ -145,11 +148,13 @@ cite_quotations(struct citing *at, struct json metadata)
     if (json_type(sources) != JSON_ARRAY)
         return;
     for (struct json one = json_first(sources); json_present(one); one = json_next(one)) {
-        uint64_t start = json_u64_or(json_get(one, "startIndex"), 0), end = json_u64_or(json_get(one, "endIndex"), 0);
+        uint64_t start = json_u64_or(json_get(one, "startIndex"), 0),
+                 end = json_u64_or(json_get(one, "endIndex"), 0);
         struct slice address = web_address(json_get(one, "uri"));
         if (!slice_present(address) || start > UINT32_MAX || end > UINT32_MAX)
             continue;
-        struct canon_citation *citation = add_citation(at, end > start ? (int64_t)start : -1, (int64_t)end);
+        struct canon_citation *citation =
+            add_citation(at, end > start ? (int64_t)start : -1, (int64_t)end);
         if (!citation)
             return;
         citation->url = address;
@@ -162,11 +167,14 @@ static int
 parse_kept(const struct sink *kept, struct arena *arena, struct json *root)
 {
     *root = JSON_NONE;
-    return kept->len == 0 ? 0 : json_parse(sink_slice(kept), GEMINI_DEPTH_MAX, GEMINI_TOKENS_MAX, arena, root);
+    return kept->len == 0
+               ? 0
+               : json_parse(sink_slice(kept), GEMINI_DEPTH_MAX, GEMINI_TOKENS_MAX, arena, root);
 }
 
 int
-gemini_emit_grounding(struct gemini_reader *reader, struct gemini_read_choice *choice, struct canon_events *events)
+gemini_emit_grounding(struct gemini_reader *reader, struct gemini_read_choice *choice,
+                      struct canon_events *events)
 {
     struct citing at = {.choice = choice, .events = events};
     struct json grounding, quotations;

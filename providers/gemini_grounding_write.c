@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_grounding_write.c - web sources of any upstream's citations as Gemini's groundingMetadata: each address once, and for
- * each citation the bytes of the answer that rest on it.
+ * gemini_grounding_write.c - web sources of any upstream's citations as Gemini's groundingMetadata:
+ * each address once, and for each citation the bytes of the answer that rest on it.
  */
 #include "providers/gemini.h"
 
 int
-gemini_note_text(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event)
+gemini_note_text(struct gemini_writer *writer, struct gemini_write_choice *choice,
+                 const struct canon_event *event)
 {
     if (!choice->texts || choice->texts->block != event->block) {
         struct gemini_write_text *text = arena_take(writer->arena, sizeof(*text));
         if (!text)
             return -ERR_MEMORY;
-        *text = (struct gemini_write_text){choice->texts, event->block, choice->offsets.bytes, choice->offsets.points};
+        *text = (struct gemini_write_text){choice->texts, event->block, choice->offsets.bytes,
+                                           choice->offsets.points};
         choice->texts = text;
     }
     gemini_offsets_feed(&choice->offsets, event->text);
@@ -76,7 +78,8 @@ gemini_note_citation(struct gemini_write_choice *choice, const struct canon_even
         end = text->bytes;
     uint32_t source = source_of(choice, citation);
     int64_t start = text ? (int64_t)text->bytes : -1;
-    if (text && citation->start >= 0 && citation->end > citation->start && citation->end <= UINT32_MAX) {
+    if (text && citation->start >= 0 && citation->end > citation->start &&
+        citation->end <= UINT32_MAX) {
         start = gemini_offsets_bytes(&choice->offsets, text->points + citation->start);
         end = gemini_offsets_bytes(&choice->offsets, text->points + citation->end);
     }

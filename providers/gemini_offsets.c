@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_offsets.c - byte and code point offsets into a text of which only the lengths of its characters are kept.
+ * gemini_offsets.c - byte and code point offsets into a text of which only the lengths of its
+ * characters are kept.
  */
 #include "providers/gemini_offsets.h"
 

@@ -2,9 +2,10 @@
  *
  * gemini_reply_fast.c - a chunk like the last one, without parsing it.
  *
- * Most chunks of a stream differ from the one before only in the text of one part and in the counters behind it. What surrounds
- * the text is kept from a chunk that was parsed in full; a chunk with the same surroundings, other digits where digits stood, and a
- * valid JSON string between them means the same with another text. Anything else is parsed.
+ * Most chunks of a stream differ from the one before only in the text of one part and in the
+ * counters behind it. What surrounds the text is kept from a chunk that was parsed in full; a chunk
+ * with the same surroundings, other digits where digits stood, and a valid JSON string between them
+ * means the same with another text. Anything else is parsed.
  */
 #include "providers/gemini.h"
 
@@ -14,7 +15,8 @@ is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* Where the string contents that start here end: at the first quote that no backslash precedes; -1 without one. */
+/* Where the string contents that start here end: at the first quote that no backslash precedes; -1
+ * without one. */
 static ptrdiff_t
 contents_end(struct slice text)
 {
@@ -53,11 +55,13 @@ find_places(const struct gemini_usage_json *usage, struct usage_places *places)
     return true;
 }
 
-/* What the digits at a place are: a counter, a number of no account, or, outside of the usage, something that stays as it is. */
+/* What the digits at a place are: a counter, a number of no account, or, outside of the usage,
+ * something that stays as it is. */
 static uint8_t
 meaning_of(const struct usage_places *places, const char *place)
 {
-    if (!slice_present(places->all) || place < places->all.ptr || place >= places->all.ptr + places->all.len)
+    if (!slice_present(places->all) || place < places->all.ptr ||
+        place >= places->all.ptr + places->all.len)
         return GEMINI_COUNT_FIXED;
     for (uint8_t i = 0; i < countof(places->counters); i++)
         if (places->counters[i] == place)
@@ -89,8 +93,8 @@ learn_runs(struct gemini_template *to, struct slice after, const struct usage_pl
 }
 
 void
-gemini_template_learn(struct gemini_reader *reader, struct slice data, const struct canon_events *events,
-                      const struct gemini_usage_json *usage)
+gemini_template_learn(struct gemini_reader *reader, struct slice data,
+                      const struct canon_events *events, const struct gemini_usage_json *usage)
 {
     struct usage_places places;
     struct gemini_template *to = &reader->template;
@@ -102,19 +106,22 @@ gemini_template_learn(struct gemini_reader *reader, struct slice data, const str
         return;
     const struct canon_event *event = &events->at[0];
     struct slice text = event->text;
-    if (event->kind != CANON_DELTA || event->type == BLOCK_CALL || text.len == 0 || event->signature.len > 0 || event->logprobs ||
-        text.ptr <= data.ptr || text.ptr >= data.ptr + data.len)
+    if (event->kind != CANON_DELTA || event->type == BLOCK_CALL || text.len == 0 ||
+        event->signature.len > 0 || event->logprobs || text.ptr <= data.ptr ||
+        text.ptr >= data.ptr + data.len)
         return;
     struct gemini_read_choice *choice = reader->choices;
     while (choice && choice->index != event->choice)
         choice = choice->next;
     size_t before = (size_t)(text.ptr - data.ptr);
     struct slice after = slice_skip(data, before + text.len);
-    if (!choice || before + after.len > sizeof(to->bytes) || data.ptr[before - 1] != '"' || after.len == 0 || after.ptr[0] != '"')
+    if (!choice || before + after.len > sizeof(to->bytes) || data.ptr[before - 1] != '"' ||
+        after.len == 0 || after.ptr[0] != '"')
         return;
     /* Kept metadata must not be in it, and digits of an escape are none. */
-    if (memchr(after.ptr, '\\', after.len) || choice->grounding.len > 0 || choice->citations.len > 0 ||
-        !find_places(usage, &places) || !learn_runs(to, after, &places))
+    if (memchr(after.ptr, '\\', after.len) || choice->grounding.len > 0 ||
+        choice->citations.len > 0 || !find_places(usage, &places) ||
+        !learn_runs(to, after, &places))
         return;
     to->choice = choice;
     to->type = event->type;
@@ -137,9 +144,11 @@ take_digits(struct slice *rest, uint64_t *number)
     return plain;
 }
 
-/* Does what follows the text look as it did, but for its numbers? Then counts holds the counters. */
+/* Does what follows the text look as it did, but for its numbers? Then counts holds the counters.
+ */
 static bool
-same_after(const struct gemini_template *like, struct slice rest, uint64_t counts[GEMINI_COUNT_NONE])
+same_after(const struct gemini_template *like, struct slice rest,
+           uint64_t counts[GEMINI_COUNT_NONE])
 {
     const char *after = like->bytes + like->before;
     size_t at = 0;
@@ -148,9 +157,11 @@ same_after(const struct gemini_template *like, struct slice rest, uint64_t count
         if (!slice_starts(rest, between))
             return false;
         rest = slice_skip(rest, between.len);
-        digits = slice_of(after + like->run[i].start, (size_t)(like->run[i].end - like->run[i].start));
+        digits =
+            slice_of(after + like->run[i].start, (size_t)(like->run[i].end - like->run[i].start));
         at = like->run[i].end;
-        bool same = slice_starts(rest, digits) && rest.len > digits.len && !is_digit(rest.ptr[digits.len]);
+        bool same =
+            slice_starts(rest, digits) && rest.len > digits.len && !is_digit(rest.ptr[digits.len]);
         uint64_t number;
         if (same && like->run[i].counter == GEMINI_COUNT_NONE) {
             rest = slice_skip(rest, digits.len);
@@ -170,8 +181,8 @@ gemini_template_match(struct gemini_reader *reader, struct slice data, struct ca
     const struct gemini_template *like = &reader->template;
     struct gemini_read_choice *choice = like->choice;
     if (like->before == 0 || data.len > DIALECT_LINE_MAX || data.len <= like->before ||
-        memcmp(data.ptr, like->bytes, like->before) != 0 || !choice->open || choice->type != like->type || choice->is_signed ||
-        choice->partial)
+        memcmp(data.ptr, like->bytes, like->before) != 0 || !choice->open ||
+        choice->type != like->type || choice->is_signed || choice->partial)
         return 0;
     struct slice text = slice_skip(data, like->before);
     ptrdiff_t end = contents_end(text);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_reply_parts.c - the parts of a Gemini reply: text, thoughts, calls, images, and what only Gemini knows.
+ * gemini_reply_parts.c - the parts of a Gemini reply: text, thoughts, calls, images, and what only
+ * Gemini knows.
  *
- * Text extends the open block of its kind. A signature belongs to the part it came on and ends its block, since a signed part is
- * never merged with another; one that came on nothing goes to the open block, or is a thought without words.
+ * Text extends the open block of its kind. A signature belongs to the part it came on and ends its
+ * block, since a signed part is never merged with another; one that came on nothing goes to the
+ * open block, or is a thought without words.
  */
 #include "providers/gemini.h"
 
@@ -12,8 +14,8 @@
 /* ---------------------------------------------------------------- blocks */
 
 static struct canon_event *
-add_for(struct canon_events *events, enum canon_event_kind kind, const struct gemini_read_choice *choice, enum canon_block type,
-        uint32_t block)
+add_for(struct canon_events *events, enum canon_event_kind kind,
+        const struct gemini_read_choice *choice, enum canon_block type, uint32_t block)
 {
     struct canon_event *event = canon_add(events, kind);
     if (event) {
@@ -42,7 +44,8 @@ leave(struct gemini_read_choice *choice, struct canon_events *events)
 }
 
 static int
-open_block(struct gemini_reader *reader, struct gemini_read_choice *choice, enum canon_block type, struct canon_events *events)
+open_block(struct gemini_reader *reader, struct gemini_read_choice *choice, enum canon_block type,
+           struct canon_events *events)
 {
     int error = leave(choice, events);
     if (error)
@@ -62,8 +65,9 @@ open_block(struct gemini_reader *reader, struct gemini_read_choice *choice, enum
 }
 
 int
-gemini_emit_text(struct gemini_reader *reader, struct gemini_read_choice *choice, enum canon_block type, struct slice text,
-                 struct slice signature, struct canon_events *events)
+gemini_emit_text(struct gemini_reader *reader, struct gemini_read_choice *choice,
+                 enum canon_block type, struct slice text, struct slice signature,
+                 struct canon_events *events)
 {
     if (!choice->open || choice->type != type || choice->is_signed || choice->partial) {
         int error = open_block(reader, choice, type, events);
@@ -83,8 +87,8 @@ gemini_emit_text(struct gemini_reader *reader, struct gemini_read_choice *choice
 }
 
 static int
-read_text(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json text, bool is_thought,
-          struct slice signature, struct canon_events *events)
+read_text(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json text,
+          bool is_thought, struct slice signature, struct canon_events *events)
 {
     struct slice contents = json_text(text);
     enum canon_block type = is_thought ? BLOCK_THINKING : BLOCK_TEXT;
@@ -92,27 +96,33 @@ read_text(struct gemini_reader *reader, struct gemini_read_choice *choice, struc
         return 0;
     if (contents.len == 0)
         type = choice->open && !choice->is_signed ? choice->type : BLOCK_THINKING;
-    return gemini_emit_text(reader, choice, type, contents.len > 0 ? contents : SLICE_NONE, signature, events);
+    return gemini_emit_text(reader, choice, type, contents.len > 0 ? contents : SLICE_NONE,
+                            signature, events);
 }
 
 /* ---------------------------------------------------------------- calls */
 
 /*
- * An id for a call that came without: unlike any other of the conversation, the same however the bytes were split. Without a
- * responseId the chunk itself stands for the reply: its counters grow with the conversation.
+ * An id for a call that came without: unlike any other of the conversation, the same however the
+ * bytes were split. Without a responseId the chunk itself stands for the reply: its counters grow
+ * with the conversation.
  */
 static struct slice
-made_id(const struct gemini_reader *reader, struct slice name, struct slice data, struct arena *arena)
+made_id(const struct gemini_reader *reader, struct slice name, struct slice data,
+        struct arena *arena)
 {
-    uint64_t seed[3] = {reader->id_hash ? reader->id_hash : canon_hash(data), reader->call_count, canon_hash(name)};
+    uint64_t seed[3] = {reader->id_hash ? reader->id_hash : canon_hash(data), reader->call_count,
+                        canon_hash(name)};
     uint64_t high = canon_hash(slice_of(seed, sizeof(seed)));
     seed[2] = high;
     uint64_t low = canon_hash(slice_of(seed, sizeof(seed)));
-    return arena_printf(arena, "call_%016llx%08x", (unsigned long long)high, (unsigned)(low >> 16 & 0xffffffffu));
+    return arena_printf(arena, "call_%016llx%08x", (unsigned long long)high,
+                        (unsigned)(low >> 16 & 0xffffffffu));
 }
 
 static int
-add_arguments(struct gemini_read_choice *choice, uint32_t block, struct slice decoded, struct canon_events *events)
+add_arguments(struct gemini_read_choice *choice, uint32_t block, struct slice decoded,
+              struct canon_events *events)
 {
     struct canon_event *event = add_for(events, CANON_DELTA, choice, BLOCK_CALL, block);
     if (!event)
@@ -123,7 +133,8 @@ add_arguments(struct gemini_read_choice *choice, uint32_t block, struct slice de
 
 /* Arguments as they came, but not laid out over several lines as those of whole replies are. */
 static int
-add_raw_arguments(struct gemini_read_choice *choice, uint32_t block, struct slice raw, struct canon_events *events)
+add_raw_arguments(struct gemini_read_choice *choice, uint32_t block, struct slice raw,
+                  struct canon_events *events)
 {
     struct sink line;
     if (!memchr(raw.ptr, '\n', raw.len))
@@ -152,7 +163,8 @@ gemini_close_partial(struct gemini_read_choice *choice, bool complete, struct ca
         error = add_arguments(choice, choice->partial_block, kept, events);
     if (error)
         return error;
-    return add_for(events, CANON_CLOSE, choice, BLOCK_CALL, choice->partial_block) ? 0 : -ERR_MEMORY;
+    return add_for(events, CANON_CLOSE, choice, BLOCK_CALL, choice->partial_block) ? 0
+                                                                                   : -ERR_MEMORY;
 }
 
 struct call {
@@ -161,10 +173,12 @@ struct call {
 };
 
 static int
-take_partial(struct gemini_read_choice *choice, const struct call *call, struct canon_events *events)
+take_partial(struct gemini_read_choice *choice, const struct call *call,
+             struct canon_events *events)
 {
     bool is_list = json_type(call->partial) == JSON_ARRAY;
-    for (struct json at = json_first(call->partial); is_list && json_present(at); at = json_next(at)) {
+    for (struct json at = json_first(call->partial); is_list && json_present(at);
+         at = json_next(at)) {
         int error = gemini_args_take(&choice->args, at);
         if (error)
             return error;
@@ -178,12 +192,13 @@ take_partial(struct gemini_read_choice *choice, const struct call *call, struct 
     int error = add_raw_arguments(choice, choice->partial_block, json_raw(call->args), events);
     if (error)
         return error;
-    return add_for(events, CANON_CLOSE, choice, BLOCK_CALL, choice->partial_block) ? 0 : -ERR_MEMORY;
+    return add_for(events, CANON_CLOSE, choice, BLOCK_CALL, choice->partial_block) ? 0
+                                                                                   : -ERR_MEMORY;
 }
 
 static int
-open_call(struct gemini_reader *reader, struct gemini_read_choice *choice, const struct call *call, struct slice signature,
-          struct slice data, struct canon_events *events)
+open_call(struct gemini_reader *reader, struct gemini_read_choice *choice, const struct call *call,
+          struct slice signature, struct slice data, struct canon_events *events)
 {
     int error = leave(choice, events);
     if (error)
@@ -205,10 +220,12 @@ open_call(struct gemini_reader *reader, struct gemini_read_choice *choice, const
 }
 
 static int
-continue_call(struct gemini_read_choice *choice, const struct call *call, struct slice signature, struct canon_events *events)
+continue_call(struct gemini_read_choice *choice, const struct call *call, struct slice signature,
+              struct canon_events *events)
 {
     if (signature.len > 0) {
-        struct canon_event *event = add_for(events, CANON_DELTA, choice, BLOCK_CALL, choice->partial_block);
+        struct canon_event *event =
+            add_for(events, CANON_DELTA, choice, BLOCK_CALL, choice->partial_block);
         if (!event)
             return -ERR_MEMORY;
         event->signature = signature;
@@ -218,11 +235,11 @@ continue_call(struct gemini_read_choice *choice, const struct call *call, struct
 }
 
 static int
-read_call(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json value, struct slice signature,
-          struct slice data, struct canon_events *events)
+read_call(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json value,
+          struct slice signature, struct slice data, struct canon_events *events)
 {
-    static const struct slice names[] = {CHAT_NAME("id"), CHAT_NAME("name"), CHAT_NAME("args"), CHAT_NAME("partialArgs"),
-                                         CHAT_NAME("willContinue")};
+    static const struct slice names[] = {CHAT_NAME("id"), CHAT_NAME("name"), CHAT_NAME("args"),
+                                         CHAT_NAME("partialArgs"), CHAT_NAME("willContinue")};
     struct json found[countof(names)];
     chat_take(value, names, countof(names), found);
     struct call call = {found[0], found[1], found[2], found[3], json_type(found[4]) == JSON_TRUE};
@@ -253,8 +270,8 @@ read_call(struct gemini_reader *reader, struct gemini_read_choice *choice, struc
 /* ---------------------------------------------------------------- the rest */
 
 static int
-read_image(struct gemini_reader *reader, struct gemini_read_choice *choice, struct slice type, struct slice bytes,
-           struct slice signature, struct canon_events *events)
+read_image(struct gemini_reader *reader, struct gemini_read_choice *choice, struct slice type,
+           struct slice bytes, struct slice signature, struct canon_events *events)
 {
     int error = open_block(reader, choice, BLOCK_IMAGE, events);
     if (error)
@@ -271,7 +288,8 @@ read_image(struct gemini_reader *reader, struct gemini_read_choice *choice, stru
 
 /* A part that has no canonical form: handed on as it is, to whoever knows it. */
 static int
-read_native(struct gemini_read_choice *choice, const struct slice *name, struct json part, struct canon_events *events)
+read_native(struct gemini_read_choice *choice, const struct slice *name, struct json part,
+            struct canon_events *events)
 {
     int error = leave(choice, events);
     struct canon_event *event = error ? NULL : canon_add(events, CANON_NATIVE);
@@ -285,8 +303,8 @@ read_native(struct gemini_read_choice *choice, const struct slice *name, struct 
 }
 
 int
-gemini_read_part(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json part, struct slice data,
-                 struct canon_events *events)
+gemini_read_part(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json part,
+                 struct slice data, struct canon_events *events)
 {
     static const struct slice names[] = {CHAT_NAME("text"),
                                          CHAT_NAME("thought"),
@@ -308,7 +326,8 @@ gemini_read_part(struct gemini_reader *reader, struct gemini_read_choice *choice
     if (json_type(found[3]) == JSON_OBJECT)
         return read_call(reader, choice, found[3], signature, data, events);
     if (json_type(found[4]) == JSON_OBJECT) {
-        struct slice type = json_text(json_get(found[4], "mimeType")), bytes = json_text(json_get(found[4], "data"));
+        struct slice type = json_text(json_get(found[4], "mimeType")),
+                     bytes = json_text(json_get(found[4], "data"));
         /* Images that were thought of on the way are no part of the answer. */
         if (slice_starts(type, SLICE_LIT("image/")) && bytes.len > 0 && !is_thought)
             return read_image(reader, choice, type, bytes, signature, events);

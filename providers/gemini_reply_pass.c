@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_reply_pass.c - a Gemini upstream's chunk on its way to a Gemini client: as it is, whatever members it has.
+ * gemini_reply_pass.c - a Gemini upstream's chunk on its way to a Gemini client: as it is, whatever
+ * members it has.
  *
- * The protocol leaves nothing to mend. Only what a filter rewrote, or what is too long for a line, is written from its events; a
- * finish that passed is not said again at the end.
+ * The protocol leaves nothing to mend. Only what a filter rewrote, or what is too long for a line,
+ * is written from its events; a finish that passed is not said again at the end.
  */
 #include "providers/gemini.h"
 
@@ -24,7 +25,8 @@ put_data(struct slice data, struct frames *frames)
 }
 
 int
-gemini_pass_event(void *writer, struct slice data, const struct canon_events *events, struct frames *frames)
+gemini_pass_event(void *writer, struct slice data, const struct canon_events *events,
+                  struct frames *frames)
 {
     struct gemini_writer *self = writer;
     if (self->ended || self->failed)

@@ -2,8 +2,9 @@
  *
  * gemini_reply_read.c - chunks of a generateContent stream, and whole replies, as canonical events.
  *
- * A chunk and a whole reply have one shape, so both are read by the same functions. Everything of every part counts; only
- * why a candidate ended, and what its text is founded on, waits until the stream is over: the last word wins.
+ * A chunk and a whole reply have one shape, so both are read by the same functions. Everything of
+ * every part counts; only why a candidate ended, and what its text is founded on, waits until the
+ * stream is over: the last word wins.
  */
 #include "providers/gemini.h"
 
@@ -67,21 +68,24 @@ fail(struct gemini_reader *reader, const struct canon_error *error, struct canon
     return 0;
 }
 
-/* A call that failed is an error, whatever else the reply holds: it never looks like a natural end. */
+/* A call that failed is an error, whatever else the reply holds: it never looks like a natural end.
+ */
 static int
-fail_call(struct gemini_reader *reader, struct slice word, struct json message, struct canon_events *events)
+fail_call(struct gemini_reader *reader, struct slice word, struct json message,
+          struct canon_events *events)
 {
     bool is_unsigned = slice_is(word, "MISSING_THOUGHT_SIGNATURE");
     struct canon_error error = canon_error_of(is_unsigned ? ERR_UPSTREAM_ERROR : ERR_TOOL_CALL);
     struct slice said = json_string(message, events->arena);
-    error.message = said.len > 0 ? arena_printf(events->arena, "%.*s: %.*s", SLICE_ARG(word), SLICE_ARG(said))
-                                 : arena_printf(events->arena, "the upstream ended with %.*s", SLICE_ARG(word));
+    error.message =
+        said.len > 0 ? arena_printf(events->arena, "%.*s: %.*s", SLICE_ARG(word), SLICE_ARG(said))
+                     : arena_printf(events->arena, "the upstream ended with %.*s", SLICE_ARG(word));
     return slice_present(error.message) ? fail(reader, &error, events) : -ERR_MEMORY;
 }
 
 static int
-remember_finish(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json reason, struct json message,
-                struct canon_events *events)
+remember_finish(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json reason,
+                struct json message, struct canon_events *events)
 {
     bool is_known, is_failure;
     enum canon_finish finish = gemini_finish_of(reason, &is_known, &is_failure);
@@ -97,7 +101,8 @@ remember_finish(struct gemini_reader *reader, struct gemini_read_choice *choice,
 }
 
 static int
-finish_choice(struct gemini_reader *reader, struct gemini_read_choice *choice, struct canon_events *events)
+finish_choice(struct gemini_reader *reader, struct gemini_read_choice *choice,
+              struct canon_events *events)
 {
     int error = choice->partial ? gemini_close_partial(choice, false, events) : 0;
     if (!error)
@@ -176,7 +181,8 @@ read_logprobs(struct json result, uint32_t choice, int from, struct canon_events
     struct canon_event *text = NULL;
     for (int i = from; i < events->count; i++) {
         struct canon_event *at = &events->at[i];
-        if (at->kind == CANON_DELTA && at->type == BLOCK_TEXT && at->choice == choice && at->text.len > 0)
+        if (at->kind == CANON_DELTA && at->type == BLOCK_TEXT && at->choice == choice &&
+            at->text.len > 0)
             text = at;
     }
     if (!text)
@@ -209,8 +215,8 @@ keep_metadata(struct json value, struct sink *kept)
 }
 
 static int
-read_parts(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json content, struct slice data,
-           struct canon_events *events)
+read_parts(struct gemini_reader *reader, struct gemini_read_choice *choice, struct json content,
+           struct slice data, struct canon_events *events)
 {
     static const struct slice name = CHAT_NAME("parts");
     struct json parts;
@@ -221,7 +227,8 @@ read_parts(struct gemini_reader *reader, struct gemini_read_choice *choice, stru
         return 0;
     for (struct json at = json_first(parts); json_present(at); at = json_next(at)) {
         if (reader->whole)
-            sink_put(&choice->parts, slice_of(&choice->offsets.bytes, sizeof(choice->offsets.bytes)));
+            sink_put(&choice->parts,
+                     slice_of(&choice->offsets.bytes, sizeof(choice->offsets.bytes)));
         int error = gemini_read_part(reader, choice, at, data, events);
         if (error)
             return error;
@@ -230,12 +237,13 @@ read_parts(struct gemini_reader *reader, struct gemini_read_choice *choice, stru
 }
 
 static int
-read_candidate(struct gemini_reader *reader, struct json value, struct slice data, struct canon_events *events)
+read_candidate(struct gemini_reader *reader, struct json value, struct slice data,
+               struct canon_events *events)
 {
-    static const struct slice names[] = {CHAT_NAME("index"),         CHAT_NAME("content"),
-                                         CHAT_NAME("finishReason"),  CHAT_NAME("finishMessage"),
-                                         CHAT_NAME("groundingMetadata"), CHAT_NAME("citationMetadata"),
-                                         CHAT_NAME("logprobsResult")};
+    static const struct slice names[] = {
+        CHAT_NAME("index"),         CHAT_NAME("content"),           CHAT_NAME("finishReason"),
+        CHAT_NAME("finishMessage"), CHAT_NAME("groundingMetadata"), CHAT_NAME("citationMetadata"),
+        CHAT_NAME("logprobsResult")};
     struct json found[countof(names)];
     chat_take(value, names, countof(names), found);
     uint64_t index = json_u64_or(found[0], 0);
@@ -289,22 +297,26 @@ gemini_emit_usage(const struct gemini_reader *reader, struct canon_events *event
         out->in_total = counts[GEMINI_COUNT_PROMPT] + known_or_zero(counts[GEMINI_COUNT_TOOLS]);
     out->cache_read = counts[GEMINI_COUNT_CACHED];
     out->reasoning = counts[GEMINI_COUNT_THOUGHTS];
-    out->out_total = known_or_zero(counts[GEMINI_COUNT_CANDIDATES]) + known_or_zero(counts[GEMINI_COUNT_THOUGHTS]);
+    out->out_total = known_or_zero(counts[GEMINI_COUNT_CANDIDATES]) +
+                     known_or_zero(counts[GEMINI_COUNT_THOUGHTS]);
     return 0;
 }
 
 static int
-read_usage(struct gemini_reader *reader, struct gemini_usage_json *usage, struct canon_events *events)
+read_usage(struct gemini_reader *reader, struct gemini_usage_json *usage,
+           struct canon_events *events)
 {
     static const struct slice names[GEMINI_COUNT_NONE] = {
-        CHAT_NAME("promptTokenCount"),     CHAT_NAME("toolUsePromptTokenCount"), CHAT_NAME("cachedContentTokenCount"),
-        CHAT_NAME("candidatesTokenCount"), CHAT_NAME("thoughtsTokenCount"),      CHAT_NAME("totalTokenCount")};
+        CHAT_NAME("promptTokenCount"),        CHAT_NAME("toolUsePromptTokenCount"),
+        CHAT_NAME("cachedContentTokenCount"), CHAT_NAME("candidatesTokenCount"),
+        CHAT_NAME("thoughtsTokenCount"),      CHAT_NAME("totalTokenCount")};
     uint64_t before[GEMINI_COUNT_NONE];
     chat_take(usage->all, names, countof(names), usage->counters);
     memcpy(before, reader->counts, sizeof(before));
     for (size_t i = 0; i < countof(names); i++)
         take_count(usage->counters[i], &reader->counts[i]);
-    return memcmp(before, reader->counts, sizeof(before)) == 0 ? 0 : gemini_emit_usage(reader, events);
+    return memcmp(before, reader->counts, sizeof(before)) == 0 ? 0
+                                                               : gemini_emit_usage(reader, events);
 }
 
 /* ---------------------------------------------------------------- chunks */
@@ -327,7 +339,8 @@ static int
 read_feedback(struct gemini_reader *reader, struct json feedback, struct canon_events *events)
 {
     struct json reason = json_get(feedback, "blockReason");
-    if (!json_present(reason) || json_is(reason, "BLOCK_REASON_UNSPECIFIED") || json_u64_or(reason, 1) == 0)
+    if (!json_present(reason) || json_is(reason, "BLOCK_REASON_UNSPECIFIED") ||
+        json_u64_or(reason, 1) == 0)
         return 0;
     struct gemini_read_choice *choice = find_choice(reader, 0);
     if (!choice)
@@ -338,21 +351,25 @@ read_feedback(struct gemini_reader *reader, struct json feedback, struct canon_e
 }
 
 static int
-read_chunk(struct gemini_reader *reader, struct json root, struct slice data, struct canon_events *events)
+read_chunk(struct gemini_reader *reader, struct json root, struct slice data,
+           struct canon_events *events)
 {
-    static const struct slice names[] = {CHAT_NAME("candidates"),   CHAT_NAME("promptFeedback"), CHAT_NAME("usageMetadata"),
-                                         CHAT_NAME("modelVersion"), CHAT_NAME("responseId"),     CHAT_NAME("error")};
+    static const struct slice names[] = {CHAT_NAME("candidates"),    CHAT_NAME("promptFeedback"),
+                                         CHAT_NAME("usageMetadata"), CHAT_NAME("modelVersion"),
+                                         CHAT_NAME("responseId"),    CHAT_NAME("error")};
     struct json found[countof(names)];
     struct canon_error reported;
     chat_take(root, names, countof(names), found);
     struct gemini_usage_json usage = {.all = found[2]};
-    if ((json_present(found[5]) || !json_present(found[0])) && gemini_error_from_json(root, events->arena, &reported))
+    if ((json_present(found[5]) || !json_present(found[0])) &&
+        gemini_error_from_json(root, events->arena, &reported))
         return fail(reader, &reported, events);
     int error = reader->started ? 0 : start(reader, found[4], found[3], events);
     if (reader->id_hash == 0 && json_text(found[4]).len > 0)
         reader->id_hash = canon_hash(json_text(found[4]));
     bool is_list = json_type(found[0]) == JSON_ARRAY;
-    for (struct json at = json_first(found[0]); !error && is_list && json_present(at) && !reader->failed; at = json_next(at))
+    for (struct json at = json_first(found[0]);
+         !error && is_list && json_present(at) && !reader->failed; at = json_next(at))
         error = read_candidate(reader, at, data, events);
     if (!error && json_present(found[1]) && !reader->failed)
         error = read_feedback(reader, found[1], events);
@@ -363,9 +380,11 @@ read_chunk(struct gemini_reader *reader, struct json root, struct slice data, st
     return error;
 }
 
-/* A chunk, or several in a list: a stream that came as one JSON text, an error that Google wrapped. */
+/* A chunk, or several in a list: a stream that came as one JSON text, an error that Google wrapped.
+ */
 static int
-read_root(struct gemini_reader *reader, struct json root, struct slice data, struct canon_events *events)
+read_root(struct gemini_reader *reader, struct json root, struct slice data,
+          struct canon_events *events)
 {
     if (json_type(root) == JSON_OBJECT)
         return read_chunk(reader, root, data, events);
@@ -373,15 +392,18 @@ read_root(struct gemini_reader *reader, struct json root, struct slice data, str
         return -ERR_UPSTREAM_PROTOCOL;
     events->rewrite = true;
     events->mends |= CANON_MEND_ALL;
-    for (struct json at = json_first(root); json_present(at) && !reader->failed; at = json_next(at)) {
-        int error = json_type(at) == JSON_OBJECT ? read_chunk(reader, at, json_raw(at), events) : -ERR_UPSTREAM_PROTOCOL;
+    for (struct json at = json_first(root); json_present(at) && !reader->failed;
+         at = json_next(at)) {
+        int error = json_type(at) == JSON_OBJECT ? read_chunk(reader, at, json_raw(at), events)
+                                                 : -ERR_UPSTREAM_PROTOCOL;
         if (error)
             return error;
     }
     return 0;
 }
 
-/* Text deltas that would make a line over the limit are written anew, in pieces; other large values stay whole. */
+/* Text deltas that would make a line over the limit are written anew, in pieces; other large values
+ * stay whole. */
 static void
 judge_size(struct slice data, struct canon_events *events)
 {

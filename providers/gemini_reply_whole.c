@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_reply_whole.c - canonical events gathered into one generateContent reply: the deltas of a block are one part.
+ * gemini_reply_whole.c - canonical events gathered into one generateContent reply: the deltas of a
+ * block are one part.
  */
 #include "providers/gemini.h"
 
@@ -33,8 +34,8 @@ begin_part(struct gemini_write_choice *choice)
 }
 
 static int
-gather_text(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-            struct frames *frames)
+gather_text(struct gemini_writer *writer, struct gemini_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
 {
     bool thought = event->type == BLOCK_THINKING;
     struct slice text = thought && writer->hide_thoughts ? SLICE_NONE : event->text, signature;
@@ -56,8 +57,8 @@ gather_text(struct gemini_writer *writer, struct gemini_write_choice *choice, co
 }
 
 static int
-gather_open(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-            struct frames *frames)
+gather_open(struct gemini_writer *writer, struct gemini_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
 {
     if (event->type == BLOCK_CALL)
         return gemini_call_open(writer, choice, event, frames);
@@ -75,8 +76,8 @@ gather_open(struct gemini_writer *writer, struct gemini_write_choice *choice, co
 }
 
 static int
-gather_delta(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-             struct frames *frames)
+gather_delta(struct gemini_writer *writer, struct gemini_write_choice *choice,
+             const struct canon_event *event, struct frames *frames)
 {
     struct slice signature;
     switch (event->type) {
@@ -114,7 +115,8 @@ gather_calls(struct gemini_write_choice *choice)
 }
 
 static int
-gather_native(struct gemini_write_choice *choice, const struct canon_event *event, struct frames *frames)
+gather_native(struct gemini_write_choice *choice, const struct canon_event *event,
+              struct frames *frames)
 {
     if (event->origin != ORIGIN_GEMINI || !slice_present(event->native)) {
         frames->unsaid++;
@@ -127,8 +129,8 @@ gather_native(struct gemini_write_choice *choice, const struct canon_event *even
 }
 
 int
-gemini_gather_event(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-                    struct frames *frames)
+gemini_gather_event(struct gemini_writer *writer, struct gemini_write_choice *choice,
+                    const struct canon_event *event, struct frames *frames)
 {
     struct gemini_write_call *call;
     switch (event->kind) {

@@ -2,8 +2,9 @@
  *
  * gemini_reply_write.c - canonical events as generateContent chunks.
  *
- * Each chunk is a whole response with the parts that are new. Why it ended, what it is founded on and what it cost stand in one last
- * chunk, which has an empty text: libraries drop a turn from their history when a chunk has no part. There is no terminator.
+ * Each chunk is a whole response with the parts that are new. Why it ended, what it is founded on
+ * and what it cost stand in one last chunk, which has an empty text: libraries drop a turn from
+ * their history when a chunk has no part. There is no terminator.
  */
 #include "providers/gemini.h"
 
@@ -21,7 +22,8 @@ begin_chunk(struct frames *frames)
 
 /* From behind the parts to the end. */
 static int
-end_chunk(const struct gemini_writer *writer, uint32_t choice, const struct canon_logprob *logprobs, struct frames *frames)
+end_chunk(const struct gemini_writer *writer, uint32_t choice, const struct canon_logprob *logprobs,
+          struct frames *frames)
 {
     struct sink *out = &frames->bytes;
     sink_put(out, SLICE_LIT("],\"role\":\"model\"},\"index\":"));
@@ -47,8 +49,8 @@ end_chunk(const struct gemini_writer *writer, uint32_t choice, const struct cano
 
 /* One chunk for each piece; the signature goes with the last, and so do the probabilities. */
 static int
-write_text(const struct gemini_writer *writer, const struct canon_event *event, struct slice text, bool thought,
-           struct slice signature, struct frames *frames)
+write_text(const struct gemini_writer *writer, const struct canon_event *event, struct slice text,
+           bool thought, struct slice signature, struct frames *frames)
 {
     do {
         struct slice piece = text;
@@ -58,7 +60,8 @@ write_text(const struct gemini_writer *writer, const struct canon_event *event, 
             piece = dialect_text_piece(&text, PIECE_MAX);
         bool last = text.len == 0;
         gemini_put_text(begin_chunk(frames), piece, thought, last ? signature : SLICE_NONE);
-        int error = end_chunk(writer, event->choice, last && !thought ? event->logprobs : NULL, frames);
+        int error =
+            end_chunk(writer, event->choice, last && !thought ? event->logprobs : NULL, frames);
         if (error)
             return error;
     } while (text.len > 0);
@@ -66,8 +69,8 @@ write_text(const struct gemini_writer *writer, const struct canon_event *event, 
 }
 
 static int
-write_call(struct gemini_writer *writer, struct gemini_write_choice *choice, struct gemini_write_call *call,
-           struct frames *frames)
+write_call(struct gemini_writer *writer, struct gemini_write_choice *choice,
+           struct gemini_write_call *call, struct frames *frames)
 {
     gemini_put_call(call, begin_chunk(frames));
     return end_chunk(writer, choice->index, NULL, frames);
@@ -76,8 +79,8 @@ write_call(struct gemini_writer *writer, struct gemini_write_choice *choice, str
 /* ---------------------------------------------------------------- events */
 
 static int
-write_open(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-           struct frames *frames)
+write_open(struct gemini_writer *writer, struct gemini_write_choice *choice,
+           const struct canon_event *event, struct frames *frames)
 {
     if (event->type == BLOCK_CALL)
         return gemini_call_open(writer, choice, event, frames);
@@ -94,8 +97,8 @@ write_open(struct gemini_writer *writer, struct gemini_write_choice *choice, con
 }
 
 static int
-write_image(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-            struct frames *frames)
+write_image(struct gemini_writer *writer, struct gemini_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
 {
     struct slice signature;
     int error = gemini_outgoing_state(writer, event, frames, &signature);
@@ -106,8 +109,8 @@ write_image(struct gemini_writer *writer, struct gemini_write_choice *choice, co
 }
 
 static int
-write_delta(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-            struct frames *frames)
+write_delta(struct gemini_writer *writer, struct gemini_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
 {
     struct slice signature, text = event->text;
     bool thought = event->type == BLOCK_THINKING;
@@ -124,14 +127,16 @@ write_delta(struct gemini_writer *writer, struct gemini_write_choice *choice, co
         text = SLICE_NONE;
     if (error || (text.len == 0 && !slice_present(signature)))
         return error;
-    return write_text(writer, event, text.len > 0 ? text : SLICE_LIT(""), thought, signature, frames);
+    return write_text(writer, event, text.len > 0 ? text : SLICE_LIT(""), thought, signature,
+                      frames);
 }
 
 static int
-write_close(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-            struct frames *frames)
+write_close(struct gemini_writer *writer, struct gemini_write_choice *choice,
+            const struct canon_event *event, struct frames *frames)
 {
-    struct gemini_write_call *call = event->type == BLOCK_CALL ? gemini_call_find(choice, event->block) : NULL;
+    struct gemini_write_call *call =
+        event->type == BLOCK_CALL ? gemini_call_find(choice, event->block) : NULL;
     if (!call || call->written || !gemini_call_ready(call))
         return 0;
     return write_call(writer, choice, call, frames);
@@ -139,8 +144,8 @@ write_close(struct gemini_writer *writer, struct gemini_write_choice *choice, co
 
 /* Calls that were cut short are shown now that the reply is known to end so. */
 static int
-write_finish(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-             struct frames *frames)
+write_finish(struct gemini_writer *writer, struct gemini_write_choice *choice,
+             const struct canon_event *event, struct frames *frames)
 {
     choice->finish = event->finish;
     for (struct gemini_write_call *call = choice->calls; call; call = call->next) {
@@ -156,8 +161,8 @@ write_finish(struct gemini_writer *writer, struct gemini_write_choice *choice, c
 
 /* A part that only Gemini knows comes from a Gemini upstream, or is counted. */
 static int
-write_native(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event,
-             struct frames *frames)
+write_native(struct gemini_writer *writer, struct gemini_write_choice *choice,
+             const struct canon_event *event, struct frames *frames)
 {
     if (event->origin != ORIGIN_GEMINI || !slice_present(event->native)) {
         frames->unsaid++;
@@ -194,7 +199,8 @@ write_end(struct gemini_writer *writer, struct frames *frames)
 }
 
 static int
-write_in_choice(struct gemini_writer *writer, const struct canon_event *event, struct frames *frames)
+write_in_choice(struct gemini_writer *writer, const struct canon_event *event,
+                struct frames *frames)
 {
     struct gemini_write_choice *choice = gemini_writer_choice(writer, event->choice);
     if (!choice)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_words.c - why a Gemini reply ended, in words and numbers, and state that is another provider's.
+ * gemini_words.c - why a Gemini reply ended, in words and numbers, and state that is another
+ * provider's.
  */
 #include "providers/gemini.h"
 

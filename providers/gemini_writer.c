@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_writer.c - the life of a writer of Gemini replies, and the pieces that chunks and whole replies share.
+ * gemini_writer.c - the life of a writer of Gemini replies, and the pieces that chunks and whole
+ * replies share.
  */
 #include "providers/gemini.h"
 
@@ -33,9 +34,11 @@ int
 gemini_writer_init(void *writer, const struct dialect_writer_options *options, struct arena *arena)
 {
     struct gemini_writer *self = writer;
-    *self = (struct gemini_writer){.options = *options, .arena = arena, .usage = CANON_USAGE_UNKNOWN};
+    *self =
+        (struct gemini_writer){.options = *options, .arena = arena, .usage = CANON_USAGE_UNKNOWN};
     struct slice model = canon_escape(options->model, arena);
-    self->tail = arena_printf(arena, ",\"modelVersion\":\"%.*s\",\"responseId\":\"%.*s\"}", SLICE_ARG(model), SLICE_ARG(options->id));
+    self->tail = arena_printf(arena, ",\"modelVersion\":\"%.*s\",\"responseId\":\"%.*s\"}",
+                              SLICE_ARG(model), SLICE_ARG(options->id));
     self->hide_thoughts = options->request && options->request->show_thoughts == 0;
     if (!slice_present(model) || !slice_present(self->tail))
         return -ERR_MEMORY;
@@ -99,8 +102,9 @@ void
 gemini_write_ping(void *writer, struct frames *frames)
 {
     /*
-     * Nothing is safe: Google's Python, Go and older JavaScript libraries fail on a comment line, the newer JavaScript one loses the
-     * event behind it, the older one fails on a line end too many, and a chunk without text becomes part of the conversation.
+     * Nothing is safe: Google's Python, Go and older JavaScript libraries fail on a comment line,
+     * the newer JavaScript one loses the event behind it, the older one fails on a line end too
+     * many, and a chunk without text becomes part of the conversation.
      */
     (void)writer;
     (void)frames;
@@ -145,7 +149,8 @@ gemini_put_usage(const struct gemini_writer *writer, struct sink *out)
 {
     if (!writer->usage_known)
         return;
-    uint64_t in = known_or_zero(writer->usage.in_total), made = known_or_zero(writer->usage.out_total);
+    uint64_t in = known_or_zero(writer->usage.in_total),
+             made = known_or_zero(writer->usage.out_total);
     uint64_t thoughts = known_or_zero(writer->usage.reasoning);
     thoughts = thoughts < made ? thoughts : made;
     sink_text(out, ",\"usageMetadata\":{");
@@ -204,7 +209,8 @@ gemini_put_logprobs(const struct canon_logprob *logprobs, struct sink *chosen, s
 }
 
 int
-gemini_outgoing_state(struct gemini_writer *writer, const struct canon_event *event, struct frames *frames, struct slice *state)
+gemini_outgoing_state(struct gemini_writer *writer, const struct canon_event *event,
+                      struct frames *frames, struct slice *state)
 {
     bool redacted = event->kind == CANON_OPEN;
     struct slice inner = redacted ? event->data : event->signature;
@@ -220,7 +226,8 @@ gemini_outgoing_state(struct gemini_writer *writer, const struct canon_event *ev
 }
 
 int
-gemini_note_image(struct gemini_writer *writer, struct gemini_write_choice *choice, const struct canon_event *event)
+gemini_note_image(struct gemini_writer *writer, struct gemini_write_choice *choice,
+                  const struct canon_event *event)
 {
     choice->image_type = arena_copy(writer->arena, event->name);
     return slice_present(choice->image_type) ? 0 : -ERR_MEMORY;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_gemini.c - two readers of one Gemini stream: one recognises chunks like the last, one parses each. They must say the same, and
- * fail alike. The offsets of its text are held against a walk over the decoded text.
+ * fuzz_gemini.c - two readers of one Gemini stream: one recognises chunks like the last, one parses
+ * each. They must say the same, and fail alike. The offsets of its text are held against a walk
+ * over the decoded text.
  */
 #include "providers/gemini.h"
 #include "sse/sse.h"
@@ -42,12 +43,16 @@ must(bool good)
 static void
 must_agree(const struct canon_events *a, const struct canon_events *b)
 {
-    must(a->count == b->count && a->flaws == b->flaws && a->mends == b->mends && a->rewrite == b->rewrite && a->swallow == b->swallow);
+    must(a->count == b->count && a->flaws == b->flaws && a->mends == b->mends &&
+         a->rewrite == b->rewrite && a->swallow == b->swallow);
     for (int i = 0; i < a->count; i++) {
         const struct canon_event *one = &a->at[i], *two = &b->at[i];
-        must(one->kind == two->kind && one->type == two->type && one->block == two->block && one->choice == two->choice);
-        must(slice_eq(one->text, two->text) && slice_eq(one->signature, two->signature) && slice_eq(one->id, two->id));
-        must(memcmp(&one->usage, &two->usage, sizeof(one->usage)) == 0 && one->finish == two->finish);
+        must(one->kind == two->kind && one->type == two->type && one->block == two->block &&
+             one->choice == two->choice);
+        must(slice_eq(one->text, two->text) && slice_eq(one->signature, two->signature) &&
+             slice_eq(one->id, two->id));
+        must(memcmp(&one->usage, &two->usage, sizeof(one->usage)) == 0 &&
+             one->finish == two->finish);
     }
 }
 
@@ -116,7 +121,8 @@ fuzz_offsets(struct slice text)
             must(gemini_offsets_bytes(&offsets, points) == (int64_t)i);
             points++;
         }
-        must(offsets.points == points && gemini_offsets_points(&offsets, (int64_t)offsets.bytes + 1) == -1);
+        must(offsets.points == points &&
+             gemini_offsets_points(&offsets, (int64_t)offsets.bytes + 1) == -1);
         gemini_offsets_fini(&offsets);
     }
     sink_fini(&quoted);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * judge_gemini.c - the grammar of a generateContent stream, as Google's libraries need it. It shares no code with the writer.
+ * judge_gemini.c - the grammar of a generateContent stream, as Google's libraries need it. It
+ * shares no code with the writer.
  *
- * No event lines; every event one JSON object of one model and one response; parts that hold one thing each, calls with a name,
- * an object and an id of their own, signatures that are base64; one finish per candidate and nothing behind it; counters that add
- * up. A failed stream ends in one error object.
+ * No event lines; every event one JSON object of one model and one response; parts that hold one
+ * thing each, calls with a name, an object and an id of their own, signatures that are base64; one
+ * finish per candidate and nothing behind it; counters that add up. A failed stream ends in one
+ * error object.
  */
 #include "tests/golden/drive.h"
 
@@ -27,7 +29,8 @@ static const char *
 judge_call(struct judge *judge, struct json call)
 {
     struct slice id = json_text(json_get(call, "id"));
-    bool partial = json_present(json_get(call, "partialArgs")) || json_present(json_get(call, "willContinue"));
+    bool partial =
+        json_present(json_get(call, "partialArgs")) || json_present(json_get(call, "willContinue"));
     if (partial || json_count(call) == 0) /* Vertex's own way, which passes as it is */
         return NULL;
     if (json_text(json_get(call, "name")).len == 0)
@@ -47,8 +50,9 @@ judge_call(struct judge *judge, struct json call)
 static const char *
 judge_part(struct judge *judge, struct json part)
 {
-    static const char *const payloads[] = {"text",       "functionCall", "inlineData",   "executableCode", "codeExecutionResult",
-                                           "toolCall",   "toolResponse", "fileData"};
+    static const char *const payloads[] = {
+        "text",     "functionCall", "inlineData", "executableCode", "codeExecutionResult",
+        "toolCall", "toolResponse", "fileData"};
     int held = 0;
     for (size_t i = 0; i < countof(payloads); i++)
         held += json_present(json_get(part, payloads[i]));
@@ -66,7 +70,8 @@ judge_part(struct judge *judge, struct json part)
         if (!good)
             return "a signature that is not base64";
     }
-    if (json_present(data) && (json_text(json_get(data, "mimeType")).len == 0 || json_text(json_get(data, "data")).len == 0))
+    if (json_present(data) && (json_text(json_get(data, "mimeType")).len == 0 ||
+                               json_text(json_get(data, "data")).len == 0))
         return "data without a type, or without data";
     struct json call = json_get(part, "functionCall");
     return json_present(call) ? judge_call(judge, call) : NULL;
@@ -91,8 +96,9 @@ judge_candidate(struct judge *judge, struct json candidate)
             if (fault)
                 return fault;
         }
-    static const char *const words[] = {"STOP",      "MAX_TOKENS", "SAFETY", "RECITATION", "LANGUAGE",
-                                        "OTHER",     "BLOCKLIST",  "SPII",   "PROHIBITED_CONTENT"};
+    static const char *const words[] = {"STOP",       "MAX_TOKENS", "SAFETY",
+                                        "RECITATION", "LANGUAGE",   "OTHER",
+                                        "BLOCKLIST",  "SPII",       "PROHIBITED_CONTENT"};
     bool known = finish.len == 0;
     for (size_t i = 0; i < countof(words); i++)
         known = known || slice_is(finish, words[i]);
@@ -103,7 +109,8 @@ judge_candidate(struct judge *judge, struct json candidate)
 static const char *
 judge_usage(struct json usage)
 {
-    static const char *const names[] = {"promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount"};
+    static const char *const names[] = {"promptTokenCount", "candidatesTokenCount",
+                                        "thoughtsTokenCount", "toolUsePromptTokenCount"};
     uint64_t sum = 0, total = json_u64_or(json_get(usage, "totalTokenCount"), UINT64_MAX);
     for (size_t i = 0; i < countof(names); i++)
         sum += json_u64_or(json_get(usage, names[i]), 0);
@@ -114,9 +121,12 @@ static const char *
 judge_error(struct judge *judge, struct json root, struct json error)
 {
     judge->failed = true;
-    bool complete = json_type(json_get(error, "code")) == JSON_NUMBER && json_text(json_get(error, "message")).len > 0 &&
+    bool complete = json_type(json_get(error, "code")) == JSON_NUMBER &&
+                    json_text(json_get(error, "message")).len > 0 &&
                     json_text(json_get(error, "status")).len > 0;
-    return complete && json_count(root) == 1 ? NULL : "an error beside something else, or without code, message or status";
+    return complete && json_count(root) == 1
+               ? NULL
+               : "an error beside something else, or without code, message or status";
 }
 
 /* What every chunk says alike. */
@@ -139,12 +149,15 @@ judge_chunk(struct judge *judge, struct json root)
         return "something behind the error";
     if (json_present(error))
         return judge_error(judge, root, error);
-    const char *fault = judge_constant(judge, json_text(json_get(root, "modelVersion")), &judge->model, "the model changes");
+    const char *fault = judge_constant(judge, json_text(json_get(root, "modelVersion")),
+                                       &judge->model, "the model changes");
     if (!fault)
-        fault = judge_constant(judge, json_text(json_get(root, "responseId")), &judge->id, "the response's id changes");
+        fault = judge_constant(judge, json_text(json_get(root, "responseId")), &judge->id,
+                               "the response's id changes");
     if (!fault)
         fault = judge_usage(json_get(root, "usageMetadata"));
-    judge->blocked = judge->blocked || json_present(json_get(json_get(root, "promptFeedback"), "blockReason"));
+    judge->blocked =
+        judge->blocked || json_present(json_get(json_get(root, "promptFeedback"), "blockReason"));
     if (json_type(root) != JSON_OBJECT)
         return "an event that is no object";
     for (struct json at = json_first(candidates); json_present(at) && !fault; at = json_next(at))
@@ -162,7 +175,9 @@ judge_event(struct judge *judge, const struct sse_event *event)
     struct arena arena;
     struct json root;
     arena_init(&arena, 64u << 20);
-    const char *fault = json_parse(event->data, 64, 1u << 22, &arena, &root) == 0 ? judge_chunk(judge, root) : "a chunk that is not JSON";
+    const char *fault = json_parse(event->data, 64, 1u << 22, &arena, &root) == 0
+                            ? judge_chunk(judge, root)
+                            : "a chunk that is not JSON";
     arena_fini(&arena);
     return fault;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gemini_error.c - what Google's error reports mean, and what Gemini clients are told of errors.
+ * test_gemini_error.c - what Google's error reports mean, and what Gemini clients are told of
+ * errors.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,8 +18,10 @@ read(int status, const char *body, struct arena *arena)
     return error;
 }
 
-#define REPORT(code, status, details) "{\"error\":{\"code\":" #code ",\"message\":\"m\",\"status\":\"" status "\"" details "}}"
-#define DETAIL(name, inner) ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc." name "\"," inner "}]"
+#define REPORT(code, status, details)                                                              \
+    "{\"error\":{\"code\":" #code ",\"message\":\"m\",\"status\":\"" status "\"" details "}}"
+#define DETAIL(name, inner)                                                                        \
+    ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc." name "\"," inner "}]"
 
 static void
 knows_the_kind(void **state)
@@ -32,18 +35,39 @@ knows_the_kind(void **state)
     } rows[] = {
         {400, REPORT(400, "INVALID_ARGUMENT", ""), KIND_INVALID, 400},
         {400, REPORT(400, "FAILED_PRECONDITION", ""), KIND_INVALID, 400},
-        {400, REPORT(400, "INVALID_ARGUMENT", DETAIL("ErrorInfo", "\"reason\":\"API_KEY_INVALID\"")), KIND_AUTH, 401},
-        {400, "{\"error\":{\"code\":400,\"message\":\"API key not valid. Please pass a valid API key.\",\"status\":\"INVALID_ARGUMENT\"}}", KIND_AUTH, 401},
-        {400, "{\"error\":{\"code\":400,\"message\":\"The input token count (9) exceeds the maximum number of tokens allowed (8).\",\"status\":\"INVALID_ARGUMENT\"}}", KIND_CONTEXT, 400},
-        {400, "[{\"error\":{\"code\":400,\"message\":\"Model x is not servable in region us-east1.\",\"status\":\"FAILED_PRECONDITION\"}}]", KIND_NOT_FOUND, 404},
+        {400,
+         REPORT(400, "INVALID_ARGUMENT", DETAIL("ErrorInfo", "\"reason\":\"API_KEY_INVALID\"")),
+         KIND_AUTH, 401},
+        {400,
+         "{\"error\":{\"code\":400,\"message\":\"API key not valid. Please pass a valid API "
+         "key.\",\"status\":\"INVALID_ARGUMENT\"}}",
+         KIND_AUTH, 401},
+        {400,
+         "{\"error\":{\"code\":400,\"message\":\"The input token count (9) exceeds the maximum "
+         "number of tokens allowed (8).\",\"status\":\"INVALID_ARGUMENT\"}}",
+         KIND_CONTEXT, 400},
+        {400,
+         "[{\"error\":{\"code\":400,\"message\":\"Model x is not servable in region "
+         "us-east1.\",\"status\":\"FAILED_PRECONDITION\"}}]",
+         KIND_NOT_FOUND, 404},
         {401, REPORT(401, "UNAUTHENTICATED", ""), KIND_AUTH, 401},
-        {401, REPORT(401, "UNAUTHENTICATED", DETAIL("ErrorInfo", "\"reason\":\"ACCESS_TOKEN_EXPIRED\"")), KIND_AUTH, 401},
+        {401,
+         REPORT(401, "UNAUTHENTICATED", DETAIL("ErrorInfo", "\"reason\":\"ACCESS_TOKEN_EXPIRED\"")),
+         KIND_AUTH, 401},
         {403, REPORT(403, "PERMISSION_DENIED", ""), KIND_PERMISSION, 403},
-        {403, REPORT(403, "PERMISSION_DENIED", DETAIL("ErrorInfo", "\"reason\":\"BILLING_DISABLED\"")), KIND_BILLING, 429},
+        {403,
+         REPORT(403, "PERMISSION_DENIED", DETAIL("ErrorInfo", "\"reason\":\"BILLING_DISABLED\"")),
+         KIND_BILLING, 429},
         {404, "[" REPORT(404, "NOT_FOUND", "") "]", KIND_NOT_FOUND, 404},
         {429, REPORT(429, "RESOURCE_EXHAUSTED", ""), KIND_RATE_LIMIT, 429},
-        {429, "{\"error\":{\"code\":429,\"message\":\"You exceeded your current quota, please check your plan and billing details.\",\"status\":\"RESOURCE_EXHAUSTED\"}}", KIND_RATE_LIMIT, 429},
-        {429, "{\"error\":{\"code\":429,\"message\":\"Your prepayment credits are depleted.\",\"status\":\"RESOURCE_EXHAUSTED\"}}", KIND_BILLING, 429},
+        {429,
+         "{\"error\":{\"code\":429,\"message\":\"You exceeded your current quota, please check "
+         "your plan and billing details.\",\"status\":\"RESOURCE_EXHAUSTED\"}}",
+         KIND_RATE_LIMIT, 429},
+        {429,
+         "{\"error\":{\"code\":429,\"message\":\"Your prepayment credits are "
+         "depleted.\",\"status\":\"RESOURCE_EXHAUSTED\"}}",
+         KIND_BILLING, 429},
         {499, REPORT(499, "CANCELLED", ""), KIND_CANCELLED, 499},
         {500, REPORT(500, "INTERNAL", ""), KIND_UPSTREAM, 500},
         {503, REPORT(503, "UNAVAILABLE", ""), KIND_OVERLOADED, 503},
@@ -82,14 +106,21 @@ knows_whether_to_retry(void **state)
         {DETAIL("RetryInfo", "\"retryDelay\":\"0.250s\""), 250, -1},
         {DETAIL("RetryInfo", "\"retryDelay\":\"999999s\""), 24u * 3600 * 1000, -1},
         {DETAIL("RetryInfo", "\"retryDelay\":\"soon\""), UINT64_MAX, -1},
-        {DETAIL("QuotaFailure", "\"violations\":[{\"quotaId\":\"GenerateRequestsPerMinutePerProjectPerModel-FreeTier\"}]"), UINT64_MAX, -1},
-        {DETAIL("QuotaFailure", "\"violations\":[{\"quotaId\":\"GenerateRequestsPerDayPerProjectPerModel-FreeTier\"}]"), UINT64_MAX, 0},
+        {DETAIL("QuotaFailure", "\"violations\":[{\"quotaId\":"
+                                "\"GenerateRequestsPerMinutePerProjectPerModel-FreeTier\"}]"),
+         UINT64_MAX, -1},
+        {DETAIL("QuotaFailure", "\"violations\":[{\"quotaId\":"
+                                "\"GenerateRequestsPerDayPerProjectPerModel-FreeTier\"}]"),
+         UINT64_MAX, 0},
     };
     for (size_t i = 0; i < countof(rows); i++) {
         struct arena arena;
         char body[600];
         arena_init(&arena, 1u << 20);
-        (void)snprintf(body, sizeof(body), "{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"%s}}", rows[i].details);
+        (void)snprintf(
+            body, sizeof(body),
+            "{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"%s}}",
+            rows[i].details);
         struct canon_error error = read(429, body, &arena);
         assert_int_equal(error.retry_after_ms, rows[i].after_ms);
         assert_int_equal(error.should_retry, rows[i].should_retry);
@@ -103,8 +134,13 @@ names_the_field_at_fault(void **state)
     (void)state;
     struct arena arena;
     arena_init(&arena, 1u << 20);
-    struct canon_error error =
-        read(400, REPORT(400, "INVALID_ARGUMENT", DETAIL("BadRequest", "\"fieldViolations\":[{\"field\":\"contents[0].role\",\"description\":\"d\"}]")), &arena);
+    struct canon_error error = read(
+        400,
+        REPORT(
+            400, "INVALID_ARGUMENT",
+            DETAIL("BadRequest",
+                   "\"fieldViolations\":[{\"field\":\"contents[0].role\",\"description\":\"d\"}]")),
+        &arena);
     assert_true(slice_is(error.param, "contents[0].role"));
     arena_fini(&arena);
 }
@@ -127,21 +163,31 @@ writes_googles_words(void **state)
     struct canon_error error = canon_error_of(ERR_COOLDOWN);
     error.retry_after_ms = 1500;
     error.message = SLICE_LIT("wait \"a\" bit");
-    check_body(error, "req_1",
-               "{\"error\":{\"code\":503,\"message\":\"wait \\\"a\\\" bit\",\"status\":\"UNAVAILABLE\",\"details\":["
-               "{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"no_upstream_available\",\"domain\":\"penstock\"},"
-               "{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"1.500s\"},"
-               "{\"@type\":\"type.googleapis.com/google.rpc.RequestInfo\",\"requestId\":\"req_1\"}]}}");
+    check_body(
+        error, "req_1",
+        "{\"error\":{\"code\":503,\"message\":\"wait \\\"a\\\" "
+        "bit\",\"status\":\"UNAVAILABLE\",\"details\":["
+        "{\"@type\":\"type.googleapis.com/"
+        "google.rpc.ErrorInfo\",\"reason\":\"no_upstream_available\",\"domain\":\"penstock\"},"
+        "{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"1.500s\"},"
+        "{\"@type\":\"type.googleapis.com/google.rpc.RequestInfo\",\"requestId\":\"req_1\"}]}}");
     check_body(canon_error_of(ERR_MODEL), NULL,
-               "{\"error\":{\"code\":404,\"message\":\"unknown model\",\"status\":\"NOT_FOUND\",\"details\":["
-               "{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"model_not_found\",\"domain\":\"penstock\"}]}}");
+               "{\"error\":{\"code\":404,\"message\":\"unknown "
+               "model\",\"status\":\"NOT_FOUND\",\"details\":["
+               "{\"@type\":\"type.googleapis.com/"
+               "google.rpc.ErrorInfo\",\"reason\":\"model_not_found\",\"domain\":\"penstock\"}]}}");
     static const struct {
         int error, status;
         const char *word;
     } rows[] = {
-        {ERR_REQUEST, 400, "INVALID_ARGUMENT"},   {ERR_AUTH, 401, "UNAUTHENTICATED"}, {ERR_BODY_LIMIT, 413, "INVALID_ARGUMENT"},
-        {ERR_RATE, 429, "RESOURCE_EXHAUSTED"},    {ERR_TLS, 502, "INTERNAL"},         {ERR_INTERNAL, 500, "INTERNAL"},
-        {ERR_IDLE_TIMEOUT, 504, "DEADLINE_EXCEEDED"}, {ERR_NO_PATH, 404, "NOT_FOUND"},
+        {ERR_REQUEST, 400, "INVALID_ARGUMENT"},
+        {ERR_AUTH, 401, "UNAUTHENTICATED"},
+        {ERR_BODY_LIMIT, 413, "INVALID_ARGUMENT"},
+        {ERR_RATE, 429, "RESOURCE_EXHAUSTED"},
+        {ERR_TLS, 502, "INTERNAL"},
+        {ERR_INTERNAL, 500, "INTERNAL"},
+        {ERR_IDLE_TIMEOUT, 504, "DEADLINE_EXCEEDED"},
+        {ERR_NO_PATH, 404, "NOT_FOUND"},
     };
     for (size_t i = 0; i < countof(rows); i++) {
         struct canon_error one = canon_error_of(rows[i].error);
@@ -193,7 +239,8 @@ tells_its_own_form(void **state)
     for (size_t i = 0; i < countof(rows); i++) {
         struct arena arena;
         arena_init(&arena, 1u << 20);
-        assert_int_equal(gemini_dialect.error_conforms(slice_from(rows[i].body), &arena), rows[i].conforms);
+        assert_int_equal(gemini_dialect.error_conforms(slice_from(rows[i].body), &arena),
+                         rows[i].conforms);
         arena_fini(&arena);
     }
 }
@@ -202,9 +249,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_the_kind),           cmocka_unit_test(knows_whether_to_retry),
-        cmocka_unit_test(names_the_field_at_fault), cmocka_unit_test(writes_googles_words),
-        cmocka_unit_test(answers_with_known_statuses), cmocka_unit_test(tells_its_own_form),
+        cmocka_unit_test(knows_the_kind),
+        cmocka_unit_test(knows_whether_to_retry),
+        cmocka_unit_test(names_the_field_at_fault),
+        cmocka_unit_test(writes_googles_words),
+        cmocka_unit_test(answers_with_known_statuses),
+        cmocka_unit_test(tells_its_own_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gemini_recordings.c - every recorded Gemini reply, when the recordings lie beside the repository, and every other one on its
- * way to a Gemini client.
+ * test_gemini_recordings.c - every recorded Gemini reply, when the recordings lie beside the
+ * repository, and every other one on its way to a Gemini client.
  *
- * What the reader makes of one is held against a plain decode. Streams pass to a Gemini client byte for byte. What a Gemini writer
- * makes of any dialect's reply, our own Gemini reader takes with the same gist, streamed and whole; and so do the other dialects'
- * readers with what their writers make of a Gemini reply.
+ * What the reader makes of one is held against a plain decode. Streams pass to a Gemini client byte
+ * for byte. What a Gemini writer makes of any dialect's reply, our own Gemini reader takes with the
+ * same gist, streamed and whole; and so do the other dialects' readers with what their writers make
+ * of a Gemini reply.
  */
 #include "tests/unit/providers/relay.h"
 
@@ -42,7 +43,10 @@ struct gist {
     enum canon_finish finish;
 };
 
-#define GIST_SINKS(gist) {&(gist)->text, &(gist)->thoughts, &(gist)->calls, &(gist)->states, &(gist)->sources}
+#define GIST_SINKS(gist)                                                                           \
+    {                                                                                              \
+        &(gist)->text, &(gist)->thoughts, &(gist)->calls, &(gist)->states, &(gist)->sources        \
+    }
 
 static void
 gist_init(struct gist *gist)
@@ -62,7 +66,8 @@ gist_fini(struct gist *gist)
         sink_fini(all[i]);
 }
 
-/* One call in the gist: its arguments without spaces; what is no object as it is wrapped on the way. */
+/* One call in the gist: its arguments without spaces; what is no object as it is wrapped on the
+ * way. */
 static void
 put_call(struct gist *gist, struct slice name, struct slice arguments)
 {
@@ -114,15 +119,19 @@ gather(struct gathering *to, const struct canon_event *event, struct arena *aren
     if (event->signature.len > 0)
         sink_printf(&gist->states, "%.*s,", SLICE_ARG(event->signature));
     if (event->kind == CANON_CITATION && event->citation->url.len > 0)
-        sink_printf(&gist->sources, "%.*s %lld..%lld,", SLICE_ARG(event->citation->url), (long long)event->citation->start,
-                    (long long)event->citation->end);
+        sink_printf(&gist->sources, "%.*s %lld..%lld,", SLICE_ARG(event->citation->url),
+                    (long long)event->citation->start, (long long)event->citation->end);
 }
 
 /* 0, or how reading failed. piece as in relay_stream. */
 static int
-read_gist(const struct dialect *dialect, struct slice bytes, bool body, size_t piece, struct gist *gist)
+read_gist(const struct dialect *dialect, struct slice bytes, bool body, size_t piece,
+          struct gist *gist)
 {
-    struct relay relay = {.upstream = dialect, .client = dialect, .options = {.stream = true, .id = SLICE_LIT("i"), .model = SLICE_LIT("m")}};
+    struct relay relay = {
+        .upstream = dialect,
+        .client = dialect,
+        .options = {.stream = true, .id = SLICE_LIT("i"), .model = SLICE_LIT("m")}};
     static struct gathering to;
     struct sse_event event;
     uint32_t seed = 11;
@@ -142,7 +151,8 @@ read_gist(const struct dialect *dialect, struct slice bytes, bool body, size_t p
         while (error == 0 && got == 1) {
             got = !over && !body ? sse_decode(&relay.decoder, &run, &event) : 0;
             if (body)
-                error = dialect->read_body(relay.reader, slice_of(run.ptr, run.len + bytes.len), &relay.events);
+                error = dialect->read_body(relay.reader, slice_of(run.ptr, run.len + bytes.len),
+                                           &relay.events);
             else if (over)
                 error = dialect->read_end(relay.reader, &relay.events);
             else if (got == 1 && event.dispatched)
@@ -171,7 +181,8 @@ read_gist(const struct dialect *dialect, struct slice bytes, bool body, size_t p
 
 /* ---------------------------------------------------------------- as a plain decode has it */
 
-/* Arguments by paths: this decode knows objects of objects, lists and strings, which is what was recorded. */
+/* Arguments by paths: this decode knows objects of objects, lists and strings, which is what was
+ * recorded. */
 struct plain_path {
     struct slice path;
     struct sink text;
@@ -210,7 +221,8 @@ plain_partial(struct plain *plain, struct json call)
         return;
     sink_printf(&plain->gist->calls, "%.*s", SLICE_ARG(plain->name));
     for (size_t i = 0; i < plain->path_count; i++) {
-        sink_printf(&plain->gist->calls, " %.*s=%.*s", SLICE_ARG(plain->paths[i].path), SLICE_ARG(sink_slice(&plain->paths[i].text)));
+        sink_printf(&plain->gist->calls, " %.*s=%.*s", SLICE_ARG(plain->paths[i].path),
+                    SLICE_ARG(sink_slice(&plain->paths[i].text)));
         sink_fini(&plain->paths[i].text);
     }
     plain->path_count = 0;
@@ -234,7 +246,8 @@ plain_part(struct plain *plain, struct json part)
     if (partial)
         plain_partial(plain, call);
     else if (json_present(call))
-        put_call(gist, json_string(json_get(call, "name"), &plain->arena), json_raw(json_get(call, "args")));
+        put_call(gist, json_string(json_get(call, "name"), &plain->arena),
+                 json_raw(json_get(call, "args")));
 }
 
 static void
@@ -288,7 +301,9 @@ plain_gist(struct slice bytes, bool body, struct gist *gist)
                 plain_chunk(&plain, at);
         else if (good)
             plain_chunk(&plain, root);
-        any = any || (good && json_present(json_get(json_type(root) == JSON_ARRAY ? json_first(root) : root, "candidates")));
+        any = any ||
+              (good && json_present(json_get(
+                           json_type(root) == JSON_ARRAY ? json_first(root) : root, "candidates")));
     }
     gist->usage.in_total = (uint64_t)(plain.prompt + plain.tools);
     gist->usage.out_total = (uint64_t)(plain.candidates + plain.thoughts);
@@ -328,8 +343,9 @@ flatten_calls(struct gist *gist, struct sink *out)
                 continue;
             }
             struct slice key = json_key(at[depth]);
-            int n = slice_present(key) ? snprintf(path + lens[depth - 1], 200, ".%.*s", SLICE_ARG(key))
-                                       : snprintf(path + lens[depth - 1], 200, "[%d]", index[depth]);
+            int n = slice_present(key)
+                        ? snprintf(path + lens[depth - 1], 200, ".%.*s", SLICE_ARG(key))
+                        : snprintf(path + lens[depth - 1], 200, "[%d]", index[depth]);
             lens[depth] = lens[depth - 1] + (size_t)n;
             if (json_type(at[depth]) == JSON_OBJECT || json_type(at[depth]) == JSON_ARRAY) {
                 at[depth + 1] = json_first(at[depth]);
@@ -379,7 +395,8 @@ same(const char *what, const struct sink *a, const struct sink *b)
 {
     if (slice_eq(sink_slice(a), sink_slice(b)))
         return true;
-    print_error("%s\n--- of one\n%.*s\n--- of the other\n%.*s\n", what, SLICE_ARG(slice_take(sink_slice(a), 2000)),
+    print_error("%s\n--- of one\n%.*s\n--- of the other\n%.*s\n", what,
+                SLICE_ARG(slice_take(sink_slice(a), 2000)),
                 SLICE_ARG(slice_take(sink_slice(b), 2000)));
     return false;
 }
@@ -387,7 +404,8 @@ same(const char *what, const struct sink *a, const struct sink *b)
 static bool
 same_gist(struct gist *a, struct gist *b, bool states)
 {
-    bool good = same("text", &a->text, &b->text) && same("thoughts", &a->thoughts, &b->thoughts) && same("calls", &a->calls, &b->calls);
+    bool good = same("text", &a->text, &b->text) && same("thoughts", &a->thoughts, &b->thoughts) &&
+                same("calls", &a->calls, &b->calls);
     if (good && states)
         good = same("states", &a->states, &b->states);
     if (good && plainly(a->finish) != plainly(b->finish)) {
@@ -395,9 +413,11 @@ same_gist(struct gist *a, struct gist *b, bool states)
         good = false;
     }
     /* Some servers count more thought than output. */
-    if (good && (or_zero(a->usage.in_total) != or_zero(b->usage.in_total) || or_zero(a->usage.out_total) != or_zero(b->usage.out_total))) {
-        print_error("usage %llu %llu, %llu %llu\n", (unsigned long long)a->usage.in_total, (unsigned long long)a->usage.out_total,
-                    (unsigned long long)b->usage.in_total, (unsigned long long)b->usage.out_total);
+    if (good && (or_zero(a->usage.in_total) != or_zero(b->usage.in_total) ||
+                 or_zero(a->usage.out_total) != or_zero(b->usage.out_total))) {
+        print_error("usage %llu %llu, %llu %llu\n", (unsigned long long)a->usage.in_total,
+                    (unsigned long long)a->usage.out_total, (unsigned long long)b->usage.in_total,
+                    (unsigned long long)b->usage.out_total);
         good = false;
     }
     return good;
@@ -435,10 +455,13 @@ cites_what_it_quotes(struct slice bytes, bool body)
         const char *number = one.ptr + dots;
         while (number[-1] >= '0' && number[-1] <= '9')
             number--;
-        int64_t from = gemini_offsets_bytes(&offsets, atoll(number)), to = gemini_offsets_bytes(&offsets, atoll(one.ptr + dots + 2));
-        good = from >= 0 && to > from && slice_eq(quote, slice_of(gist.text.ptr + from, (size_t)(to - from)));
+        int64_t from = gemini_offsets_bytes(&offsets, atoll(number)),
+                to = gemini_offsets_bytes(&offsets, atoll(one.ptr + dots + 2));
+        good = from >= 0 && to > from &&
+               slice_eq(quote, slice_of(gist.text.ptr + from, (size_t)(to - from)));
         if (!good)
-            print_error("cited %lld..%lld, quoted %.*s\n", (long long)from, (long long)to, SLICE_ARG(quote));
+            print_error("cited %lld..%lld, quoted %.*s\n", (long long)from, (long long)to,
+                        SLICE_ARG(quote));
         break; /* the first is enough: several sources of one support are several citations */
     }
     gemini_offsets_fini(&offsets);
@@ -464,7 +487,8 @@ reads_plainly(struct slice bytes, bool body)
         gist_init(&read);
         sink_init(&flat, 1u << 22);
         assert_true(plain_gist(bytes, body, &plain));
-        good = read_gist(&gemini_dialect, bytes, body, round == 0 ? bytes.len : round == 1, &read) == 0;
+        good = read_gist(&gemini_dialect, bytes, body, round == 0 ? bytes.len : round == 1,
+                         &read) == 0;
         if (text_find(bytes, SLICE_LIT("partialArgs")) >= 0) {
             flatten_calls(&read, &flat);
             sink_fini(&read.calls);
@@ -479,21 +503,28 @@ reads_plainly(struct slice bytes, bool body)
     return good && cites_what_it_quotes(bytes, body);
 }
 
-/* Through the writer of a client's dialect, and read again by that dialect's own reader. 1 good, 0 not, -1 it was no reply. */
+/* Through the writer of a client's dialect, and read again by that dialect's own reader. 1 good, 0
+ * not, -1 it was no reply. */
 static int
-survives(const struct dialect *upstream, struct slice bytes, const struct dialect *client, bool stream)
+survives(const struct dialect *upstream, struct slice bytes, const struct dialect *client,
+         bool stream)
 {
     struct gist original, made;
     gist_init(&original);
     gist_init(&made);
-    struct relay relay = {.upstream = upstream, .client = client,
-                          .options = {.stream = stream, .include_usage = true, .id = SLICE_LIT("0123456789abcdefghijklmn"), .model = SLICE_LIT("m")}};
+    struct relay relay = {.upstream = upstream,
+                          .client = client,
+                          .options = {.stream = stream,
+                                      .include_usage = true,
+                                      .id = SLICE_LIT("0123456789abcdefghijklmn"),
+                                      .model = SLICE_LIT("m")}};
     int result = read_gist(upstream, bytes, false, 0, &original) == 0 ? 1 : -1;
     relay_stream(&relay, bytes, 0, 7);
     if (relay.error != 0 || !relay.ended)
         result = -1;
     if (result == 1)
-        result = read_gist(client, sink_slice(&relay.out), !stream, 0, &made) == 0 && same_gist(&original, &made, false);
+        result = read_gist(client, sink_slice(&relay.out), !stream, 0, &made) == 0 &&
+                 same_gist(&original, &made, false);
     relay_close(&relay);
     gist_fini(&original);
     gist_fini(&made);
@@ -503,10 +534,13 @@ survives(const struct dialect *upstream, struct slice bytes, const struct dialec
 static bool
 passes(struct slice bytes)
 {
-    struct relay relay = {.upstream = &gemini_dialect, .client = &gemini_dialect,
-                          .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
+    struct relay relay = {
+        .upstream = &gemini_dialect,
+        .client = &gemini_dialect,
+        .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
     relay_stream(&relay, bytes, 0, 3);
-    bool good = relay.error == 0 && relay.ended && slice_eq(sink_slice(&relay.out), bytes) && relay.flaws == 0;
+    bool good = relay.error == 0 && relay.ended && slice_eq(sink_slice(&relay.out), bytes) &&
+                relay.flaws == 0;
     relay_close(&relay);
     return good;
 }
@@ -521,7 +555,8 @@ ends_in(const char *name, const char *ending)
 static void
 judge_gemini(const char *path, struct tally *tally)
 {
-    static const struct dialect *const clients[] = {&openai_chat_dialect, &anthropic_dialect, &openai_responses_dialect, &gemini_dialect};
+    static const struct dialect *const clients[] = {&openai_chat_dialect, &anthropic_dialect,
+                                                    &openai_responses_dialect, &gemini_dialect};
     struct slice bytes = read_all(path);
     struct gist plain;
     bool body = !ends_in(path, ".sse");
@@ -531,7 +566,8 @@ judge_gemini(const char *path, struct tally *tally)
     } else {
         bool good = reads_plainly(bytes, body) && (body || passes(bytes));
         for (size_t i = 0; i < countof(clients) && good && !body; i++)
-            good = (clients[i] == &gemini_dialect || survives(&gemini_dialect, bytes, clients[i], true) == 1) &&
+            good = (clients[i] == &gemini_dialect ||
+                    survives(&gemini_dialect, bytes, clients[i], true) == 1) &&
                    survives(&gemini_dialect, bytes, clients[i], false) == 1;
         if (!good)
             print_error("%s is not what it was\n", path);
@@ -546,7 +582,8 @@ static void
 judge_other(const char *path, const struct dialect *upstream, struct tally *tally)
 {
     struct slice bytes = read_all(path);
-    if (text_find(bytes, SLICE_LIT("\"response.created\"")) >= 0) /* many servers speak both of OpenAI's dialects */
+    if (text_find(bytes, SLICE_LIT("\"response.created\"")) >=
+        0) /* many servers speak both of OpenAI's dialects */
         upstream = &openai_responses_dialect;
     int good = survives(upstream, bytes, &gemini_dialect, true);
     if (good == 1)
@@ -565,7 +602,8 @@ walk(const char *family, const struct dialect *dialect, struct tally *tally)
     char folder[512], path[1024];
     (void)snprintf(folder, sizeof(folder), "%s/%s", recordings(), family);
     DIR *listing = opendir(folder);
-    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry; entry = readdir(listing)) {
+    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry;
+         entry = readdir(listing)) {
         bool body = ends_in(entry->d_name, ".json") && !ends_in(entry->d_name, ".request.json");
         (void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
         if (dialect == &gemini_dialect && (body || ends_in(entry->d_name, ".sse")))
@@ -592,16 +630,36 @@ static void
 writes_recorded_replies_of_others(void **state)
 {
     (void)state;
-    static const char *const chats[] = {"openai-chat", "azure",      "cerebras",       "crusoe",    "deepseek", "gpustack-llamabox", "groq",
-                                        "heroku",      "huggingface", "lmstudio",      "mistral",   "moonshot", "ollama",            "openrouter",
-                                        "perplexity",  "qwen-dashscope", "snowflake",  "together",  "vllm",     "xai",               "zai",
-                                        "gemini-openai-compat", "anthropic-openai-compat"};
+    static const char *const chats[] = {"openai-chat",
+                                        "azure",
+                                        "cerebras",
+                                        "crusoe",
+                                        "deepseek",
+                                        "gpustack-llamabox",
+                                        "groq",
+                                        "heroku",
+                                        "huggingface",
+                                        "lmstudio",
+                                        "mistral",
+                                        "moonshot",
+                                        "ollama",
+                                        "openrouter",
+                                        "perplexity",
+                                        "qwen-dashscope",
+                                        "snowflake",
+                                        "together",
+                                        "vllm",
+                                        "xai",
+                                        "zai",
+                                        "gemini-openai-compat",
+                                        "anthropic-openai-compat"};
     struct tally tally = {0};
     for (size_t i = 0; i < countof(chats); i++)
         walk(chats[i], &openai_chat_dialect, &tally);
     walk("anthropic", &anthropic_dialect, &tally);
     walk("openai-responses", &openai_responses_dialect, &tally);
-    printf("others' recordings for a Gemini client: %d of %d (%d no replies)\n", tally.good, tally.all, tally.others);
+    printf("others' recordings for a Gemini client: %d of %d (%d no replies)\n", tally.good,
+           tally.all, tally.others);
     assert_int_equal(tally.good, tally.all);
 }
 

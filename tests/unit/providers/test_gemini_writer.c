@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gemini_writer.c - what a Gemini client gets of events that no golden case brings about: limits, names, thoughts that are not
- * wanted, state of unknown origin, silence; and offsets into text.
+ * test_gemini_writer.c - what a Gemini client gets of events that no golden case brings about:
+ * limits, names, thoughts that are not wanted, state of unknown origin, silence; and offsets into
+ * text.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,19 +80,25 @@ expect(struct writing *at, const char *text)
 
 #define OF(block_, type_) .block = block_, .type = type_
 #define TAIL ",\"modelVersion\":\"m \\\"x\\\"\",\"responseId\":\"i\"}\n"
-#define CHUNK(parts) "{\"candidates\":[{\"content\":{\"parts\":[" parts "],\"role\":\"model\"},\"index\":0}]" TAIL
-#define LAST(reason) "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},\"finishReason\":\"" reason "\",\"index\":0}]" TAIL
+#define CHUNK(parts)                                                                               \
+    "{\"candidates\":[{\"content\":{\"parts\":[" parts "],\"role\":\"model\"},\"index\":0}]" TAIL
+#define LAST(reason)                                                                               \
+    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},"              \
+    "\"finishReason\":\"" reason "\",\"index\":0}]" TAIL
 
 static void
 says_why_it_ended(void **state)
 {
     (void)state;
-    static const char *const words[] = {"STOP", "STOP", "STOP", "MAX_TOKENS", "MAX_TOKENS", "STOP", "SAFETY", "STOP", "OTHER"};
+    static const char *const words[] = {"STOP", "STOP",   "STOP", "MAX_TOKENS", "MAX_TOKENS",
+                                        "STOP", "SAFETY", "STOP", "OTHER"};
     for (int i = FINISH_NONE; i <= FINISH_OTHER; i++) {
         struct writing at;
         char text[400];
         begin(&at, (struct dialect_writer_options){.stream = true});
-        assert_int_equal(put(&at, (struct canon_event){.kind = CANON_FINISH, .finish = (enum canon_finish)i}), 0);
+        assert_int_equal(
+            put(&at, (struct canon_event){.kind = CANON_FINISH, .finish = (enum canon_finish)i}),
+            0);
         expect(&at, "");
         assert_int_equal(put(&at, (struct canon_event){.kind = CANON_END}), 0);
         (void)snprintf(text, sizeof(text), LAST("%s"), words[i]);
@@ -135,7 +142,8 @@ ends_in_one_error(void **state)
     finish(&at);
 }
 
-/* A client that wants no thoughts gets none; the state goes on all the same, since the next turn needs it. */
+/* A client that wants no thoughts gets none; the state goes on all the same, since the next turn
+ * needs it. */
 static void
 hides_thoughts_that_are_not_wanted(void **state)
 {
@@ -144,9 +152,16 @@ hides_thoughts_that_are_not_wanted(void **state)
     struct writing at;
     begin(&at, (struct dialect_writer_options){.stream = true, .request = &request});
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_THINKING)}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_THINKING), .text = SLICE_LIT("hm")}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(0, BLOCK_THINKING),
+                                                   .text = SLICE_LIT("hm")}),
+                     0);
     expect(&at, "");
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_THINKING), .signature = SLICE_LIT("QQ=="), .origin = ORIGIN_GEMINI}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(0, BLOCK_THINKING),
+                                                   .signature = SLICE_LIT("QQ=="),
+                                                   .origin = ORIGIN_GEMINI}),
+                     0);
     expect(&at, CHUNK("{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"QQ==\"}"));
     finish(&at);
 }
@@ -160,17 +175,38 @@ counts_what_it_cannot_say(void **state)
     struct writing at;
     begin(&at, (struct dialect_writer_options){.stream = true});
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_THINKING)}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_THINKING), .signature = SLICE_LIT("x")}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(0, BLOCK_THINKING),
+                                                   .signature = SLICE_LIT("x")}),
+                     0);
     assert_int_equal(at.frames.unsaid, 1);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(1, BLOCK_REDACTED), .data = SLICE_LIT("x")}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN,
+                                                   OF(1, BLOCK_REDACTED),
+                                                   .data = SLICE_LIT("x")}),
+                     0);
     assert_int_equal(at.frames.unsaid, 2);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(2, BLOCK_NATIVE), .name = SLICE_LIT("server_tool_use")}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN,
+                                                   OF(2, BLOCK_NATIVE),
+                                                   .name = SLICE_LIT("server_tool_use")}),
+                     0);
     assert_int_equal(at.frames.unsaid, 3);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_NATIVE, .name = SLICE_LIT("x"), .native = SLICE_LIT("{}"), .origin = ORIGIN_RESPONSES}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_NATIVE,
+                                                   .name = SLICE_LIT("x"),
+                                                   .native = SLICE_LIT("{}"),
+                                                   .origin = ORIGIN_RESPONSES}),
+                     0);
     assert_int_equal(at.frames.unsaid, 4);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CITATION, .type = BLOCK_TEXT, .citation = &place}), 0);
+    assert_int_equal(
+        put(&at,
+            (struct canon_event){.kind = CANON_CITATION, .type = BLOCK_TEXT, .citation = &place}),
+        0);
     assert_int_equal(at.frames.unsaid, 5);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(3, BLOCK_CALL), .id = SLICE_LIT("c"), .name = SLICE_LIT("f"), .signature = SLICE_LIT("x")}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN,
+                                                   OF(3, BLOCK_CALL),
+                                                   .id = SLICE_LIT("c"),
+                                                   .name = SLICE_LIT("f"),
+                                                   .signature = SLICE_LIT("x")}),
+                     0);
     assert_int_equal(at.frames.unsaid, 6);
     expect(&at, "");
     finish(&at);
@@ -192,9 +228,14 @@ gives_tools_their_names_back(void **state)
     begin(&at, (struct dialect_writer_options){.stream = true, .request = &request});
     memset(tool, 0xee, sizeof(*tool));
     free(tool);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_CALL), .id = SLICE_LIT("c"), .name = legal}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN,
+                                                   OF(0, BLOCK_CALL),
+                                                   .id = SLICE_LIT("c"),
+                                                   .name = legal}),
+                     0);
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CLOSE, OF(0, BLOCK_CALL)}), 0);
-    expect(&at, CHUNK("{\"functionCall\":{\"id\":\"c\",\"name\":\"ns.tool:with more\",\"args\":{}}}"));
+    expect(&at,
+           CHUNK("{\"functionCall\":{\"id\":\"c\",\"name\":\"ns.tool:with more\",\"args\":{}}}"));
     finish(&at);
     arena_fini(&arena);
 }
@@ -206,17 +247,38 @@ wraps_arguments_that_are_no_object(void **state)
     (void)state;
     struct writing at;
     begin(&at, (struct dialect_writer_options){.stream = true});
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_CALL), .id = SLICE_LIT("c"), .name = SLICE_LIT("f"), .custom = true}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_CALL), .text = SLICE_LIT("a\\\"\\ud83d")}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_CALL), .text = SLICE_LIT("\\ude00\\n")}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN,
+                                                   OF(0, BLOCK_CALL),
+                                                   .id = SLICE_LIT("c"),
+                                                   .name = SLICE_LIT("f"),
+                                                   .custom = true}),
+                     0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(0, BLOCK_CALL),
+                                                   .text = SLICE_LIT("a\\\"\\ud83d")}),
+                     0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(0, BLOCK_CALL),
+                                                   .text = SLICE_LIT("\\ude00\\n")}),
+                     0);
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CLOSE, OF(0, BLOCK_CALL)}), 0);
-    expect(&at, CHUNK("{\"functionCall\":{\"id\":\"c\",\"name\":\"f\",\"args\":{\"input\":\"a\\\"\xf0\x9f\x98\x80\\n\"}}}"));
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(1, BLOCK_CALL), .id = SLICE_LIT("d"), .name = SLICE_LIT("f")}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(1, BLOCK_CALL), .text = SLICE_LIT("[1,\\n2]")}), 0);
+    expect(&at, CHUNK("{\"functionCall\":{\"id\":\"c\",\"name\":\"f\",\"args\":{\"input\":"
+                      "\"a\\\"\xf0\x9f\x98\x80\\n\"}}}"));
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN,
+                                                   OF(1, BLOCK_CALL),
+                                                   .id = SLICE_LIT("d"),
+                                                   .name = SLICE_LIT("f")}),
+                     0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(1, BLOCK_CALL),
+                                                   .text = SLICE_LIT("[1,\\n2]")}),
+                     0);
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CLOSE, OF(1, BLOCK_CALL)}), 0);
     expect(&at, ""); /* held: the reply may yet be refused */
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_FINISH, .finish = FINISH_LENGTH}), 0);
-    expect(&at, CHUNK("{\"functionCall\":{\"id\":\"d\",\"name\":\"f\",\"args\":{\"value\":[1,2]}}}"));
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_FINISH, .finish = FINISH_LENGTH}),
+                     0);
+    expect(&at,
+           CHUNK("{\"functionCall\":{\"id\":\"d\",\"name\":\"f\",\"args\":{\"value\":[1,2]}}}"));
     finish(&at);
 }
 
@@ -229,15 +291,23 @@ bounds_what_it_gathers(void **state)
     int error = 0;
     memset(text, 'a', sizeof(text));
     begin(&at, (struct dialect_writer_options){.stream = true});
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_CALL), .id = SLICE_LIT("c"), .name = SLICE_LIT("f")}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN,
+                                                   OF(0, BLOCK_CALL),
+                                                   .id = SLICE_LIT("c"),
+                                                   .name = SLICE_LIT("f")}),
+                     0);
     for (int i = 0; i < 32 && error == 0; i++)
-        error = put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_CALL), .text = slice_of(text, sizeof(text))});
+        error = put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                              OF(0, BLOCK_CALL),
+                                              .text = slice_of(text, sizeof(text))});
     assert_int_equal(error, -ERR_UPSTREAM_TOO_LARGE);
     finish(&at);
     begin(&at, (struct dialect_writer_options){.stream = false});
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_TEXT)}), 0);
     for (int i = 0; i < 80 && error != -ERR_LIMIT; i++)
-        error = put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_TEXT), .text = slice_of(text, sizeof(text))});
+        error = put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                              OF(0, BLOCK_TEXT),
+                                              .text = slice_of(text, sizeof(text))});
     assert_int_equal(error, -ERR_LIMIT);
     finish(&at);
 }
@@ -251,25 +321,49 @@ lists_each_source_once(void **state)
     struct writing at;
     begin(&at, (struct dialect_writer_options){.stream = false});
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_TEXT)}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(0, BLOCK_TEXT), .text = SLICE_LIT("\\u20acb")}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CITATION, OF(0, BLOCK_TEXT), .citation = &place}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(0, BLOCK_TEXT),
+                                                   .text = SLICE_LIT("\\u20acb")}),
+                     0);
+    assert_int_equal(
+        put(&at,
+            (struct canon_event){.kind = CANON_CITATION, OF(0, BLOCK_TEXT), .citation = &place}),
+        0);
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CLOSE, OF(0, BLOCK_TEXT)}), 0);
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(1, BLOCK_TEXT)}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA, OF(1, BLOCK_TEXT), .text = SLICE_LIT("\\u00e9c")}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CITATION, OF(1, BLOCK_TEXT), .citation = &place}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(1, BLOCK_TEXT),
+                                                   .text = SLICE_LIT("\\u00e9c")}),
+                     0);
+    assert_int_equal(
+        put(&at,
+            (struct canon_event){.kind = CANON_CITATION, OF(1, BLOCK_TEXT), .citation = &place}),
+        0);
     place.end = INT64_MAX;
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CITATION, OF(1, BLOCK_TEXT), .citation = &place}), 0);
-    place = (struct canon_citation){.url = SLICE_LIT("https://b/"), .title = SLICE_LIT("B"), .start = -1, .end = -1};
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CITATION, OF(0, BLOCK_TEXT), .citation = &place}), 0);
-    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_FINISH, .finish = FINISH_STOP}), 0);
+    assert_int_equal(
+        put(&at,
+            (struct canon_event){.kind = CANON_CITATION, OF(1, BLOCK_TEXT), .citation = &place}),
+        0);
+    place = (struct canon_citation){
+        .url = SLICE_LIT("https://b/"), .title = SLICE_LIT("B"), .start = -1, .end = -1};
+    assert_int_equal(
+        put(&at,
+            (struct canon_event){.kind = CANON_CITATION, OF(0, BLOCK_TEXT), .citation = &place}),
+        0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_FINISH, .finish = FINISH_STOP}),
+                     0);
     assert_int_equal(put(&at, (struct canon_event){.kind = CANON_END}), 0);
     assert_int_equal(gemini_dialect.write_whole(&at.writer, &at.out), 0);
-    expect(&at, "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\\u20acb\"},{\"text\":\"\\u00e9c\"}],\"role\":\"model\"},\"finishReason\":\"STOP\",\"index\":0,"
-                "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://a/\"}},{\"web\":{\"uri\":\"https://b/\",\"title\":\"B\"}}],"
-                "\"groundingSupports\":[{\"segment\":{\"startIndex\":3,\"endIndex\":4},\"groundingChunkIndices\":[0]},"
+    expect(&at, "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\\u20acb\"},{\"text\":"
+                "\"\\u00e9c\"}],\"role\":\"model\"},\"finishReason\":\"STOP\",\"index\":0,"
+                "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://a/"
+                "\"}},{\"web\":{\"uri\":\"https://b/\",\"title\":\"B\"}}],"
+                "\"groundingSupports\":[{\"segment\":{\"startIndex\":3,\"endIndex\":4},"
+                "\"groundingChunkIndices\":[0]},"
                 "{\"segment\":{\"startIndex\":6,\"endIndex\":7},\"groundingChunkIndices\":[0]},"
                 "{\"segment\":{\"startIndex\":4,\"endIndex\":7},\"groundingChunkIndices\":[0]},"
-                "{\"segment\":{\"endIndex\":4},\"groundingChunkIndices\":[1]}]}}],\"modelVersion\":\"m \\\"x\\\"\",\"responseId\":\"i\"}");
+                "{\"segment\":{\"endIndex\":4},\"groundingChunkIndices\":[1]}]}}],\"modelVersion\":"
+                "\"m \\\"x\\\"\",\"responseId\":\"i\"}");
     finish(&at);
 }
 
