@@ -40,14 +40,10 @@ struct finish_word {
 
 /* The first word of a meaning is the one that is written. */
 static const struct finish_word finish_words[] = {
-    {"end_turn", FINISH_STOP},
-    {"tool_use", FINISH_CALLS},
-    {"max_tokens", FINISH_LENGTH},
-    {"stop_sequence", FINISH_STOP_SEQUENCE},
-    {"refusal", FINISH_FILTER},
-    {"pause_turn", FINISH_PAUSE},
-    {"compaction", FINISH_PAUSE},
-    {"model_context_window_exceeded", FINISH_CONTEXT},
+    {"end_turn", FINISH_STOP},     {"tool_use", FINISH_CALLS},
+    {"max_tokens", FINISH_LENGTH}, {"stop_sequence", FINISH_STOP_SEQUENCE},
+    {"refusal", FINISH_FILTER},    {"pause_turn", FINISH_PAUSE},
+    {"compaction", FINISH_PAUSE},  {"model_context_window_exceeded", FINISH_CONTEXT},
 };
 
 bool

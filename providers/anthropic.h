@@ -12,11 +12,12 @@
 #define ANTHROPIC_DEPTH_MAX 64
 #define ANTHROPIC_EVENT_TOKENS_MAX (256u * 1024)
 #define ANTHROPIC_BODY_TOKENS_MAX (1024u * 1024)
-#define ANTHROPIC_BYTES_MAX (64u * 1024 * 1024) /* of a collected reply */
+#define ANTHROPIC_BYTES_MAX (64u * 1024 * 1024)    /* of a collected reply */
 #define ANTHROPIC_CITATIONS_MAX (4u * 1024 * 1024) /* of one block of a stream */
-#define ANTHROPIC_INPUT_MAX (16u * 1024 * 1024) /* of the arguments that wait for their turn */
+#define ANTHROPIC_INPUT_MAX (16u * 1024 * 1024)    /* of the arguments that wait for their turn */
 
-/* The tool that stands for the form of an answer, where a model knows none. No client's own is called so. */
+/* The tool that stands for the form of an answer, where a model knows none. No client's own is
+ * called so. */
 #define ANTHROPIC_ANSWER_TOOL "penstock_json_answer"
 
 /* The events of a stream, by the word in data.type. */
@@ -61,9 +62,9 @@ struct anthropic_reader {
     bool open; /* a block is open */
     bool held; /* its stop was seen and is held back: a signature may follow (P27) */
     bool is_signed, text_seen;
-    bool answer;        /* the open block is the answer, as a tool's input */
-    bool answered;      /* there was one */
-    bool called;        /* and a true call */
+    bool answer;   /* the open block is the answer, as a tool's input */
+    bool answered; /* there was one */
+    bool called;   /* and a true call */
     enum canon_block type;
     int64_t index;   /* the upstream's, of the block opened last; -1 before the first */
     uint32_t blocks; /* opened so far: the open one is blocks - 1 */
@@ -84,11 +85,14 @@ int anthropic_read_end(void *reader, struct canon_events *events);
 int anthropic_read_fast(struct anthropic_reader *reader, struct slice type, struct slice data,
                         struct canon_events *events) must_check;
 
-/* anthropic_add_citations - a CANON_CITATION of a text block for each in a list, if it is one. 0 or -ERR_MEMORY.
- * anthropic_hold_citation, anthropic_release_citations: the same for those of a stream, at the end of their block. */
-int anthropic_add_citations(struct json list, uint32_t block, struct canon_events *events) must_check;
+/* anthropic_add_citations - a CANON_CITATION of a text block for each in a list, if it is one. 0 or
+ * -ERR_MEMORY. anthropic_hold_citation, anthropic_release_citations: the same for those of a
+ * stream, at the end of their block. */
+int anthropic_add_citations(struct json list, uint32_t block,
+                            struct canon_events *events) must_check;
 int anthropic_hold_citation(struct json citation, struct sink *held) must_check;
-int anthropic_release_citations(struct sink *held, uint32_t block, struct canon_events *events) must_check;
+int anthropic_release_citations(struct sink *held, uint32_t block,
+                                struct canon_events *events) must_check;
 
 /* anthropic_add_error - a CANON_ERROR from an error object of any form. 0 or -ERR_MEMORY. */
 int anthropic_add_error(struct canon_events *events, struct json root) must_check;
@@ -120,7 +124,8 @@ struct anthropic_writer {
     struct json_check check;
     struct anthropic_waiting *first, *last;
     size_t waiting_bytes;
-    struct slice text_state; /* the carried state of the text before: written when it is known what follows */
+    struct slice text_state; /* the carried state of the text before: written when it is known what
+                                follows */
     struct slice image_type; /* of the image that is open */
     uint64_t image_chars;
     /* whole mode */
@@ -137,7 +142,8 @@ int anthropic_write_start(void *writer, struct frames *frames);
 int anthropic_write_events(void *writer, const struct canon_events *events, struct frames *frames);
 int anthropic_pass_event(void *writer, struct slice data, const struct canon_events *events,
                          struct frames *frames);
-int anthropic_pass_whole(void *writer, struct slice body, const struct canon_events *events, struct sink *out);
+int anthropic_pass_whole(void *writer, struct slice body, const struct canon_events *events,
+                         struct sink *out);
 void anthropic_write_ping(void *writer, struct frames *frames);
 int anthropic_write_error(void *writer, const struct canon_error *error, struct frames *frames);
 int anthropic_write_whole(void *writer, struct sink *out);
@@ -145,8 +151,10 @@ int anthropic_write_whole(void *writer, struct sink *out);
 /* anthropic_write_one - one canonical event as frames or gathered, for pass_event's repairs. */
 int anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *event,
                         struct frames *frames);
-/* anthropic_read_usage - a CANON_USAGE from a usage object, if it is one; seen keeps what earlier ones said. 0, -ERR_MEMORY */
-int anthropic_read_usage(struct anthropic_usage *seen, struct json usage, struct canon_events *events) must_check;
+/* anthropic_read_usage - a CANON_USAGE from a usage object, if it is one; seen keeps what earlier
+ * ones said. 0, -ERR_MEMORY */
+int anthropic_read_usage(struct anthropic_usage *seen, struct json usage,
+                         struct canon_events *events) must_check;
 /* anthropic_input_usage - the input side so far, or the estimate. */
 struct anthropic_usage anthropic_input_usage(const struct anthropic_writer *writer);
 /* anthropic_put_usage - the members of a usage object, braces included. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_block_write.c - one content block: streamed as start, deltas and stop, or gathered into a whole message.
+ * anthropic_block_write.c - one content block: streamed as start, deltas and stop, or gathered into
+ * a whole message.
  *
- * What the dialect has no words for is left out and counted (frames->unsaid): citations of other origins, images (a note
- * in the text stands for them). Opaque state of other origins travels in wrappers (wire-formats 11.5).
+ * What the dialect has no words for is left out and counted (frames->unsaid): citations of other
+ * origins, images (a note in the text stands for them). Opaque state of other origins travels in
+ * wrappers (wire-formats 11.5).
  */
 #include "providers/anthropic_block.h"
 
@@ -65,13 +67,14 @@ put_one_line(struct sink *out, struct slice raw)
 }
 
 struct slice
-anthropic_carried(struct anthropic_writer *writer, enum canon_origin origin, bool redacted, struct slice state,
-                  struct frames *frames)
+anthropic_carried(struct anthropic_writer *writer, enum canon_origin origin, bool redacted,
+                  struct slice state, struct frames *frames)
 {
     if (origin == ORIGIN_ANTHROPIC)
         return state;
     /* State of which nobody knows whose it is came from the one dialect that many vendors speak. */
-    struct slice wrapped = canon_wrap(origin == ORIGIN_NONE ? ORIGIN_CHAT : origin, redacted, state, writer->arena);
+    struct slice wrapped =
+        canon_wrap(origin == ORIGIN_NONE ? ORIGIN_CHAT : origin, redacted, state, writer->arena);
     if (!slice_present(wrapped))
         frames->error = -ERR_MEMORY;
     return slice_present(wrapped) ? wrapped : SLICE_LIT("");
@@ -89,7 +92,8 @@ begin_image(struct anthropic_writer *writer, const struct canon_event *event, st
 /* {"type":"text" and so on: the block as it starts, without its last brace when more follows in a
  * whole message. */
 static void
-put_block_start(const struct canon_event *event, struct anthropic_writer *writer, struct frames *frames, struct sink *out)
+put_block_start(const struct canon_event *event, struct anthropic_writer *writer,
+                struct frames *frames, struct sink *out)
 {
     bool whole = !anthropic_streams(writer);
     switch (event->type) {
@@ -122,7 +126,8 @@ put_block_start(const struct canon_event *event, struct anthropic_writer *writer
 }
 
 void
-anthropic_block_begin(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+anthropic_block_begin(struct anthropic_writer *writer, const struct canon_event *event,
+                      struct frames *frames)
 {
     assert(!writer->open);
     assert(event->type != BLOCK_NATIVE || slice_present(event->native));
@@ -197,7 +202,8 @@ anthropic_block_text(struct anthropic_writer *writer, struct slice text, struct 
 {
     writer->text_seen = true;
     bool thinking = writer->type == BLOCK_THINKING;
-    assert(thinking || writer->type == BLOCK_TEXT || writer->type == BLOCK_REFUSAL || writer->type == BLOCK_IMAGE);
+    assert(thinking || writer->type == BLOCK_TEXT || writer->type == BLOCK_REFUSAL ||
+           writer->type == BLOCK_IMAGE);
     if (!anthropic_streams(writer))
         sink_put(&writer->content, text);
     else if (thinking)
@@ -207,7 +213,8 @@ anthropic_block_text(struct anthropic_writer *writer, struct slice text, struct 
 }
 
 void
-anthropic_block_signature(struct anthropic_writer *writer, struct slice signature, struct frames *frames)
+anthropic_block_signature(struct anthropic_writer *writer, struct slice signature,
+                          struct frames *frames)
 {
     writer->is_signed = true;
     if (!anthropic_streams(writer))
@@ -217,7 +224,8 @@ anthropic_block_signature(struct anthropic_writer *writer, struct slice signatur
 }
 
 void
-anthropic_block_citation(struct anthropic_writer *writer, const struct canon_citation *citation, struct frames *frames)
+anthropic_block_citation(struct anthropic_writer *writer, const struct canon_citation *citation,
+                         struct frames *frames)
 {
     bool own = citation->origin == ORIGIN_ANTHROPIC && slice_present(citation->native);
     if (!own || writer->type != BLOCK_TEXT) {

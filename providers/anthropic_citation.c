@@ -2,8 +2,9 @@
  *
  * anthropic_citation.c - what the text of a reply is founded on.
  *
- * A cited text is a block of its own: the offsets in a citation are of the source, so that for the reply a citation
- * always is about its whole block. In a stream it comes in front of the text, and has to wait for the end of the block.
+ * A cited text is a block of its own: the offsets in a citation are of the source, so that for the
+ * reply a citation always is about its whole block. In a stream it comes in front of the text, and
+ * has to wait for the end of the block.
  */
 #include "providers/anthropic.h"
 
@@ -68,8 +69,8 @@ anthropic_release_citations(struct sink *held, uint32_t block, struct canon_even
     struct slice text = arena_copy(events->arena, sink_slice(held));
     int error = held->error != 0 ? -ERR_UPSTREAM_TOO_LARGE : slice_present(text) ? 0 : -ERR_MEMORY;
     sink_reset(held, 4096);
-    if (error == 0 &&
-        json_parse(text, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, events->arena, &list) != 0)
+    if (error == 0 && json_parse(text, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX,
+                                 events->arena, &list) != 0)
         error = -ERR_MEMORY; /* it is made of values that have been parsed before */
     return error != 0 ? error : anthropic_add_citations(list, block, events);
 }

@@ -231,8 +231,10 @@ anthropic_read_error_object(struct json root, int status, struct arena *arena,
     out->param = word_member(object, "param", arena);
     out->kind = kind_of_error(status, out);
     out->status = status;
-    gemini_refine_error(root, status, arena, out); /* what stands in front of Claude on Vertex is Google's (R105) */
-    if (out->kind == KIND_INVALID && text_find_caseless(out->message, SLICE_LIT("credit balance is too low")) >= 0)
+    gemini_refine_error(root, status, arena,
+                        out); /* what stands in front of Claude on Vertex is Google's (R105) */
+    if (out->kind == KIND_INVALID &&
+        text_find_caseless(out->message, SLICE_LIT("credit balance is too low")) >= 0)
         out->kind = KIND_BILLING;
     if (out->kind == KIND_BILLING)
         out->should_retry = 0; /* nobody pays in the meantime */

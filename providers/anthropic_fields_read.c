@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_fields_read.c - the fields of a Messages request beside its messages, for an upstream of another dialect.
+ * anthropic_fields_read.c - the fields of a Messages request beside its messages, for an upstream
+ * of another dialect.
  *
- * What is given and has no canonical form is noted in request->unsaid. Fields nobody knows are ignored.
+ * What is given and has no canonical form is noted in request->unsaid. Fields nobody knows are
+ * ignored.
  */
 #include "providers/anthropic_read.h"
 
@@ -18,7 +20,8 @@ static bool
 given(struct json value)
 {
     enum json_type type = json_type(value);
-    return type != JSON_ABSENT && type != JSON_NULL && type != JSON_FALSE && (type != JSON_ARRAY || json_count(value) > 0);
+    return type != JSON_ABSENT && type != JSON_NULL && type != JSON_FALSE &&
+           (type != JSON_ARRAY || json_count(value) > 0);
 }
 
 /* ---------------------------------------------------------------- tools */
@@ -41,12 +44,14 @@ read_tool(struct reading *at, struct json value, struct canon_tool *tool)
         tool->strict = json_raw(strict);
     if (json_type(marker) == JSON_OBJECT)
         tool->cache_control = json_raw(marker);
-    static const char *const hints[] = {"tools.defer_loading", "tools.eager_input_streaming", "tools.input_examples", "tools.allowed_callers"};
+    static const char *const hints[] = {"tools.defer_loading", "tools.eager_input_streaming",
+                                        "tools.input_examples", "tools.allowed_callers"};
     for (size_t i = 0; own && i < countof(hints); i++) {
         if (given(json_get(value, hints[i] + strlen("tools."))))
             canon_drop(&at->request->unsaid, hints[i]);
     }
-    return own && tool->name.len == 0 ? anthropic_refuse(at, "tools", "tools: a tool needs a name") : 0;
+    return own && tool->name.len == 0 ? anthropic_refuse(at, "tools", "tools: a tool needs a name")
+                                      : 0;
 }
 
 static int
@@ -91,7 +96,8 @@ read_choice(struct reading *at)
     else if (json_is(type, "tool"))
         request->choice = CHOICE_NAMED;
     else
-        return anthropic_refuse(at, "tool_choice", "tool_choice: type must be auto, any, tool or none");
+        return anthropic_refuse(at, "tool_choice",
+                                "tool_choice: type must be auto, any, tool or none");
     request->choice_name = json_text(json_get(choice, "name"));
     if (request->choice == CHOICE_NAMED && request->choice_name.len == 0)
         return anthropic_refuse(at, "tool_choice", "tool_choice: a tool needs a name");
@@ -136,7 +142,8 @@ read_stop(struct reading *at)
             return -ERR_MEMORY;
         *entry = (struct canon_stop){.text = json_text(one)};
         if (!slice_present(entry->text))
-            return anthropic_refuse(at, "stop_sequences", "stop_sequences: must be a list of strings");
+            return anthropic_refuse(at, "stop_sequences",
+                                    "stop_sequences: must be a list of strings");
         *end = entry;
         end = &entry->next;
     }
@@ -150,7 +157,9 @@ read_thinking_config(struct reading *at)
     struct json thinking = json_get(request->root, "thinking"), type = json_get(thinking, "type");
     struct json budget = json_get(thinking, "budget_tokens");
     struct json display = json_get(thinking, "display");
-    request->show_thoughts = json_is(display, "summarized") ? 1 : json_is(display, "omitted") ? 0 : -1;
+    request->show_thoughts = json_is(display, "summarized") ? 1
+                             : json_is(display, "omitted")  ? 0
+                                                            : -1;
     if (json_type(thinking) != JSON_OBJECT)
         return 0;
     if (json_is(type, "enabled"))
@@ -160,7 +169,8 @@ read_thinking_config(struct reading *at)
     else if (json_is(type, "disabled"))
         request->thinking = THINKING_DISABLED;
     else
-        return anthropic_refuse(at, "thinking", "thinking: type must be enabled, adaptive or disabled");
+        return anthropic_refuse(at, "thinking",
+                                "thinking: type must be enabled, adaptive or disabled");
     if (json_type(budget) == JSON_NUMBER)
         request->thinking_budget = json_raw(budget);
     return 0;
@@ -185,8 +195,9 @@ read_output_config(struct canon_request *request)
 static void
 note_unsaid(struct canon_request *request)
 {
-    static const char *const fields[] = {"cache_control",      "container", "inference_geo", "mcp_servers",
-                                         "context_management", "fallbacks", "speed",         "diagnostics"};
+    static const char *const fields[] = {"cache_control", "container",          "inference_geo",
+                                         "mcp_servers",   "context_management", "fallbacks",
+                                         "speed",         "diagnostics"};
     for (size_t i = 0; i < countof(fields); i++) {
         if (given(json_get(request->root, fields[i])))
             canon_drop(&request->unsaid, fields[i]);
@@ -198,7 +209,8 @@ note_unsaid(struct canon_request *request)
 static void
 read_identity(struct canon_request *request)
 {
-    struct json metadata = json_get(request->root, "metadata"), user = json_get(metadata, "user_id");
+    struct json metadata = json_get(request->root, "metadata"),
+                user = json_get(metadata, "user_id");
     request->user = json_text(user);
     if (json_type(metadata) == JSON_OBJECT && json_count(metadata) > (json_present(user) ? 1u : 0u))
         request->metadata = json_raw(metadata);

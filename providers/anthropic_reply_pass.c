@@ -251,7 +251,9 @@ pass_one(const struct passing *pass, const struct canon_event *event)
     case EVENT_UNKNOWN:
         return put_raw(pass);
     case EVENT_BLOCK_STOP: /* its citations went by as they came */
-        return event->kind == CANON_CITATION ? 0 : anthropic_write_one(pass->writer, event, pass->frames);
+        return event->kind == CANON_CITATION
+                   ? 0
+                   : anthropic_write_one(pass->writer, event, pass->frames);
     case EVENT_MESSAGE_STOP:
     case EVENT_PING:
     case EVENT_VERTEX:
@@ -293,11 +295,13 @@ mend(struct passing *pass)
     return error != 0 || events->swallow ? error : pass_rest(pass, said);
 }
 
-/* A delta without a canonical event (an empty one, a citation) in a block that we have numbered ourselves. */
+/* A delta without a canonical event (an empty one, a citation) in a block that we have numbered
+ * ourselves. */
 static bool
 is_silent_delta(const struct anthropic_writer *writer, const struct canon_events *events)
 {
-    return events->count == 0 && !writer->passed && (events->mends & ANTHROPIC_MEND_KIND) == EVENT_BLOCK_DELTA;
+    return events->count == 0 && !writer->passed &&
+           (events->mends & ANTHROPIC_MEND_KIND) == EVENT_BLOCK_DELTA;
 }
 
 /* Does the event at hand concern what was said early, before the upstream said anything? */
@@ -341,14 +345,17 @@ anthropic_pass_event(void *writer, struct slice data, const struct canon_events 
 
 /* The content as the events have it, in place of what a filter has taken apart. */
 static int
-splice_content(struct anthropic_writer *writer, struct json root, const struct canon_events *events, struct splice *splice)
+splice_content(struct anthropic_writer *writer, struct json root, const struct canon_events *events,
+               struct splice *splice)
 {
     assert(!writer->options.stream);
-    struct frames *unused = arena_take(writer->arena, sizeof(*unused)); /* a whole reply is not framed */
+    struct frames *unused =
+        arena_take(writer->arena, sizeof(*unused)); /* a whole reply is not framed */
     int error = unused ? anthropic_write_events(writer, events, unused) : -ERR_MEMORY;
     if (error != 0)
         return error;
-    struct slice content = arena_printf(events->arena, "[%.*s]", SLICE_ARG(sink_slice(&writer->content)));
+    struct slice content =
+        arena_printf(events->arena, "[%.*s]", SLICE_ARG(sink_slice(&writer->content)));
     if (!slice_present(content))
         return -ERR_MEMORY;
     splice_member(splice, root, "content", content);
@@ -370,12 +377,14 @@ splice_stop(struct json root, enum canon_finish finish, struct arena *arena, str
 }
 
 int
-anthropic_pass_whole(void *writer, struct slice body, const struct canon_events *events, struct sink *out)
+anthropic_pass_whole(void *writer, struct slice body, const struct canon_events *events,
+                     struct sink *out)
 {
     struct anthropic_writer *self = writer;
     struct splice splice;
     struct json root;
-    int error = json_parse(body, ANTHROPIC_DEPTH_MAX, ANTHROPIC_BODY_TOKENS_MAX, events->arena, &root);
+    int error =
+        json_parse(body, ANTHROPIC_DEPTH_MAX, ANTHROPIC_BODY_TOKENS_MAX, events->arena, &root);
     if (error == 0 && json_type(root) != JSON_OBJECT)
         error = -ERR_UPSTREAM_PROTOCOL;
     if (error != 0)

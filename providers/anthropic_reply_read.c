@@ -124,7 +124,8 @@ static int
 close_block(struct anthropic_reader *reader, struct canon_events *events)
 {
     struct canon_event *event;
-    if ((reader->type == BLOCK_CALL || reader->answer) && !reader->text_seen && reader->input.len > 0) {
+    if ((reader->type == BLOCK_CALL || reader->answer) && !reader->text_seen &&
+        reader->input.len > 0) {
         struct slice input = arena_copy(events->arena, sink_slice(&reader->input));
         if (!slice_present(input))
             return -ERR_MEMORY;
@@ -223,7 +224,8 @@ read_block_start(struct anthropic_reader *reader, struct json root, struct canon
     case BLOCK_TEXT:
         error = add_text(reader, json_text(json_get(block, "text")), events);
         return error != 0 ? error
-                          : anthropic_add_citations(json_get(block, "citations"), reader->blocks - 1, events);
+                          : anthropic_add_citations(json_get(block, "citations"),
+                                                    reader->blocks - 1, events);
     case BLOCK_THINKING:
         error = add_text(reader, json_text(json_get(block, "thinking")), events);
         return error != 0 ? error
@@ -249,7 +251,8 @@ read_block_start(struct anthropic_reader *reader, struct json root, struct canon
 }
 
 static int
-add_native(struct canon_events *events, struct slice word, struct json value, const struct anthropic_reader *reader)
+add_native(struct canon_events *events, struct slice word, struct json value,
+           const struct anthropic_reader *reader)
 {
     struct canon_event *event;
     int error = reader->open ? add_for_block(events, CANON_NATIVE, reader, &event)
@@ -502,7 +505,8 @@ read_whole_block(struct anthropic_reader *reader, struct json block, struct cano
     case BLOCK_TEXT:
         error = add_text(reader, json_text(json_get(block, "text")), events);
         if (error == 0)
-            error = anthropic_add_citations(json_get(block, "citations"), reader->blocks - 1, events);
+            error =
+                anthropic_add_citations(json_get(block, "citations"), reader->blocks - 1, events);
         break;
     case BLOCK_THINKING:
         error = add_text(reader, json_text(json_get(block, "thinking")), events);

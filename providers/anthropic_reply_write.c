@@ -105,11 +105,12 @@ wait_text(struct anthropic_writer *writer, struct anthropic_waiting *call, struc
 }
 
 /*
- * The state of a call stands in front of it, in a block of its own; that of a text stands behind the text, and is left
- * out where it would be taken for that of a call.
+ * The state of a call stands in front of it, in a block of its own; that of a text stands behind
+ * the text, and is left out where it would be taken for that of a call.
  */
 static void
-put_states(struct anthropic_writer *writer, bool before_call, struct slice state, struct frames *frames)
+put_states(struct anthropic_writer *writer, bool before_call, struct slice state,
+           struct frames *frames)
 {
     assert(!writer->open);
     if (slice_present(writer->text_state)) {
@@ -201,21 +202,25 @@ open_event(struct anthropic_writer *writer, const struct canon_event *event, str
 
 /* A state for a block that is open, or waits. */
 static int
-signature_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+signature_event(struct anthropic_writer *writer, const struct canon_event *event,
+                struct frames *frames)
 {
     bool at_hand = writer->open && writer->block == event->block;
     if (at_hand && writer->type == BLOCK_THINKING) {
-        struct slice state = anthropic_carried(writer, event->origin, false, event->signature, frames);
+        struct slice state =
+            anthropic_carried(writer, event->origin, false, event->signature, frames);
         anthropic_block_signature(writer, state, frames);
         return 0;
     }
     if (at_hand && writer->type == BLOCK_TEXT && event->origin != ORIGIN_ANTHROPIC) {
-        struct slice state = anthropic_carried(writer, event->origin, false, event->signature, frames);
+        struct slice state =
+            anthropic_carried(writer, event->origin, false, event->signature, frames);
         writer->text_state = arena_copy(writer->arena, state);
         return slice_present(writer->text_state) ? 0 : -ERR_MEMORY;
     }
     const struct anthropic_waiting *call = find_waiting(writer, event->block);
-    bool said = event->type == BLOCK_CALL && (at_hand ? writer->is_signed : call && call->state.len > 0);
+    bool said =
+        event->type == BLOCK_CALL && (at_hand ? writer->is_signed : call && call->state.len > 0);
     frames->unsaid += !said; /* its block has begun, and the place for it was in front */
     return 0;
 }
@@ -251,7 +256,8 @@ delta_event(struct anthropic_writer *writer, const struct canon_event *event, st
 }
 
 static void
-citation_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+citation_event(struct anthropic_writer *writer, const struct canon_event *event,
+               struct frames *frames)
 {
     assert(event->citation);
     if (writer->open && writer->block == event->block)
@@ -261,7 +267,8 @@ citation_event(struct anthropic_writer *writer, const struct canon_event *event,
 }
 
 static void
-native_event(struct anthropic_writer *writer, const struct canon_event *event, struct frames *frames)
+native_event(struct anthropic_writer *writer, const struct canon_event *event,
+             struct frames *frames)
 {
     bool at_hand = writer->open && writer->type == BLOCK_NATIVE && writer->block == event->block;
     if (own_native(event) && event->type == BLOCK_NATIVE && at_hand)
@@ -360,9 +367,11 @@ anthropic_write_one(struct anthropic_writer *writer, const struct canon_event *e
     return error;
 }
 
-/* A call's state must be known when it opens; it may come a few events behind, within the same upstream event. */
+/* A call's state must be known when it opens; it may come a few events behind, within the same
+ * upstream event. */
 static int
-open_call(struct anthropic_writer *writer, const struct canon_events *events, int at, struct frames *frames)
+open_call(struct anthropic_writer *writer, const struct canon_events *events, int at,
+          struct frames *frames)
 {
     struct canon_event event = events->at[at];
     for (int i = at + 1; i < events->count && event.signature.len == 0; i++) {
@@ -388,7 +397,8 @@ anthropic_write_events(void *writer, const struct canon_events *events, struct f
     for (int i = 0; i < events->count && error == 0; i++) {
         const struct canon_event *event = &events->at[i];
         bool call = event->kind == CANON_OPEN && event->type == BLOCK_CALL;
-        error = call ? open_call(self, events, i, frames) : anthropic_write_one(self, event, frames);
+        error =
+            call ? open_call(self, events, i, frames) : anthropic_write_one(self, event, frames);
     }
     return error;
 }

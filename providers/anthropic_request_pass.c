@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_request_pass.c - a Messages request on its way to a Messages upstream: the client's bytes, except what the
- * upstream's host needs otherwise.
+ * anthropic_request_pass.c - a Messages request on its way to a Messages upstream: the client's
+ * bytes, except what the upstream's host needs otherwise.
  *
- * To Anthropic itself that is the model's name and nothing else (R65), unless the conversation holds wrappers of ours: no
- * provider takes those, so they are unwrapped, or go with the thought they sign (wire-formats 11.5).
+ * To Anthropic itself that is the model's name and nothing else (R65), unless the conversation
+ * holds wrappers of ours: no provider takes those, so they are unwrapped, or go with the thought
+ * they sign (wire-formats 11.5).
  */
 #include "providers/anthropic_surface.h"
 
@@ -39,7 +40,8 @@ end_of(struct json element)
 
 /* Take out of a container all elements that are not wanted, each run of them with its commas. */
 static void
-cut(struct passing *at, struct json container, bool (*unwanted)(const struct passing *at, struct json element))
+cut(struct passing *at, struct json container,
+    bool (*unwanted)(const struct passing *at, struct json element))
 {
     struct json kept = JSON_NONE, last = JSON_NONE;
     const char *first = NULL;
@@ -49,7 +51,8 @@ cut(struct passing *at, struct json container, bool (*unwanted)(const struct pas
             last = one;
             continue;
         }
-        if (first) { /* behind a kept one the comma before the run goes, at the beginning the one behind it */
+        if (first) { /* behind a kept one the comma before the run goes, at the beginning the one
+                        behind it */
             const char *from = json_present(kept) ? end_of(kept) : first;
             const char *to = json_present(kept) ? end_of(last) : start_of(one);
             splice_replace(&at->splice, slice_of(from, (size_t)(to - from)), SLICE_LIT(""));
@@ -64,7 +67,8 @@ cut(struct passing *at, struct json container, bool (*unwanted)(const struct pas
 }
 
 static bool
-any(const struct passing *at, struct json container, bool (*is)(const struct passing *at, struct json element))
+any(const struct passing *at, struct json container,
+    bool (*is)(const struct passing *at, struct json element))
 {
     for (struct json one = json_first(container); json_present(one); one = json_next(one)) {
         if (is(at, one))
@@ -74,7 +78,8 @@ any(const struct passing *at, struct json container, bool (*is)(const struct pas
 }
 
 static bool
-all(const struct passing *at, struct json container, bool (*is)(const struct passing *at, struct json element))
+all(const struct passing *at, struct json container,
+    bool (*is)(const struct passing *at, struct json element))
 {
     for (struct json one = json_first(container); json_present(one); one = json_next(one)) {
         if (!is(at, one))
@@ -102,7 +107,8 @@ unwrapped(const struct passing *at, struct json state, struct slice *out)
 {
     enum canon_origin origin;
     bool redacted;
-    return canon_unwrap(json_text(state), &origin, &redacted, out, at->arena) && origin == ORIGIN_ANTHROPIC;
+    return canon_unwrap(json_text(state), &origin, &redacted, out, at->arena) &&
+           origin == ORIGIN_ANTHROPIC;
 }
 
 static bool
@@ -117,7 +123,8 @@ static bool
 holds_only_foreign(const struct passing *at, struct json message)
 {
     struct json content = json_get(message, "content");
-    return json_type(content) == JSON_ARRAY && json_count(content) > 0 && all(at, content, is_foreign);
+    return json_type(content) == JSON_ARRAY && json_count(content) > 0 &&
+           all(at, content, is_foreign);
 }
 
 static void
@@ -143,7 +150,8 @@ is_thought(struct json block)
     return json_is(type, "thinking") || json_is(type, "redacted_thinking");
 }
 
-/* With a tool loop open and a thinking budget given, the last assistant turn must begin with a thought. */
+/* With a tool loop open and a thinking budget given, the last assistant turn must begin with a
+ * thought. */
 static bool
 loop_lacks_thought(const struct passing *at, struct json messages)
 {
@@ -152,7 +160,8 @@ loop_lacks_thought(const struct passing *at, struct json messages)
         assistant = json_is(json_get(one, "role"), "assistant") ? one : assistant;
         last = one;
     }
-    struct json content = json_get(assistant, "content"), answer = json_first(json_get(last, "content"));
+    struct json content = json_get(assistant, "content"),
+                answer = json_first(json_get(last, "content"));
     bool loop = json_present(assistant) &&
                 (assistant.at == last.at || json_is(json_get(answer, "type"), "tool_result"));
     if (!loop || json_type(content) != JSON_ARRAY)
@@ -167,12 +176,14 @@ loop_lacks_thought(const struct passing *at, struct json messages)
 static void
 settle_thoughts(struct passing *at)
 {
-    struct json root = at->request->root, messages = json_get(root, "messages"), thinking = json_get(root, "thinking");
+    struct json root = at->request->root, messages = json_get(root, "messages"),
+                thinking = json_get(root, "thinking");
     if (text_find(at->request->body, SLICE_LIT("\"penstock.1.")) < 0)
         return;
     if (json_is(json_get(thinking, "type"), "enabled") && loop_lacks_thought(at, messages)) {
         splice_replace(&at->splice, json_raw(thinking), SLICE_LIT("{\"type\":\"disabled\"}"));
-        at->drop_context = true; /* it may ask for the clearing of thoughts, which is refused without any */
+        at->drop_context =
+            true; /* it may ask for the clearing of thoughts, which is refused without any */
     }
     for (struct json one = json_first(messages); json_present(one); one = json_next(one)) {
         struct json content = json_get(one, "content");
@@ -211,13 +222,15 @@ is_unknown_beta(const struct passing *at, struct json beta)
 static void
 settle_host(struct passing *at)
 {
-    struct json root = at->request->root, tools = json_get(root, "tools"), betas = json_get(root, "anthropic_beta");
-    for (struct json tool = at->upstream->strip_tool_fields ? json_first(tools) : JSON_NONE; json_present(tool);
-         tool = json_next(tool)) {
+    struct json root = at->request->root, tools = json_get(root, "tools"),
+                betas = json_get(root, "anthropic_beta");
+    for (struct json tool = at->upstream->strip_tool_fields ? json_first(tools) : JSON_NONE;
+         json_present(tool); tool = json_next(tool)) {
         if (json_type(tool) == JSON_OBJECT)
             cut(at, tool, is_hint);
     }
-    if (json_type(betas) != JSON_ARRAY || !slice_present(at->upstream->betas) || !any(at, betas, is_unknown_beta))
+    if (json_type(betas) != JSON_ARRAY || !slice_present(at->upstream->betas) ||
+        !any(at, betas, is_unknown_beta))
         return;
     at->drop_betas = all(at, betas, is_unknown_beta);
     if (!at->drop_betas)
@@ -253,13 +266,15 @@ turn_into(struct passing *at, struct json member, const char *name, struct slice
         at->splice.failed = true;
 }
 
-/* Vertex has the version in the body in place of the model, which its path names; elsewhere it is the other way round. */
+/* Vertex has the version in the body in place of the model, which its path names; elsewhere it is
+ * the other way round. */
 static void
 settle_model(struct passing *at)
 {
     static const struct slice version_text = SLICE_LIT("\"" ANTHROPIC_VERTEX_VERSION "\"");
     char room[ANTHROPIC_MODEL_MAX];
-    struct json root = at->request->root, model = json_get(root, "model"), version = json_get(root, "anthropic_version");
+    struct json root = at->request->root, model = json_get(root, "model"),
+                version = json_get(root, "anthropic_version");
     struct slice wanted = anthropic_model(at->upstream, room);
     bool in_path = at->vertex && !at->counting;
     if (in_path && json_present(model) && json_present(version)) {
@@ -285,7 +300,8 @@ settle_model(struct passing *at)
 static bool
 is_dropped(const struct passing *at, struct json member)
 {
-    if ((at->drop_model && json_key_is(member, "model")) || (at->drop_betas && json_key_is(member, "anthropic_beta")) ||
+    if ((at->drop_model && json_key_is(member, "model")) ||
+        (at->drop_betas && json_key_is(member, "anthropic_beta")) ||
         (at->drop_context && json_key_is(member, "context_management")))
         return true;
     if (!at->counting)
@@ -302,15 +318,18 @@ add_defaults(struct passing *at)
     struct slice params = at->upstream->default_params;
     if (!slice_present(params))
         return 0;
-    int error = json_parse(params, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, at->arena, &defaults);
+    int error =
+        json_parse(params, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX, at->arena, &defaults);
     if (error != 0)
         return error == -ERR_MEMORY ? error : -ERR_CONFIG;
-    for (struct json member = json_first(defaults); json_present(member); member = json_next(member)) {
+    for (struct json member = json_first(defaults); json_present(member);
+         member = json_next(member)) {
         struct slice key = json_key(member);
         struct slice name = arena_copy(at->arena, key);
         if (!slice_present(name))
             return -ERR_MEMORY;
-        bool settled = slice_is(name, "model") || slice_is(name, "anthropic_version") || slice_is(name, "stream");
+        bool settled = slice_is(name, "model") || slice_is(name, "anthropic_version") ||
+                       slice_is(name, "stream");
         if (!settled && !json_present(json_get(at->request->root, name.ptr)) &&
             !(at->counting && anthropic_counts_not(name.ptr)))
             splice_add(&at->splice, at->request->root, key, json_raw(member));
@@ -319,8 +338,8 @@ add_defaults(struct passing *at)
 }
 
 int
-anthropic_pass_body(const struct canon_request *request, const struct dialect_upstream *upstream, bool counting,
-                    struct sink *out)
+anthropic_pass_body(const struct canon_request *request, const struct dialect_upstream *upstream,
+                    bool counting, struct sink *out)
 {
     struct passing at = {.request = request,
                          .upstream = upstream,
@@ -340,7 +359,8 @@ anthropic_pass_body(const struct canon_request *request, const struct dialect_up
 }
 
 int
-anthropic_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out)
+anthropic_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
+                       struct sink *out)
 {
     return anthropic_pass_body(request, upstream, false, out);
 }

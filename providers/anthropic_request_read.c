@@ -256,7 +256,8 @@ read_result(struct reading *at, struct json block, struct part_list *list)
     return error;
 }
 
-/* Opaque state: Anthropic's own, or a wrapper of ours with another's. A mark of ours without any state is nobody's. */
+/* Opaque state: Anthropic's own, or a wrapper of ours with another's. A mark of ours without any
+ * state is nobody's. */
 static void
 read_state(struct reading *at, struct slice token, struct canon_part *part)
 {
@@ -264,7 +265,8 @@ read_state(struct reading *at, struct slice token, struct canon_part *part)
     if (!slice_starts(token, SLICE_LIT("penstock."))) {
         part->signature = token;
         part->origin = token.len > 0 ? ORIGIN_ANTHROPIC : ORIGIN_NONE;
-    } else if (!canon_unwrap(token, &part->origin, &redacted, &part->signature, at->request->arena)) {
+    } else if (!canon_unwrap(token, &part->origin, &redacted, &part->signature,
+                             at->request->arena)) {
         part->signature = SLICE_NONE;
         part->origin = ORIGIN_NONE;
     }
@@ -292,7 +294,8 @@ read_redacted(struct reading *at, struct json block, struct part_list *list)
     if (json_type(json_get(block, "data")) != JSON_STRING)
         return refuse_block(at, "data must be a string");
     read_state(at, json_text(json_get(block, "data")), part);
-    part->data = json_unescape(slice_present(part->signature) ? part->signature : SLICE_LIT(""), at->request->arena);
+    part->data = json_unescape(slice_present(part->signature) ? part->signature : SLICE_LIT(""),
+                               at->request->arena);
     part->signature = SLICE_NONE;
     return slice_present(part->data) ? 0 : -ERR_MEMORY;
 }
@@ -318,8 +321,8 @@ read_block(struct reading *at, struct json block, enum canon_role role, struct p
 }
 
 /*
- * A state of Gemini's without a thought of its own belongs to its neighbour, as our writer put it: in front of a call,
- * or behind a text (wire-formats 11.5).
+ * A state of Gemini's without a thought of its own belongs to its neighbour, as our writer put it:
+ * in front of a call, or behind a text (wire-formats 11.5).
  */
 static void
 settle_states(struct canon_part **list)
@@ -327,7 +330,8 @@ settle_states(struct canon_part **list)
     struct canon_part *before = NULL;
     for (struct canon_part **link = list; *link;) {
         struct canon_part *part = *link, *next = part->next, *owner = NULL;
-        bool alone = part->kind == PART_THINKING && part->origin == ORIGIN_GEMINI && part->text.len == 0;
+        bool alone =
+            part->kind == PART_THINKING && part->origin == ORIGIN_GEMINI && part->text.len == 0;
         if (alone && next && next->kind == PART_CALL && next->signature.len == 0)
             owner = next;
         else if (alone && before && before->kind == PART_TEXT && before->signature.len == 0)
@@ -379,7 +383,8 @@ add_message(struct reading *at, enum canon_role role, struct json value, struct 
     return read_content(at, content, role, &message->parts);
 }
 
-/* A line that Claude Code puts in front for Anthropic's accounting: anyone else would take it for a prompt (R144). */
+/* A line that Claude Code puts in front for Anthropic's accounting: anyone else would take it for a
+ * prompt (R144). */
 static void
 strip_attribution(struct canon_message *system)
 {
@@ -413,7 +418,8 @@ read_messages(struct reading *at)
         else if (json_is(role, "system"))
             error = add_message(at, ROLE_SYSTEM, one, json_get(one, "content"), &end);
         else
-            error = anthropic_refuse(at, "messages", "messages: role must be user, assistant or system");
+            error = anthropic_refuse(at, "messages",
+                                     "messages: role must be user, assistant or system");
         at->message++;
     }
     return error;

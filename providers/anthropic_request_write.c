@@ -105,7 +105,8 @@ leads(const struct canon_message *message)
     return message && (message->role == ROLE_SYSTEM || message->role == ROLE_DEVELOPER);
 }
 
-#define JSON_INSTRUCTION "Answer with exactly one JSON object and nothing else: no prose, no code fence."
+#define JSON_INSTRUCTION                                                                           \
+    "Answer with exactly one JSON object and nothing else: no prose, no code fence."
 
 /* What the client wants as a field and this model only as words; absent: nothing. */
 static struct slice
@@ -228,7 +229,8 @@ put_sampling(struct writing *at, bool thinking)
         put_or_drop(at, "temperature", request->temperature, true);
     else
         put_temperature(at);
-    put_or_drop(at, "top_p", request->top_p, thinking || alone || slice_present(request->temperature));
+    put_or_drop(at, "top_p", request->top_p,
+                thinking || alone || slice_present(request->temperature));
     put_or_drop(at, "top_k", request->top_k, thinking || alone);
 }
 
@@ -385,8 +387,9 @@ put_body(struct writing *at, const struct turn *turns, const struct thinking_pla
 }
 
 int
-anthropic_write_body(const struct canon_request *request, const struct dialect_upstream *upstream, bool counting,
-                     struct sink *out, struct canon_report *report, struct canon_fault *fault)
+anthropic_write_body(const struct canon_request *request, const struct dialect_upstream *upstream,
+                     bool counting, struct sink *out, struct canon_report *report,
+                     struct canon_fault *fault)
 {
     struct writing at = {.request = request,
                          .upstream = upstream,
@@ -402,7 +405,8 @@ anthropic_write_body(const struct canon_request *request, const struct dialect_u
     if (error != 0)
         return error;
     report_fields(&at);
-    at.answer_tool = wants_schema(request) && !request->tools && anthropic_lacks_formats(upstream) &&
+    at.answer_tool = wants_schema(request) && !request->tools &&
+                     anthropic_lacks_formats(upstream) &&
                      anthropic_is_object_schema(&at, request->format_schema);
     struct thinking_plan plan = anthropic_plan_thinking(&at);
     const struct canon_message *messages = request->messages;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_surface.c - where requests go on Anthropic's own API and on Vertex, and the counting of tokens on both.
+ * anthropic_surface.c - where requests go on Anthropic's own API and on Vertex, and the counting of
+ * tokens on both.
  *
- * Vertex wants the model in the path and the version in the body (wire-formats 6); its counting is a "model" of its own,
- * with the real one in the body (R86).
+ * Vertex wants the model in the path and the version in the body (wire-formats 6); its counting is
+ * a "model" of its own, with the real one in the body (R86).
  */
 #include "providers/anthropic_surface.h"
 
@@ -22,7 +23,8 @@ anthropic_model(const struct dialect_upstream *upstream, char room[ANTHROPIC_MOD
 {
     struct slice model = upstream->model;
     uint64_t date;
-    if (model.len < 10 || model.len > ANTHROPIC_MODEL_MAX || !slice_starts(model, SLICE_LIT("claude")) ||
+    if (model.len < 10 || model.len > ANTHROPIC_MODEL_MAX ||
+        !slice_starts(model, SLICE_LIT("claude")) ||
         !text_u64(slice_skip(model, model.len - 8), &date) || date < 20000000)
         return model;
     char wanted = is_vertex(upstream) ? '@' : '-', other = is_vertex(upstream) ? '-' : '@';
@@ -33,14 +35,15 @@ anthropic_model(const struct dialect_upstream *upstream, char room[ANTHROPIC_MOD
     return slice_of(room, model.len);
 }
 
-const char *const anthropic_tool_hints[] = {"defer_loading",   "eager_input_streaming", "input_examples",
-                                            "allowed_callers", "strict",                NULL};
+const char *const anthropic_tool_hints[] = {
+    "defer_loading", "eager_input_streaming", "input_examples", "allowed_callers", "strict", NULL};
 
 bool
 anthropic_counts_not(const char *name)
 {
-    static const char *const refused[] = {"max_tokens", "stream",         "temperature", "top_p",
-                                          "top_k",      "stop_sequences", "metadata",    "service_tier"};
+    static const char *const refused[] = {"max_tokens", "stream",      "temperature",
+                                          "top_p",      "top_k",       "stop_sequences",
+                                          "metadata",   "service_tier"};
     for (size_t i = 0; i < countof(refused); i++) {
         if (strcmp(name, refused[i]) == 0)
             return true;
@@ -96,16 +99,19 @@ anthropic_put_target(struct sink *out, const struct dialect_upstream *upstream, 
 }
 
 int
-anthropic_fields(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4])
+anthropic_fields(const struct dialect_upstream *upstream, struct arena *scratch,
+                 struct dialect_field out[4])
 {
-    int count = dialect_auth_field(upstream, is_vertex(upstream) ? AUTH_BEARER : AUTH_X_API_KEY, scratch, out);
+    int count = dialect_auth_field(upstream, is_vertex(upstream) ? AUTH_BEARER : AUTH_X_API_KEY,
+                                   scratch, out);
     out[count++] = (struct dialect_field){"anthropic-version", SLICE_LIT("2023-06-01")};
     return count;
 }
 
 /* ---------------------------------------------------------------- counting */
 
-/* Every server of this dialect may have it; one that has not answers 404, and the caller estimates. */
+/* Every server of this dialect may have it; one that has not answers 404, and the caller estimates.
+ */
 bool
 anthropic_can_count(const struct dialect_upstream *upstream)
 {
@@ -126,8 +132,8 @@ anthropic_put_count_target(struct sink *out, const struct dialect_upstream *upst
 }
 
 int
-anthropic_write_count(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
-                      struct canon_report *report, struct canon_fault *fault)
+anthropic_write_count(const struct canon_request *request, const struct dialect_upstream *upstream,
+                      struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
     if (request->from == DIALECT_ANTHROPIC)
         return anthropic_pass_body(request, upstream, true, out);

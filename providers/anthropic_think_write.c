@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * anthropic_think_write.c - how much a model is to think, and what of it is to be seen; and whether it can be held to the
- * form of an answer at all.
+ * anthropic_think_write.c - how much a model is to think, and what of it is to be seen; and whether
+ * it can be held to the form of an answer at all.
  */
 #include "providers/anthropic_write.h"
 
@@ -27,7 +27,8 @@ anthropic_number(struct slice number, uint64_t fallback)
 
 /* ---------------------------------------------------------------- what a model's name says */
 
-/* The next number of a name: at most two digits between letters, points and dashes; a longer one is a date. -1: none. */
+/* The next number of a name: at most two digits between letters, points and dashes; a longer one is
+ * a date. -1: none. */
 static int
 next_number(struct slice *name)
 {
@@ -42,8 +43,9 @@ next_number(struct slice *name)
 }
 
 /*
- * What a Claude can do goes by its version: claude-3-7-sonnet-..., claude-opus-4-1@..., anthropic/claude-haiku-4.5. In
- * hundredths; one without a number is newer than all. 0: the model is not Claude.
+ * What a Claude can do goes by its version: claude-3-7-sonnet-..., claude-opus-4-1@...,
+ * anthropic/claude-haiku-4.5. In hundredths; one without a number is newer than all. 0: the model
+ * is not Claude.
  */
 static int
 version_of(struct slice model)
@@ -55,13 +57,14 @@ version_of(struct slice model)
     int major = next_number(&rest);
     if (major < 0)
         return 9900;
-    bool more = rest.len > 1 && (rest.ptr[0] == '-' || rest.ptr[0] == '.') && rest.ptr[1] >= '0' && rest.ptr[1] <= '9';
+    bool more = rest.len > 1 && (rest.ptr[0] == '-' || rest.ptr[0] == '.') && rest.ptr[1] >= '0' &&
+                rest.ptr[1] <= '9';
     int minor = more ? next_number(&rest) : 0;
     return major * 100 + (minor < 0 ? 0 : minor);
 }
 
-/* Generations before 3.7 do not think, those up to 4.5 take a budget, later ones decide for themselves. Models that are not
- * Claude's take what was first. */
+/* Generations before 3.7 do not think, those up to 4.5 take a budget, later ones decide for
+ * themselves. Models that are not Claude's take what was first. */
 static enum thinking_form
 form_of_model(const struct dialect_upstream *upstream)
 {
@@ -112,8 +115,8 @@ budget_of(struct slice effort)
     static const struct {
         const char *word;
         uint64_t budget;
-    } table[] = {{"minimal", 1024}, {"low", 1024},    {"medium", 8192},
-                 {"high", 24576},   {"xhigh", 32768}};
+    } table[] = {
+        {"minimal", 1024}, {"low", 1024}, {"medium", 8192}, {"high", 24576}, {"xhigh", 32768}};
     for (size_t i = 0; i < countof(table); i++) {
         if (slice_is(effort, table[i].word))
             return table[i].budget;
@@ -146,7 +149,9 @@ output_limit(const struct writing *at)
 static uint64_t
 greatest_budget(const struct dialect_upstream *upstream)
 {
-    return upstream->max_output_tokens != 0 ? upstream->max_output_tokens - upstream->max_output_tokens / 4 : 32768;
+    return upstream->max_output_tokens != 0
+               ? upstream->max_output_tokens - upstream->max_output_tokens / 4
+               : 32768;
 }
 
 static bool
@@ -156,14 +161,15 @@ forced(const struct canon_request *request)
            (request->choice == CHOICE_REQUIRED || request->choice == CHOICE_NAMED);
 }
 
-/* A budget comes on top of the room for the answer. Where the model has not room for both, the answer keeps what the client
- * gave it, at most a quarter of all. */
+/* A budget comes on top of the room for the answer. Where the model has not room for both, the
+ * answer keeps what the client gave it, at most a quarter of all. */
 static void
 plan_budget(const struct writing *at, struct thinking_plan *plan)
 {
     const struct canon_request *request = at->request;
     uint64_t most = at->upstream->max_output_tokens, answer = plan->max_tokens;
-    uint64_t usual = slice_is(request->effort, "max") ? greatest_budget(at->upstream) : budget_of(request->effort);
+    uint64_t usual = slice_is(request->effort, "max") ? greatest_budget(at->upstream)
+                                                      : budget_of(request->effort);
     uint64_t budget = anthropic_number(request->thinking_budget, usual);
     plan->budget = budget < 1024 ? 1024 : budget;
     if (plan->max_tokens <= plan->budget)
@@ -187,13 +193,15 @@ anthropic_plan_thinking(const struct writing *at)
     bool off = request->thinking == THINKING_DISABLED || slice_is(request->effort, "none") ||
                anthropic_number(request->thinking_budget, 1) == 0;
     bool asked = slice_present(request->effort) || request->thinking == THINKING_ENABLED ||
-                 request->thinking == THINKING_ADAPTIVE || slice_present(request->thinking_budget) ||
+                 request->thinking == THINKING_ADAPTIVE ||
+                 slice_present(request->thinking_budget) ||
                  (request->show_thoughts == 1 && request->from != DIALECT_OPENAI_CHAT);
     if (off || !asked || plan.max_tokens == 0)
         return plan;
     plan.form = form_of(at->upstream);
     if (plan.form == THINK_BUDGET && (forced(request) || at->answer_tool))
-        plan.form = THINK_OFF; /* only models that think as they like take a forced choice with it */
+        plan.form =
+            THINK_OFF; /* only models that think as they like take a forced choice with it */
     if (plan.form == THINK_BUDGET)
         plan_budget(at, &plan);
     else if (plan.form == THINK_ADAPTIVE && slice_present(request->effort))
@@ -202,10 +210,12 @@ anthropic_plan_thinking(const struct writing *at)
         plan.effort = effort_of(anthropic_number(request->thinking_budget, 8192));
     if (plan.form == THINK_OFF)
         canon_drop(at->report, "reasoning_effort");
-    /* The models that take a budget show their thoughts unless told otherwise; the later ones differ in that. */
+    /* The models that take a budget show their thoughts unless told otherwise; the later ones
+     * differ in that. */
     if (plan.form == THINK_ADAPTIVE && request->show_thoughts >= 0)
         plan.display = request->show_thoughts ? "summarized" : "omitted";
-    else if (plan.form == THINK_BUDGET && request->show_thoughts == 0 && version_of(at->upstream->model) >= 400)
+    else if (plan.form == THINK_BUDGET && request->show_thoughts == 0 &&
+             version_of(at->upstream->model) >= 400)
         plan.display = "omitted";
     return plan;
 }

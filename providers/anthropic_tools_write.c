@@ -205,7 +205,8 @@ is_allowed(const struct canon_request *request, const struct canon_tool *tool)
     return !request->choice_allowed || allowed;
 }
 
-/* The grammar of a free-form tool cannot be enforced here; a model that reads it will mostly keep to it. */
+/* The grammar of a free-form tool cannot be enforced here; a model that reads it will mostly keep
+ * to it. */
 static void
 put_description(struct writing *at, const struct canon_tool *tool)
 {
@@ -228,7 +229,8 @@ put_description(struct writing *at, const struct canon_tool *tool)
 static int
 put_parameters(struct writing *at, const struct canon_tool *tool)
 {
-    bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") || slice_is(tool->schema, "{}");
+    bool none = !slice_present(tool->schema) || slice_is(tool->schema, "null") ||
+                slice_is(tool->schema, "{}");
     int error = 0;
     json_name(&at->json, "input_schema");
     if (tool->kind == TOOL_CUSTOM)
@@ -237,8 +239,9 @@ put_parameters(struct writing *at, const struct canon_tool *tool)
         json_put_raw(&at->json, empty_schema);
     else
         error = put_schema(at, tool->schema);
-    return error != -ERR_UNSUPPORTED ? error
-                                     : refuse_tool(at, tool, "its parameters must be a JSON Schema of type object");
+    return error != -ERR_UNSUPPORTED
+               ? error
+               : refuse_tool(at, tool, "its parameters must be a JSON Schema of type object");
 }
 
 static int
@@ -295,14 +298,15 @@ put_choice(struct writing *at)
     return 0;
 }
 
-/* Old models know no form for their answer: they are made to call this tool with it, and the reader gives it back as text
- * (wire-formats 11.6). */
+/* Old models know no form for their answer: they are made to call this tool with it, and the reader
+ * gives it back as text (wire-formats 11.6). */
 static int
 put_answer_tool(struct writing *at)
 {
     struct canon_tool tool = {.kind = TOOL_FUNCTION,
                               .name = SLICE_LIT(ANTHROPIC_ANSWER_TOOL),
-                              .description = SLICE_LIT("Give the answer as the input of this tool."),
+                              .description =
+                                  SLICE_LIT("Give the answer as the input of this tool."),
                               .schema = at->request->format_schema};
     anthropic_field(at, "tools");
     json_array(&at->json);

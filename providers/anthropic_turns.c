@@ -77,7 +77,8 @@ add_item(struct building *at, bool assistant, enum turn_item_kind kind,
     return 0;
 }
 
-/* A thought can only be replayed with a state that Anthropic made: of others it would be refused (P24). */
+/* A thought can only be replayed with a state that Anthropic made: of others it would be refused
+ * (P24). */
 static bool
 replayable(const struct canon_part *part)
 {
@@ -118,13 +119,13 @@ misplaced(struct building *at, const char *message)
     return -ERR_REQUEST;
 }
 
-/* What an assistant's turn cannot hold here, though another provider put it there: a client that only replays its history
- * must not be locked out by that. */
+/* What an assistant's turn cannot hold here, though another provider put it there: a client that
+ * only replays its history must not be locked out by that. */
 static bool
 is_left_out(struct building *at, const struct canon_part *part)
 {
-    bool media = part->kind == PART_IMAGE || part->kind == PART_DOCUMENT || part->kind == PART_AUDIO ||
-                 part->kind == PART_VIDEO || part->kind == PART_FILE;
+    bool media = part->kind == PART_IMAGE || part->kind == PART_DOCUMENT ||
+                 part->kind == PART_AUDIO || part->kind == PART_VIDEO || part->kind == PART_FILE;
     if (media)
         canon_drop(at->report, "media of the assistant");
     if (part->kind == PART_NATIVE)
@@ -143,7 +144,8 @@ collect(struct building *at, const struct canon_message *message)
         if (says_nothing(at, part) || (assistant && is_left_out(at, part)))
             continue;
         if (part->kind != PART_THINKING && part->signature.len > 0)
-            canon_drop(at->report, "thought signature"); /* other families sign calls and texts, too */
+            canon_drop(at->report,
+                       "thought signature"); /* other families sign calls and texts, too */
         bool thought =
             part->kind == PART_THINKING || part->kind == PART_REDACTED || part->kind == PART_CALL;
         if (thought && !assistant)

@@ -36,9 +36,9 @@ struct turn {
  * turns_build - turns of alternating roles from messages behind the leading instructions. Calls and
  * results are paired: ids made legal and unique, a missing result invented, an orphaned one turned
  * to text, each result in the leading run of the turn behind its call. Parts that say nothing are
- * gone, and so are turns of which nothing is left. thinking  is thinking wanted within a budget? Cleared when
- * an open tool loop lacks the signed thought that must begin it. returns 0, -ERR_MEMORY, -ERR_REQUEST
- * with fault
+ * gone, and so are turns of which nothing is left. thinking  is thinking wanted within a budget?
+ * Cleared when an open tool loop lacks the signed thought that must begin it. returns 0,
+ * -ERR_MEMORY, -ERR_REQUEST with fault
  */
 int turns_build(const struct canon_request *request, const struct canon_message *messages,
                 bool *thinking, struct canon_report *report, struct canon_fault *fault,

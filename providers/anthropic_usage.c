@@ -2,8 +2,9 @@
  *
  * anthropic_usage.c - the counters of a reply, read and written.
  *
- * Here input_tokens is what came from no cache; elsewhere the input is all of it (wire-formats 12.2). What message_delta says
- * replaces what message_start said (P60), and the input is told in both (P57).
+ * Here input_tokens is what came from no cache; elsewhere the input is all of it
+ * (wire-formats 12.2). What message_delta says replaces what message_start said (P60), and the
+ * input is told in both (P57).
  */
 #include "providers/anthropic.h"
 

@@ -18,8 +18,8 @@ struct writing {
     struct json defaults;    /* configured, for fields that the request leaves out; or absent */
     struct canon_report *report;
     struct canon_fault *fault;
-    bool answer_tool; /* the form of the answer is that of a tool's input */
-    bool counting; /* tokens are to be counted: no field that this refuses */
+    bool answer_tool;        /* the form of the answer is that of a tool's input */
+    bool counting;           /* tokens are to be counted: no field that this refuses */
     const char *settled[24]; /* top-level fields that are written, or deliberately left out */
     int settled_count;
 };

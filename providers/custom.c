@@ -2,9 +2,9 @@
  *
  * custom.c - the arguments {"input":"..."} of a function as the free text they stand for.
  *
- * Arguments travel as escaped text of a JSON text: one level of escapes is taken off, the frame around the string is
- * dropped, and what stands inside the string is, as it is, the escaped text wanted. Only an escape that is cut in two has
- * to wait for its end.
+ * Arguments travel as escaped text of a JSON text: one level of escapes is taken off, the frame
+ * around the string is dropped, and what stands inside the string is, as it is, the escaped text
+ * wanted. Only an escape that is cut in two has to wait for its end.
  */
 #include "providers/custom.h"
 
@@ -12,8 +12,9 @@
 
 #define ARGUMENTS_MAX (64u * 1024 * 1024)
 
-const struct slice canon_custom_schema = SLICE_LIT(
-    "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"]}");
+const struct slice canon_custom_schema =
+    SLICE_LIT("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":["
+              "\"input\"]}");
 
 static const char frame[] = "{\"input\":\""; /* white space may stand between its tokens */
 
@@ -29,13 +30,14 @@ struct canon_custom_call {
     uint32_t block;
     enum place place;
     struct unescape unescape;
-    uint32_t matched;  /* bytes of the frame */
+    uint32_t matched; /* bytes of the frame */
     uint32_t held_len;
-    char held[64];     /* of the frame as it came, or of an escape that is cut */
+    char held[64]; /* of the frame as it came, or of an escape that is cut */
 };
 
 int
-canon_custom_init(struct canon_custom *custom, const struct canon_request *request, struct arena *arena)
+canon_custom_init(struct canon_custom *custom, const struct canon_request *request,
+                  struct arena *arena)
 {
     *custom = (struct canon_custom){.arena = arena};
     for (const struct canon_tool *tool = request ? request->tools : NULL; tool; tool = tool->next) {
@@ -115,12 +117,15 @@ may_pause(uint32_t matched)
     return next == '{' || next == ':' || last == ':' || (matched == 1 && last == '{');
 }
 
-/* One byte of the frame: 1. When it is another, what was held is text after all and the byte is not taken: 0. */
+/* One byte of the frame: 1. When it is another, what was held is text after all and the byte is not
+ * taken: 0. */
 static size_t
 take_frame(struct canon_custom_call *call, char byte, struct sink *out)
 {
-    bool space = is_space(byte) && may_pause(call->matched), empty = byte == '}' && call->matched == 1;
-    bool fits = call->held_len < sizeof(call->held) && (space || empty || byte == frame[call->matched]);
+    bool space = is_space(byte) && may_pause(call->matched),
+         empty = byte == '}' && call->matched == 1;
+    bool fits =
+        call->held_len < sizeof(call->held) && (space || empty || byte == frame[call->matched]);
     if (!fits) {
         call->place = PLACE_OTHER;
         json_escape(out, slice_of(call->held, call->held_len));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * messages.h - for tests: canonical events given to the Messages writer in batches of any size, and short names for what
- * it writes.
+ * messages.h - for tests: canonical events given to the Messages writer in batches of any size, and
+ * short names for what it writes.
  */
 #ifndef PENSTOCK_TEST_MESSAGES_H
 #define PENSTOCK_TEST_MESSAGES_H

@@ -29,7 +29,8 @@ reads(int status, const char *body, enum err_kind kind, const char *message)
     arena_fini(&arena);
 }
 
-/* What Google says in front of Claude on Vertex: as an object, or as the only element of an array (P76). */
+/* What Google says in front of Claude on Vertex: as an object, or as the only element of an array
+ * (P76). */
 static void
 google_says(int status, const char *rest, enum err_kind kind, int as, uint64_t after_ms)
 {
@@ -60,22 +61,43 @@ static void
 reads_what_google_says(void **state)
 {
     (void)state;
-    google_says(429, "\"code\":429,\"message\":\"Quota exceeded for p with base model: anthropic-claude-haiku-4-5.\","
-                     "\"status\":\"RESOURCE_EXHAUSTED\"", KIND_RATE_LIMIT, 429, UINT64_MAX);
-    google_says(429, "\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[{\"@type\":"
-                     "\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"2.5s\"}]", KIND_RATE_LIMIT, 429, 2500);
-    google_says(403, "\"code\":403,\"message\":\"Permission 'aiplatform.endpoints.predict' denied\",\"status\":"
-                     "\"PERMISSION_DENIED\"", KIND_PERMISSION, 403, UINT64_MAX);
-    google_says(401, "\"code\":401,\"message\":\"Request had invalid authentication credentials.\",\"status\":"
-                     "\"UNAUTHENTICATED\"", KIND_AUTH, 401, UINT64_MAX);
-    google_says(400, "\"code\":400,\"message\":\"The requested model x is not servable in region us-west1.\","
-                     "\"status\":\"FAILED_PRECONDITION\"", KIND_NOT_FOUND, 404, UINT64_MAX);
-    google_says(404, "\"code\":404,\"message\":\"Publisher Model x was not found\",\"status\":\"NOT_FOUND\"",
-                KIND_NOT_FOUND, 404, UINT64_MAX);
-    google_says(503, "\"code\":503,\"message\":\"m\",\"status\":\"UNAVAILABLE\"", KIND_OVERLOADED, 529, UINT64_MAX);
-    google_says(504, "\"code\":504,\"message\":\"m\",\"status\":\"DEADLINE_EXCEEDED\"", KIND_TIMEOUT, 504, UINT64_MAX);
-    google_says(500, "\"code\":500,\"message\":\"m\",\"status\":\"INTERNAL\"", KIND_UPSTREAM, 500, UINT64_MAX);
-    google_says(400, "\"code\":400,\"message\":\"m\",\"status\":\"INVALID_ARGUMENT\"", KIND_INVALID, 400, UINT64_MAX);
+    google_says(429,
+                "\"code\":429,\"message\":\"Quota exceeded for p with base model: "
+                "anthropic-claude-haiku-4-5.\","
+                "\"status\":\"RESOURCE_EXHAUSTED\"",
+                KIND_RATE_LIMIT, 429, UINT64_MAX);
+    google_says(
+        429,
+        "\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[{\"@type\":"
+        "\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"2.5s\"}]",
+        KIND_RATE_LIMIT, 429, 2500);
+    google_says(
+        403,
+        "\"code\":403,\"message\":\"Permission 'aiplatform.endpoints.predict' denied\",\"status\":"
+        "\"PERMISSION_DENIED\"",
+        KIND_PERMISSION, 403, UINT64_MAX);
+    google_says(
+        401,
+        "\"code\":401,\"message\":\"Request had invalid authentication credentials.\",\"status\":"
+        "\"UNAUTHENTICATED\"",
+        KIND_AUTH, 401, UINT64_MAX);
+    google_says(
+        400,
+        "\"code\":400,\"message\":\"The requested model x is not servable in region us-west1.\","
+        "\"status\":\"FAILED_PRECONDITION\"",
+        KIND_NOT_FOUND, 404, UINT64_MAX);
+    google_says(
+        404,
+        "\"code\":404,\"message\":\"Publisher Model x was not found\",\"status\":\"NOT_FOUND\"",
+        KIND_NOT_FOUND, 404, UINT64_MAX);
+    google_says(503, "\"code\":503,\"message\":\"m\",\"status\":\"UNAVAILABLE\"", KIND_OVERLOADED,
+                529, UINT64_MAX);
+    google_says(504, "\"code\":504,\"message\":\"m\",\"status\":\"DEADLINE_EXCEEDED\"",
+                KIND_TIMEOUT, 504, UINT64_MAX);
+    google_says(500, "\"code\":500,\"message\":\"m\",\"status\":\"INTERNAL\"", KIND_UPSTREAM, 500,
+                UINT64_MAX);
+    google_says(400, "\"code\":400,\"message\":\"m\",\"status\":\"INVALID_ARGUMENT\"", KIND_INVALID,
+                400, UINT64_MAX);
 }
 
 /* The same inside a stream, where no status goes before. */
@@ -87,16 +109,28 @@ reads_errors_of_streams(void **state)
         const char *data;
         enum err_kind kind;
     } events[] = {
-        {"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"m\"},\"request_id\":\"r\"}", KIND_OVERLOADED},
-        {"{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"m\"}}", KIND_RATE_LIMIT},
-        {"{\"type\":\"error\",\"error\":{\"type\":\"billing_error\",\"message\":\"m\"}}", KIND_BILLING},
-        {"{\"type\":\"error\",\"error\":{\"type\":\"timeout_error\",\"message\":\"m\"}}", KIND_TIMEOUT},
-        {"{\"type\":\"error\",\"error\":{\"type\":\"request_too_large\",\"message\":\"m\"}}", KIND_TOO_LARGE},
-        {"{\"type\":\"error\",\"error\":{\"type\":\"permission_error\",\"message\":\"m\"}}", KIND_PERMISSION},
-        {"{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: 2 > 1\"}}", KIND_CONTEXT},
-        {"{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\"}}", KIND_UPSTREAM},
-        {"{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"}}", KIND_RATE_LIMIT},
-        {"[{\"error\":{\"code\":503,\"message\":\"m\",\"status\":\"UNAVAILABLE\"}}]", KIND_OVERLOADED},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"m\"},"
+         "\"request_id\":\"r\"}",
+         KIND_OVERLOADED},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"m\"}}",
+         KIND_RATE_LIMIT},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"billing_error\",\"message\":\"m\"}}",
+         KIND_BILLING},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"timeout_error\",\"message\":\"m\"}}",
+         KIND_TIMEOUT},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"request_too_large\",\"message\":\"m\"}}",
+         KIND_TOO_LARGE},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"permission_error\",\"message\":\"m\"}}",
+         KIND_PERMISSION},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt "
+         "is too long: 2 > 1\"}}",
+         KIND_CONTEXT},
+        {"{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"m\"}}",
+         KIND_UPSTREAM},
+        {"{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"}}",
+         KIND_RATE_LIMIT},
+        {"[{\"error\":{\"code\":503,\"message\":\"m\",\"status\":\"UNAVAILABLE\"}}]",
+         KIND_OVERLOADED},
     };
     for (size_t i = 0; i < countof(events); i++) {
         struct arena arena;
@@ -106,7 +140,9 @@ reads_errors_of_streams(void **state)
         canon_events_init(&list, &arena);
         assert_non_null(reader);
         anthropic_dialect.reader_init(reader, &arena);
-        assert_int_equal(anthropic_dialect.read_event(reader, SLICE_LIT("error"), slice_from(events[i].data), &list), 0);
+        assert_int_equal(anthropic_dialect.read_event(reader, SLICE_LIT("error"),
+                                                      slice_from(events[i].data), &list),
+                         0);
         assert_int_equal(list.count, 1);
         assert_int_equal(list.at[0].kind, CANON_ERROR);
         if (list.at[0].error.kind != events[i].kind)
@@ -164,11 +200,13 @@ reads_every_vendors_form(void **state)
           KIND_AUTH, "API key not valid. Please pass a valid API key.");
     reads(413, "{\"error\":{\"message\":\"x\"}}", KIND_TOO_LARGE, "x");
     reads(400,
-          "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"Your credit balance is too "
+          "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"Your "
+          "credit balance is too "
           "low to access the Anthropic API.\"}}",
           KIND_BILLING, "Your credit balance is too low to access the Anthropic API.");
-    reads(404, "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\",\"message\":\"model: x\"}}", KIND_NOT_FOUND,
-          "model: x");
+    reads(404,
+          "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\",\"message\":\"model: x\"}}",
+          KIND_NOT_FOUND, "model: x");
     reads(408, "{\"error\":{\"message\":\"x\"}}", KIND_TIMEOUT, "x");
 }
 

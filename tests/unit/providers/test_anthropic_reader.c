@@ -134,7 +134,8 @@ reads_thinking_and_late_signatures(void **state)
         EVENT("content_block_delta",
               ",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"sig\"}");
     const char *expected =
-        START_LINES "OPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 thinking signature=sig origin=anthropic\n"
+        START_LINES "OPEN 0 thinking\nDELTA 0 thinking text=hm\nDELTA 0 thinking signature=sig "
+                    "origin=anthropic\n"
                     "CLOSE 0 thinking\nUSAGE in=17 read=5 write=2 out=3\nFINISH stop\nEND\n";
     char stream[2048];
     (void)snprintf(stream, sizeof(stream), "%s%s%s%s", START, think, sign,
@@ -146,13 +147,16 @@ reads_thinking_and_late_signatures(void **state)
 }
 
 #define WEB_CITATION                                                                               \
-    "{\"type\":\"web_search_result_location\",\"cited_text\":\"q\",\"url\":\"https://x.test/a\",\"title\":\"T\"," \
+    "{\"type\":\"web_search_result_location\",\"cited_text\":\"q\",\"url\":\"https://x.test/"      \
+    "a\",\"title\":\"T\","                                                                         \
     "\"encrypted_index\":\"E\"}"
 #define SEARCH_CITATION                                                                            \
-    "{\"type\":\"search_result_location\",\"cited_text\":\"s\",\"source\":\"handbook\",\"title\":\"S\"," \
+    "{\"type\":\"search_result_location\",\"cited_text\":\"s\",\"source\":\"handbook\",\"title\":" \
+    "\"S\","                                                                                       \
     "\"search_result_index\":0,\"start_block_index\":0,\"end_block_index\":1}"
 #define FILE_CITATION                                                                              \
-    "{\"type\":\"char_location\",\"cited_text\":\"f\",\"document_index\":0,\"document_title\":\"facts.txt\"," \
+    "{\"type\":\"char_location\",\"cited_text\":\"f\",\"document_index\":0,\"document_title\":"    \
+    "\"facts.txt\","                                                                               \
     "\"start_char_index\":0,\"end_char_index\":1}"
 
 static void
@@ -162,15 +166,14 @@ reads_native_blocks_and_citations(void **state)
     lines(START EVENT("content_block_start",
                       ",\"index\":0,\"content_block\":{\"type\":\"server_tool_use\",\"id\":\"s1\","
                       "\"name\":\"web_search\",\"input\":{}}") JSON(0, "{}") STOP(0) TEXT_START(1)
-              EVENT("content_block_delta",
-                    ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":" WEB_CITATION "}")
-                  TEXT(1, "x")
-              EVENT("content_block_delta",
-                    ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":" FILE_CITATION "}")
-                  STOP(1)
-                      EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":"
-                                                   "\"redacted_thinking\",\"data\":\"QUJD\"}")
-                          STOP(2) FINISH("pause_turn", 3) END,
+              EVENT("content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"citations_delta\","
+                                           "\"citation\":" WEB_CITATION "}") TEXT(1, "x") EVENT(
+                  "content_block_delta",
+                  ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":" FILE_CITATION
+                  "}") STOP(1)
+                  EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":"
+                                               "\"redacted_thinking\",\"data\":\"QUJD\"}") STOP(2)
+                      FINISH("pause_turn", 3) END,
           START_LINES
           "OPEN 0 native id=s1 name=server_tool_use origin=anthropic\n"
           "NATIVE name=input_json_delta origin=anthropic\nCLOSE 0 native\nOPEN 1 text\n"
@@ -419,23 +422,31 @@ reads_whole_messages(void **state)
                "id=t name=f\n"
                "DELTA 2 call text={\\\"q\\\":\\\"x\\\\\\\"y\\\"}\nCLOSE 2 call\nOPEN 3 call id=u "
                "name=g\nCLOSE 3 call\n"
-               "OPEN 4 native name=fallback origin=anthropic\nCLOSE 4 native\nUSAGE in=3 out=4\nFINISH calls\nEND\n",
+               "OPEN 4 native name=fallback origin=anthropic\nCLOSE 4 native\nUSAGE in=3 "
+               "out=4\nFINISH calls\nEND\n",
                0);
-    body_lines("{\"content\":[{\"type\":\"text\",\"text\":\"x\",\"citations\":[" WEB_CITATION "," SEARCH_CITATION
-               "]},{\"type\":\"text\",\"text\":\"y\",\"citations\":null},"
-               "{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"s1\"}],\"stop_reason\":\"end_turn\"}",
+    body_lines("{\"content\":[{\"type\":\"text\",\"text\":\"x\",\"citations\":[" WEB_CITATION
+               "," SEARCH_CITATION "]},{\"type\":\"text\",\"text\":\"y\",\"citations\":null},"
+               "{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"s1\"}],\"stop_reason\":"
+               "\"end_turn\"}",
                "START\nOPEN 0 text\nDELTA 0 text text=x\n"
                "CITATION 0 url=https://x.test/a title=T quote=q native=" WEB_CITATION " -1..-1\n"
                "CITATION 0 title=S quote=s native=" SEARCH_CITATION " -1..-1\nCLOSE 0 text\n"
                "OPEN 1 text\nDELTA 1 text text=y\nCLOSE 1 text\n"
-               "OPEN 2 native name=web_search_tool_result origin=anthropic\nCLOSE 2 native\nFINISH stop\nEND\n",
+               "OPEN 2 native name=web_search_tool_result origin=anthropic\nCLOSE 2 native\nFINISH "
+               "stop\nEND\n",
                0);
-    /* the tool that stands for the form of an answer is the answer, unless others are called besides */
-#define ANSWER "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"penstock_json_answer\",\"input\":{\"a\":1}}"
-    body_lines("{\"content\":[" ANSWER "],\"stop_reason\":\"tool_use\"}",
-               "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nFINISH stop\nEND\n", 0);
-    body_lines("{\"content\":[" ANSWER ",{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"g\",\"input\":{}}],\"stop_reason\":\"tool_use\"}",
-               "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nOPEN 1 call id=u name=g\n"
+    /* the tool that stands for the form of an answer is the answer, unless others are called
+     * besides */
+#define ANSWER                                                                                     \
+    "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"penstock_json_answer\",\"input\":{\"a\":1}}"
+    body_lines(
+        "{\"content\":[" ANSWER "],\"stop_reason\":\"tool_use\"}",
+        "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nFINISH stop\nEND\n", 0);
+    body_lines("{\"content\":[" ANSWER ",{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"g\","
+                                       "\"input\":{}}],\"stop_reason\":\"tool_use\"}",
+               "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nOPEN 1 call "
+               "id=u name=g\n"
                "CLOSE 1 call\nFINISH calls\nEND\n",
                0);
     body_lines("{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"oops\"}}",

@@ -106,7 +106,8 @@ read_gist(const struct dialect *dialect, struct slice bytes, bool body, struct g
                 canon_usage_merge(&gist->usage, &one->usage);
             if (one->kind == CANON_FINISH)
                 gist->finish = one->finish;
-            gist->states += (one->kind == CANON_OPEN || one->kind == CANON_DELTA) && one->signature.len > 0;
+            gist->states +=
+                (one->kind == CANON_OPEN || one->kind == CANON_DELTA) && one->signature.len > 0;
             gist->states += one->kind == CANON_OPEN && one->type == BLOCK_REDACTED;
             if (one->kind == CANON_CITATION)
                 sink_put(&gist->citations, one->citation->native);
@@ -196,13 +197,16 @@ translates(const struct dialect *upstream, struct slice bytes, bool stream)
         gist_init(&made);
         int error = read_gist(&anthropic_dialect, sink_slice(&relay.out), !stream, &made, &flaws);
         bool own = upstream == &anthropic_dialect;
-        result = error == 0 && flaws == 0 && same_gist(&original, &made) && original.states == made.states &&
+        result = error == 0 && flaws == 0 && same_gist(&original, &made) &&
+                 original.states == made.states &&
                  (!own || slice_eq(sink_slice(&original.citations), sink_slice(&made.citations)));
         if (result == 0)
-            print_error("error %d flaws %x finish %d/%d states %d/%d text %zu/%zu thought %zu/%zu calls %.*s/%.*s in %llu/%llu\n", error,
-                        flaws, original.finish, made.finish, original.states, made.states, original.text.len, made.text.len,
-                        original.thought.len, made.thought.len, SLICE_ARG(sink_slice(&original.calls)),
-                        SLICE_ARG(sink_slice(&made.calls)), (unsigned long long)original.usage.in_total,
+            print_error("error %d flaws %x finish %d/%d states %d/%d text %zu/%zu thought %zu/%zu "
+                        "calls %.*s/%.*s in %llu/%llu\n",
+                        error, flaws, original.finish, made.finish, original.states, made.states,
+                        original.text.len, made.text.len, original.thought.len, made.thought.len,
+                        SLICE_ARG(sink_slice(&original.calls)), SLICE_ARG(sink_slice(&made.calls)),
+                        (unsigned long long)original.usage.in_total,
                         (unsigned long long)made.usage.in_total);
         gist_fini(&made);
     }
@@ -314,7 +318,8 @@ translates_recorded_responses(void **state)
     (void)state;
     struct tally tally = {0};
     judge_folder("openai-responses", &openai_responses_dialect, &tally);
-    printf("responses recordings translated: %d of %d (%d others)\n", tally.good, tally.all, tally.others);
+    printf("responses recordings translated: %d of %d (%d others)\n", tally.good, tally.all,
+           tally.others);
     assert_int_equal(tally.good, tally.all);
 }
 
@@ -325,18 +330,21 @@ translates_recorded_contents(void **state)
     struct tally tally = {0};
     judge_folder("gemini", &gemini_dialect, &tally);
     judge_folder("vertex-gemini", &gemini_dialect, &tally);
-    printf("gemini recordings translated: %d of %d (%d others)\n", tally.good, tally.all, tally.others);
+    printf("gemini recordings translated: %d of %d (%d others)\n", tally.good, tally.all,
+           tally.others);
     assert_int_equal(tally.good, tally.all);
 }
 
-/* Gathered into one message they say the same, citations included; blocks that only Anthropic knows are not compared. */
+/* Gathered into one message they say the same, citations included; blocks that only Anthropic knows
+ * are not compared. */
 static void
 gathers_recorded_messages(void **state)
 {
     (void)state;
     struct tally tally = {0};
     judge_folder("anthropic", &anthropic_dialect, &tally);
-    printf("anthropic recordings gathered: %d of %d (%d others)\n", tally.good, tally.all, tally.others);
+    printf("anthropic recordings gathered: %d of %d (%d others)\n", tally.good, tally.all,
+           tally.others);
     assert_int_equal(tally.good, tally.all);
 }
 

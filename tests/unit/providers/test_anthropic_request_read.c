@@ -180,21 +180,35 @@ static void
 notes_what_stays_unsaid(void **state)
 {
     (void)state;
-    static const char *const names[] = {"cache_control",       "container",         "inference_geo",
-                                        "mcp_servers",         "context_management", "fallbacks",
-                                        "speed",               "diagnostics",       "task_budget",
-                                        "tools.defer_loading", "tools.input_examples",
-                                        "document.citations",  "document.context"};
+    static const char *const names[] = {"cache_control",
+                                        "container",
+                                        "inference_geo",
+                                        "mcp_servers",
+                                        "context_management",
+                                        "fallbacks",
+                                        "speed",
+                                        "diagnostics",
+                                        "task_budget",
+                                        "tools.defer_loading",
+                                        "tools.input_examples",
+                                        "document.citations",
+                                        "document.context"};
     struct asking asking;
-    asking_read(&asking, &anthropic_dialect,
-                "{\"model\":\"m\",\"cache_control\":{\"type\":\"ephemeral\"},\"container\":\"c\",\"inference_geo\":\"us\","
-                "\"mcp_servers\":[{}],\"context_management\":{},\"fallbacks\":[1],\"speed\":\"fast\",\"diagnostics\":{},"
-                "\"output_config\":{\"task_budget\":{\"type\":\"tokens\",\"total\":9}},"
-                "\"thinking\":{\"type\":\"adaptive\",\"display\":\"omitted\"},\"metadata\":{\"user_id\":\"u\",\"x\":1},"
-                "\"tools\":[{\"name\":\"f\",\"defer_loading\":true,\"eager_input_streaming\":false,\"input_examples\":[{}]}],"
-                "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"context\":\"c\","
-                "\"citations\":{\"enabled\":true},\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\","
-                "\"data\":\"d\"}}]}]}");
+    asking_read(
+        &asking, &anthropic_dialect,
+        "{\"model\":\"m\",\"cache_control\":{\"type\":\"ephemeral\"},\"container\":\"c\","
+        "\"inference_geo\":\"us\","
+        "\"mcp_servers\":[{}],\"context_management\":{},\"fallbacks\":[1],\"speed\":\"fast\","
+        "\"diagnostics\":{},"
+        "\"output_config\":{\"task_budget\":{\"type\":\"tokens\",\"total\":9}},"
+        "\"thinking\":{\"type\":\"adaptive\",\"display\":\"omitted\"},\"metadata\":{\"user_id\":"
+        "\"u\",\"x\":1},"
+        "\"tools\":[{\"name\":\"f\",\"defer_loading\":true,\"eager_input_streaming\":false,\"input_"
+        "examples\":[{}]}],"
+        "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"context\":\"c\","
+        "\"citations\":{\"enabled\":true},\"source\":{\"type\":\"text\",\"media_type\":\"text/"
+        "plain\","
+        "\"data\":\"d\"}}]}]}");
     assert_int_equal(asking.error, 0);
     const struct canon_report *unsaid = &asking.request.unsaid;
     for (size_t i = 0; i < countof(names); i++) {
@@ -210,9 +224,11 @@ notes_what_stays_unsaid(void **state)
     assert_int_equal(asking.request.thinking, THINKING_ADAPTIVE);
     assert_true(slice_present(asking.request.metadata));
     asking_close(&asking);
-    asking_read(&asking, &anthropic_dialect,
-                "{\"model\":\"m\",\"mcp_servers\":[],\"speed\":null,\"metadata\":{\"user_id\":\"u\"},"
-                "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024,\"display\":\"summarized\"},\"messages\":[]}");
+    asking_read(
+        &asking, &anthropic_dialect,
+        "{\"model\":\"m\",\"mcp_servers\":[],\"speed\":null,\"metadata\":{\"user_id\":\"u\"},"
+        "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024,\"display\":\"summarized\"},"
+        "\"messages\":[]}");
     assert_int_equal(asking.error, 0);
     assert_int_equal(asking.request.unsaid.count, 0);
     assert_int_equal(asking.request.show_thoughts, 1);
@@ -227,12 +243,14 @@ names_tools_that_were_found(void **state)
     (void)state;
     struct asking asking;
     asking_read(&asking, &anthropic_dialect,
-                "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"i\","
+                "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_"
+                "result\",\"tool_use_id\":\"i\","
                 "\"content\":[{\"type\":\"tool_reference\",\"tool_name\":\"mcp__x\"}]}]}]}");
     assert_int_equal(asking.error, 0);
     const struct canon_part *found = asking.request.messages->parts->parts;
     assert_true(found->kind == PART_TEXT && slice_is(found->text, "[found the tool mcp__x]"));
-    assert_true(asking.request.unsaid.count == 1 && strcmp(asking.request.unsaid.dropped[0], "tool_reference") == 0);
+    assert_true(asking.request.unsaid.count == 1 &&
+                strcmp(asking.request.unsaid.dropped[0], "tool_reference") == 0);
     asking_close(&asking);
 }
 
@@ -244,14 +262,16 @@ strips_the_attribution(void **state)
 #define MARK "x-anthropic-billing-header: cc_version=1; cch=00;"
     static const char *const systems[][2] = {
         {"\"" MARK "\\nBe kind.\"", "Be kind."},
-        {"[{\"type\":\"text\",\"text\":\"" MARK "\"},{\"type\":\"text\",\"text\":\"Be kind.\"}]", "Be kind."},
+        {"[{\"type\":\"text\",\"text\":\"" MARK "\"},{\"type\":\"text\",\"text\":\"Be kind.\"}]",
+         "Be kind."},
         {"\"Say " MARK "\"", "Say " MARK},
         {"[{\"type\":\"text\",\"text\":\"Be\"},{\"type\":\"text\",\"text\":\"" MARK "\"}]", "Be"},
     };
     for (size_t i = 0; i < countof(systems); i++) {
         struct asking asking;
         char body[1024];
-        (void)snprintf(body, sizeof(body), "{\"model\":\"m\",\"system\":%s,\"messages\":[]}", systems[i][0]);
+        (void)snprintf(body, sizeof(body), "{\"model\":\"m\",\"system\":%s,\"messages\":[]}",
+                       systems[i][0]);
         asking_read(&asking, &anthropic_dialect, body);
         assert_int_equal(asking.error, 0);
         assert_true(slice_is(asking.request.messages->parts->text, systems[i][1]));
@@ -292,12 +312,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passes_all_but_the_model),
-        cmocka_unit_test(refuses_bad_requests),
-        cmocka_unit_test(reads_every_kind_of_block),
-        cmocka_unit_test(notes_what_stays_unsaid),
-        cmocka_unit_test(names_tools_that_were_found),
-        cmocka_unit_test(strips_the_attribution),
+        cmocka_unit_test(passes_all_but_the_model),    cmocka_unit_test(refuses_bad_requests),
+        cmocka_unit_test(reads_every_kind_of_block),   cmocka_unit_test(notes_what_stays_unsaid),
+        cmocka_unit_test(names_tools_that_were_found), cmocka_unit_test(strips_the_attribution),
         cmocka_unit_test(addresses_and_authenticates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_anthropic_request_recordings.c - every recorded request, when the recordings lie beside the repository.
+ * test_anthropic_request_recordings.c - every recorded request, when the recordings lie beside the
+ * repository.
  *
- * Whatever its dialect, it becomes a Messages request that keeps the rules of the API, or is refused by name. Messages
- * requests pass as they are.
+ * Whatever its dialect, it becomes a Messages request that keeps the rules of the API, or is
+ * refused by name. Messages requests pass as they are.
  */
 #include "tests/unit/providers/asking.h"
 
@@ -37,8 +38,8 @@ is_legal_id(struct slice id)
 {
     for (size_t i = 0; i < id.len; i++) {
         char byte = id.ptr[i];
-        if (!(byte >= 'a' && byte <= 'z') && !(byte >= 'A' && byte <= 'Z') && !(byte >= '0' && byte <= '9') && byte != '_' &&
-            byte != '-')
+        if (!(byte >= 'a' && byte <= 'z') && !(byte >= 'A' && byte <= 'Z') &&
+            !(byte >= '0' && byte <= '9') && byte != '_' && byte != '-')
             return false;
     }
     return id.len > 0 && id.len <= 64;
@@ -53,9 +54,11 @@ fault_of_results(struct json calls, struct json content)
         if (!json_is(json_get(call, "type"), "tool_use"))
             continue;
         bool found = false;
-        for (struct json one = json_first(content); json_present(one) && json_is(json_get(one, "type"), "tool_result");
+        for (struct json one = json_first(content);
+             json_present(one) && json_is(json_get(one, "type"), "tool_result");
              one = json_next(one))
-            found = found || slice_eq(json_text(json_get(one, "tool_use_id")), json_text(json_get(call, "id")));
+            found = found || slice_eq(json_text(json_get(one, "tool_use_id")),
+                                      json_text(json_get(call, "id")));
         if (!found)
             return "a call without its result";
         result = json_next(result);
@@ -74,16 +77,20 @@ fault_of_block(struct json block, bool assistant)
     if (json_is(type, "text"))
         return json_text(json_get(block, "text")).len > 0 ? NULL : "an empty text";
     if (json_is(type, "tool_use"))
-        return assistant && is_legal_id(json_text(json_get(block, "id"))) && is_legal_id(json_text(json_get(block, "name"))) &&
+        return assistant && is_legal_id(json_text(json_get(block, "id"))) &&
+                       is_legal_id(json_text(json_get(block, "name"))) &&
                        json_type(json_get(block, "input")) == JSON_OBJECT
                    ? NULL
                    : "a bad call";
     if (json_is(type, "thinking"))
-        return assistant && json_text(json_get(block, "signature")).len > 0 ? NULL : "a thought without a signature";
+        return assistant && json_text(json_get(block, "signature")).len > 0
+                   ? NULL
+                   : "a thought without a signature";
     if (json_is(type, "redacted_thinking") || json_is(type, "tool_result"))
         return NULL;
     if (json_is(type, "image") || json_is(type, "document"))
-        return !assistant && json_type(json_get(block, "source")) == JSON_OBJECT ? NULL : "bad media";
+        return !assistant && json_type(json_get(block, "source")) == JSON_OBJECT ? NULL
+                                                                                 : "bad media";
     return "an unknown block";
 }
 
@@ -92,7 +99,8 @@ fault_of_turns(struct json messages)
 {
     struct json before = JSON_NONE;
     const char *fault = json_count(messages) > 0 ? NULL : "no messages";
-    for (struct json turn = json_first(messages); json_present(turn) && !fault; turn = json_next(turn)) {
+    for (struct json turn = json_first(messages); json_present(turn) && !fault;
+         turn = json_next(turn)) {
         struct json role = json_get(turn, "role"), content = json_get(turn, "content");
         bool assistant = json_is(role, "assistant");
         if (json_type(content) == JSON_STRING)
@@ -100,7 +108,8 @@ fault_of_turns(struct json messages)
         if (json_count(content) == 0 || (!assistant && !json_is(role, "user")) ||
             slice_eq(json_text(role), json_text(json_get(before, "role"))))
             return "bad turns";
-        for (struct json block = json_first(content); json_present(block) && !fault; block = json_next(block))
+        for (struct json block = json_first(content); json_present(block) && !fault;
+             block = json_next(block))
             fault = fault_of_block(block, assistant);
         if (!fault && !assistant)
             fault = fault_of_results(json_get(before, "content"), content);
@@ -118,14 +127,16 @@ fault_of_request(struct json root)
         return "no max_tokens or stream";
     if (json_present(budget) && json_u64_or(budget, 0) >= most)
         return "no room behind the budget";
-    if (json_is(json_get(thinking, "type"), "enabled") && json_present(json_get(root, "temperature")))
+    if (json_is(json_get(thinking, "type"), "enabled") &&
+        json_present(json_get(root, "temperature")))
         return "temperature while thinking";
     if (json_present(json_get(root, "temperature")) && json_present(json_get(root, "top_p")))
         return "temperature and top_p";
     struct json tools = json_get(root, "tools");
     for (struct json tool = json_first(tools); json_present(tool); tool = json_next(tool)) {
         struct json schema = json_get(tool, "input_schema");
-        if (!is_legal_id(json_text(json_get(tool, "name"))) || !json_is(json_get(schema, "type"), "object") ||
+        if (!is_legal_id(json_text(json_get(tool, "name"))) ||
+            !json_is(json_get(schema, "type"), "object") ||
             json_present(json_get(schema, "anyOf")) || json_present(json_get(schema, "oneOf")))
             return "a bad tool";
     }
@@ -157,8 +168,8 @@ open_request(struct asking *asking, const struct dialect *client, const char *bo
 }
 
 static void
-judge(const struct dialect *client, const struct dialect_upstream *upstream, const char *name, const char *body,
-      struct tally *tally)
+judge(const struct dialect *client, const struct dialect_upstream *upstream, const char *name,
+      const char *body, struct tally *tally)
 {
     struct asking asking;
     struct json root;
@@ -198,7 +209,8 @@ judge_own(const char *name, const char *body, struct tally *tally)
                                             .location = SLICE_LIT("l"),
                                             .strip_tool_fields = i == 1};
         struct json_scan scan;
-        assert_int_equal(anthropic_dialect.pass_request(&asking.request, &upstream, &asking.out), 0);
+        assert_int_equal(anthropic_dialect.pass_request(&asking.request, &upstream, &asking.out),
+                         0);
         bool same = i == 1 || slice_eq(sink_slice(&asking.out), asking.request.body);
         if (!same)
             print_error("%s did not pass unchanged\n", name);
@@ -206,7 +218,9 @@ judge_own(const char *name, const char *body, struct tally *tally)
         tally->bad += !same;
         assert_int_equal(json_scan(sink_slice(&asking.out), 64, &scan), 0);
         sink_reset(&asking.out, 0);
-        assert_int_equal(anthropic_dialect.write_count(&asking.request, &upstream, &asking.out, &asking.report, &asking.fault), 0);
+        assert_int_equal(anthropic_dialect.write_count(&asking.request, &upstream, &asking.out,
+                                                       &asking.report, &asking.fault),
+                         0);
         assert_int_equal(json_scan(sink_slice(&asking.out), 64, &scan), 0);
         sink_reset(&asking.out, 0);
     }
@@ -238,15 +252,17 @@ dialect_of_request(const char *family, const char *name, const char *body)
 static void
 judge_request(const char *family, const char *name, struct tally *tally)
 {
-    static const char *const models[] = {"claude-haiku-4-5", "claude-opus-4-6", "claude-sonnet-4-20250514"};
+    static const char *const models[] = {"claude-haiku-4-5", "claude-opus-4-6",
+                                         "claude-sonnet-4-20250514"};
     char path[1024];
     (void)snprintf(path, sizeof(path), "%s/%s/%s", recordings(), family, name);
     char *body = read_text(path);
     assert_non_null(body);
     const struct dialect *client = dialect_of_request(family, name, body);
     for (size_t i = 0; i < countof(models) && client && client != &anthropic_dialect; i++) {
-        struct dialect_upstream upstream = {
-            .model = slice_from(models[i]), .effort = TELL_THINKING, .max_output_tokens = i == 0 ? 32000 : 0};
+        struct dialect_upstream upstream = {.model = slice_from(models[i]),
+                                            .effort = TELL_THINKING,
+                                            .max_output_tokens = i == 0 ? 32000 : 0};
         judge(client, &upstream, path, body, tally);
     }
     if (client == &anthropic_dialect)
@@ -260,7 +276,8 @@ judge_folder(const char *family, struct tally *tally)
     char folder[512];
     (void)snprintf(folder, sizeof(folder), "%s/%s", recordings(), family);
     DIR *listing = opendir(folder);
-    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry; entry = readdir(listing)) {
+    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry;
+         entry = readdir(listing)) {
         size_t n = strlen(entry->d_name);
         if (n > 13 && strcmp(entry->d_name + n - 13, ".request.json") == 0)
             judge_request(family, entry->d_name, tally);
@@ -275,13 +292,15 @@ writes_every_recorded_request(void **state)
     (void)state;
     int bad = 0;
     DIR *listing = opendir(recordings());
-    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry; entry = readdir(listing)) {
+    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry;
+         entry = readdir(listing)) {
         struct tally tally = {0};
         if (entry->d_name[0] == '.' || strncmp(entry->d_name, "bedrock", 7) == 0)
             continue;
         judge_folder(entry->d_name, &tally);
         if (tally.written + tally.refused + tally.bad > 0)
-            printf("%-22s %3d written, %2d refused by name, %d bad\n", entry->d_name, tally.written, tally.refused, tally.bad);
+            printf("%-22s %3d written, %2d refused by name, %d bad\n", entry->d_name, tally.written,
+                   tally.refused, tally.bad);
         bad += tally.bad;
     }
     if (listing)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_anthropic_state.c - opaque state, citations, images and things of other dialects, on their way to a Messages client
- * and back again: what is carried, in which wrapper, and what is counted as unsaid.
+ * test_anthropic_state.c - opaque state, citations, images and things of other dialects, on their
+ * way to a Messages client and back again: what is carried, in which wrapper, and what is counted
+ * as unsaid.
  */
 #include "tests/unit/providers/asking.h"
 #include "tests/unit/providers/messages.h"
 
-#define GEMINI_G "penstock.1.gemini.Rw"     /* G */
-#define GEMINI_H "penstock.1.gemini.SA"     /* H */
+#define GEMINI_G "penstock.1.gemini.Rw"       /* G */
+#define GEMINI_H "penstock.1.gemini.SA"       /* H */
 #define RESPONSES_R "penstock.1.responses.Ug" /* R */
 
 #define STATE(n, wrapped) THINK_START(n) SIGN(n, wrapped) STOP(n)
@@ -27,7 +28,8 @@
 
 /* What one batch of events becomes, and how much of it stays unsaid. */
 static void
-says(const struct canon_event *events, int count, bool stream, const char *expected, uint32_t unsaid)
+says(const struct canon_event *events, int count, bool stream, const char *expected,
+     uint32_t unsaid)
 {
     struct writing at;
     open_writer(&at, stream, false);
@@ -41,8 +43,9 @@ says(const struct canon_event *events, int count, bool stream, const char *expec
 }
 
 #define WHOLE(content, reason)                                                                     \
-    "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my \\\"model\",\"content\":[" content   \
-    "],\"stop_reason\":\"" reason "\",\"stop_sequence\":null,\"usage\":{" NO_USAGE "}}"
+    "{\"id\":\"msg_abc\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"my "              \
+    "\\\"model\",\"content\":[" content "],\"stop_reason\":\"" reason                              \
+    "\",\"stop_sequence\":null,\"usage\":{" NO_USAGE "}}"
 
 static void
 wraps_state_of_other_origins(void **state)
@@ -54,7 +57,11 @@ wraps_state_of_other_origins(void **state)
         ADD(0, BLOCK_THINKING, "hm"),
         SIGNS(0, BLOCK_THINKING, "R", ORIGIN_RESPONSES),
         CLOSE(0, BLOCK_THINKING),
-        {.kind = CANON_OPEN, .type = BLOCK_REDACTED, .block = 1, .data = S("R"), .origin = ORIGIN_RESPONSES},
+        {.kind = CANON_OPEN,
+         .type = BLOCK_REDACTED,
+         .block = 1,
+         .data = S("R"),
+         .origin = ORIGIN_RESPONSES},
         CLOSE(1, BLOCK_REDACTED),
         {.kind = CANON_OPEN, .type = BLOCK_THINKING, .block = 2},
         SIGNS(2, BLOCK_THINKING, "own", ORIGIN_ANTHROPIC),
@@ -62,9 +69,9 @@ wraps_state_of_other_origins(void **state)
         ENDS(FINISH_STOP),
     };
     says(events, countof(events), true,
-         BEGIN THINK_START(0) THINK(0, "hm") SIGN(0, RESPONSES_R) STOP(0)
-             BLOCK(1, "\"type\":\"redacted_thinking\",\"data\":\"penstock.1.responses-redacted.Ug\"") STOP(1)
-                 STATE(2, "own") ENDED,
+         BEGIN THINK_START(0) THINK(0, "hm") SIGN(0, RESPONSES_R) STOP(0) BLOCK(
+             1, "\"type\":\"redacted_thinking\",\"data\":\"penstock.1.responses-redacted.Ug\"")
+             STOP(1) STATE(2, "own") ENDED,
          0);
     says(events, countof(events), false,
          WHOLE("{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"" RESPONSES_R "\"},"
@@ -74,32 +81,26 @@ wraps_state_of_other_origins(void **state)
          0);
 }
 
-/* Parallel calls, the first signed as a whole, the second by a delta of the same upstream event (P28, P31). */
+/* Parallel calls, the first signed as a whole, the second by a delta of the same upstream event
+ * (P28, P31). */
 static void
 puts_the_state_of_a_call_before_it(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START},
-        OPEN_TEXT(0),
-        ADD(0, BLOCK_TEXT, "t"),
-        CLOSE(0, BLOCK_TEXT),
-        SIGNED_CALL(1, "a", "G"),
-        ADD(1, BLOCK_CALL, "{}"),
-        CLOSE(1, BLOCK_CALL),
-        OPEN_CALL(2, "b", "f"),
-        ADD(2, BLOCK_CALL, "{}"),
-        SIGNS(2, BLOCK_CALL, "H", ORIGIN_GEMINI),
-        CLOSE(2, BLOCK_CALL),
-        OPEN_CALL(3, "c", "f"),
-        ADD(3, BLOCK_CALL, "{}"),
-        CLOSE(3, BLOCK_CALL),
+        {.kind = CANON_START},    OPEN_TEXT(0),
+        ADD(0, BLOCK_TEXT, "t"),  CLOSE(0, BLOCK_TEXT),
+        SIGNED_CALL(1, "a", "G"), ADD(1, BLOCK_CALL, "{}"),
+        CLOSE(1, BLOCK_CALL),     OPEN_CALL(2, "b", "f"),
+        ADD(2, BLOCK_CALL, "{}"), SIGNS(2, BLOCK_CALL, "H", ORIGIN_GEMINI),
+        CLOSE(2, BLOCK_CALL),     OPEN_CALL(3, "c", "f"),
+        ADD(3, BLOCK_CALL, "{}"), CLOSE(3, BLOCK_CALL),
         ENDS(FINISH_CALLS),
     };
     says(events, countof(events), true,
-         BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) STATE(1, GEMINI_G) CALL_START(2, "a", "f") JSON(2, "{}") STOP(2)
-             STATE(3, GEMINI_H) CALL_START(4, "b", "f") JSON(4, "{}") STOP(4) CALL_START(5, "c", "f") JSON(5, "{}") STOP(5)
-                 CALLED,
+         BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) STATE(1, GEMINI_G) CALL_START(2, "a", "f")
+             JSON(2, "{}") STOP(2) STATE(3, GEMINI_H) CALL_START(4, "b", "f") JSON(4, "{}") STOP(4)
+                 CALL_START(5, "c", "f") JSON(5, "{}") STOP(5) CALLED,
          0);
 }
 
@@ -109,24 +110,19 @@ keeps_the_state_of_a_call_that_waits(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
-        {.kind = CANON_START},
-        SIGNED_CALL(0, "a", "G"),
-        ADD(0, BLOCK_CALL, "{"),
-        SIGNED_CALL(1, "b", "H"),
-        ADD(1, BLOCK_CALL, "{}"),
-        SIGNS(1, BLOCK_CALL, "H", ORIGIN_GEMINI),
-        ADD(0, BLOCK_CALL, "}"),
-        CLOSE(0, BLOCK_CALL),
-        CLOSE(1, BLOCK_CALL),
-        ENDS(FINISH_CALLS),
+        {.kind = CANON_START},    SIGNED_CALL(0, "a", "G"),
+        ADD(0, BLOCK_CALL, "{"),  SIGNED_CALL(1, "b", "H"),
+        ADD(1, BLOCK_CALL, "{}"), SIGNS(1, BLOCK_CALL, "H", ORIGIN_GEMINI),
+        ADD(0, BLOCK_CALL, "}"),  CLOSE(0, BLOCK_CALL),
+        CLOSE(1, BLOCK_CALL),     ENDS(FINISH_CALLS),
     };
     says(events, countof(events), true,
-         BEGIN STATE(0, GEMINI_G) CALL_START(1, "a", "f") JSON(1, "{") JSON(1, "}") STOP(1) STATE(2, GEMINI_H)
-             CALL_START(3, "b", "f") JSON(3, "{}") STOP(3) CALLED,
+         BEGIN STATE(0, GEMINI_G) CALL_START(1, "a", "f") JSON(1, "{") JSON(1, "}") STOP(1)
+             STATE(2, GEMINI_H) CALL_START(3, "b", "f") JSON(3, "{}") STOP(3) CALLED,
          0);
     const struct canon_event first[] = {{.kind = CANON_START}, OPEN_CALL(0, "a", "f")};
-    const struct canon_event then[] = {
-        SIGNS(0, BLOCK_CALL, "G", ORIGIN_GEMINI), CLOSE(0, BLOCK_CALL), ENDS(FINISH_CALLS)};
+    const struct canon_event then[] = {SIGNS(0, BLOCK_CALL, "G", ORIGIN_GEMINI),
+                                       CLOSE(0, BLOCK_CALL), ENDS(FINISH_CALLS)};
     struct writing at;
     open_writer(&at, true, false);
     assert_int_equal(give(&at, first, countof(first), 0), 0);
@@ -137,16 +133,19 @@ keeps_the_state_of_a_call_that_waits(void **state)
     close_writer(&at);
 }
 
-/* The state of a text stands behind it, unless it would be taken for that of the call that follows. */
+/* The state of a text stands behind it, unless it would be taken for that of the call that follows.
+ */
 static void
 puts_the_state_of_a_text_behind_it(void **state)
 {
     (void)state;
     const struct canon_event last[] = {
-        {.kind = CANON_START}, OPEN_TEXT(0), ADD(0, BLOCK_TEXT, "t"), SIGNS(0, BLOCK_TEXT, "G", ORIGIN_GEMINI),
-        CLOSE(0, BLOCK_TEXT),  ENDS(FINISH_STOP),
+        {.kind = CANON_START},   OPEN_TEXT(0),
+        ADD(0, BLOCK_TEXT, "t"), SIGNS(0, BLOCK_TEXT, "G", ORIGIN_GEMINI),
+        CLOSE(0, BLOCK_TEXT),    ENDS(FINISH_STOP),
     };
-    says(last, countof(last), true, BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) STATE(1, GEMINI_G) ENDED, 0);
+    says(last, countof(last), true,
+         BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) STATE(1, GEMINI_G) ENDED, 0);
     const struct canon_event before_signed[] = {
         {.kind = CANON_START},   OPEN_TEXT(0),
         ADD(0, BLOCK_TEXT, "t"), SIGNS(0, BLOCK_TEXT, "G", ORIGIN_GEMINI),
@@ -154,8 +153,8 @@ puts_the_state_of_a_text_behind_it(void **state)
         CLOSE(1, BLOCK_CALL),    ENDS(FINISH_CALLS),
     };
     says(before_signed, countof(before_signed), true,
-         BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) STATE(1, GEMINI_G) STATE(2, GEMINI_H) CALL_START(3, "a", "f")
-             JSON(3, "{}") STOP(3) CALLED,
+         BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) STATE(1, GEMINI_G) STATE(2, GEMINI_H)
+             CALL_START(3, "a", "f") JSON(3, "{}") STOP(3) CALLED,
          0);
     const struct canon_event before_unsigned[] = {
         {.kind = CANON_START},   OPEN_TEXT(0),
@@ -164,7 +163,9 @@ puts_the_state_of_a_text_behind_it(void **state)
         CLOSE(1, BLOCK_CALL),    ENDS(FINISH_CALLS),
     };
     says(before_unsigned, countof(before_unsigned), true,
-         BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) CALL_START(1, "a", "f") JSON(1, "{}") STOP(1) CALLED, 1);
+         BEGIN TEXT_START(0) TEXT(0, "t") STOP(0) CALL_START(1, "a", "f") JSON(1, "{}") STOP(1)
+             CALLED,
+         1);
 }
 
 static void
@@ -183,9 +184,12 @@ notes_images(void **state)
         ENDS(FINISH_STOP),
     };
     says(events, countof(events), true,
-         BEGIN TEXT_START(0) TEXT(0, "see") STOP(0) TEXT_START(1) TEXT(1, "[image: image/png, 9 bytes]") STOP(1) ENDED, 1);
+         BEGIN TEXT_START(0) TEXT(0, "see") STOP(0) TEXT_START(1)
+             TEXT(1, "[image: image/png, 9 bytes]") STOP(1) ENDED,
+         1);
     says(events, countof(events), false,
-         WHOLE("{\"type\":\"text\",\"text\":\"see\"},{\"type\":\"text\",\"text\":\"[image: image/png, 9 bytes]\"}",
+         WHOLE("{\"type\":\"text\",\"text\":\"see\"},{\"type\":\"text\",\"text\":\"[image: "
+               "image/png, 9 bytes]\"}",
                "end_turn"),
          1);
 }
@@ -194,8 +198,10 @@ static void
 writes_own_citations_only(void **state)
 {
     (void)state;
-    const struct canon_citation own = {.native = S("{\"type\":\"x\",\n\"n\":1}"), .origin = ORIGIN_ANTHROPIC};
-    const struct canon_citation other = {.url = S("http://a"), .native = S("{}"), .origin = ORIGIN_RESPONSES};
+    const struct canon_citation own = {.native = S("{\"type\":\"x\",\n\"n\":1}"),
+                                       .origin = ORIGIN_ANTHROPIC};
+    const struct canon_citation other = {
+        .url = S("http://a"), .native = S("{}"), .origin = ORIGIN_RESPONSES};
     struct canon_citation copies[2] = {own, other};
     const struct canon_event events[] = {
         {.kind = CANON_START},
@@ -212,29 +218,44 @@ writes_own_citations_only(void **state)
         ENDS(FINISH_STOP),
     };
 #define CITES(n)                                                                                   \
-    EVENT("content_block_delta", ",\"index\":" #n                                                  \
-                                 ",\"delta\":{\"type\":\"citations_delta\",\"citation\":{\"type\":\"x\", \"n\":1}}")
+    EVENT("content_block_delta",                                                                   \
+          ",\"index\":" #n                                                                         \
+          ",\"delta\":{\"type\":\"citations_delta\",\"citation\":{\"type\":\"x\", \"n\":1}}")
     says(events, countof(events), true,
-         BEGIN TEXT_START(0) TEXT(0, "a") CITES(0) CITES(0) STOP(0) TEXT_START(1) TEXT(1, "b") STOP(1) ENDED, 2);
+         BEGIN TEXT_START(0) TEXT(0, "a") CITES(0) CITES(0) STOP(0) TEXT_START(1) TEXT(1, "b")
+             STOP(1) ENDED,
+         2);
     says(events, countof(events), false,
-         WHOLE("{\"type\":\"text\",\"text\":\"a\",\"citations\":[{\"type\":\"x\",\n\"n\":1},{\"type\":\"x\",\n\"n\":1}]},"
+         WHOLE("{\"type\":\"text\",\"text\":\"a\",\"citations\":[{\"type\":\"x\",\n\"n\":1},{"
+               "\"type\":\"x\",\n\"n\":1}]},"
                "{\"type\":\"text\",\"text\":\"b\"}",
                "end_turn"),
          2);
 }
 
-/* A whole reply of our own dialect, replayed as a stream, keeps the blocks that only its clients know. */
+/* A whole reply of our own dialect, replayed as a stream, keeps the blocks that only its clients
+ * know. */
 static void
 replays_own_blocks_and_counts_others(void **state)
 {
     (void)state;
     const struct canon_event events[] = {
         {.kind = CANON_START},
-        {.kind = CANON_OPEN, .type = BLOCK_NATIVE, .name = S("server_tool_use"), .origin = ORIGIN_ANTHROPIC,
+        {.kind = CANON_OPEN,
+         .type = BLOCK_NATIVE,
+         .name = S("server_tool_use"),
+         .origin = ORIGIN_ANTHROPIC,
          .native = S("{\"type\":\"server_tool_use\",\"id\":\"s\"}")},
-        {.kind = CANON_NATIVE, .type = BLOCK_NATIVE, .origin = ORIGIN_ANTHROPIC, .native = S("{\"type\":\"d\"}")},
+        {.kind = CANON_NATIVE,
+         .type = BLOCK_NATIVE,
+         .origin = ORIGIN_ANTHROPIC,
+         .native = S("{\"type\":\"d\"}")},
         CLOSE(0, BLOCK_NATIVE),
-        {.kind = CANON_OPEN, .type = BLOCK_NATIVE, .block = 1, .name = S("executableCode"), .origin = ORIGIN_GEMINI,
+        {.kind = CANON_OPEN,
+         .type = BLOCK_NATIVE,
+         .block = 1,
+         .name = S("executableCode"),
+         .origin = ORIGIN_GEMINI,
          .native = S("{}")},
         CLOSE(1, BLOCK_NATIVE),
         {.kind = CANON_NATIVE, .name = S("groundingMetadata"), .native = S("{}")},
@@ -244,7 +265,8 @@ replays_own_blocks_and_counts_others(void **state)
          BEGIN BLOCK(0, "\"type\":\"server_tool_use\",\"id\":\"s\"")
              EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"d\"}") STOP(0) ENDED,
          2);
-    says(events, countof(events), false, WHOLE("{\"type\":\"server_tool_use\",\"id\":\"s\"}", "end_turn"), 3);
+    says(events, countof(events), false,
+         WHOLE("{\"type\":\"server_tool_use\",\"id\":\"s\"}", "end_turn"), 3);
 }
 
 /* ---------------------------------------------------------------- on the way back */
@@ -253,13 +275,17 @@ replays_own_blocks_and_counts_others(void **state)
 static void
 reads_back(const char *content, const char *expected)
 {
-    static const char *const kinds[] = {[PART_TEXT] = "text",         [PART_CALL] = "call",
-                                        [PART_THINKING] = "thinking", [PART_REDACTED] = "redacted"};
+    static const char *const kinds[] = {[PART_TEXT] = "text",
+                                        [PART_CALL] = "call",
+                                        [PART_THINKING] = "thinking",
+                                        [PART_REDACTED] = "redacted"};
     struct asking asking;
     struct sink out;
     char body[2048];
     sink_init(&out, 65536);
-    (void)snprintf(body, sizeof(body), "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[%s]}]}", content);
+    (void)snprintf(body, sizeof(body),
+                   "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[%s]}]}",
+                   content);
     asking_read(&asking, &anthropic_dialect, body);
     assert_int_equal(asking.error, 0);
     for (const struct canon_part *part = asking.request.messages->parts; part; part = part->next) {
@@ -276,17 +302,22 @@ reads_back(const char *content, const char *expected)
 
 #define IN_TEXT(words) "{\"type\":\"text\",\"text\":\"" words "\"}"
 #define IN_CALL(id) "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"f\",\"input\":{}}"
-#define IN_THOUGHT(words, state) "{\"type\":\"thinking\",\"thinking\":\"" words "\",\"signature\":\"" state "\"}"
+#define IN_THOUGHT(words, state)                                                                   \
+    "{\"type\":\"thinking\",\"thinking\":\"" words "\",\"signature\":\"" state "\"}"
 #define IN_REDACTED(state) "{\"type\":\"redacted_thinking\",\"data\":\"" state "\"}"
 
 static void
 unwraps_what_it_wrapped(void **state)
 {
     (void)state;
-    reads_back(IN_THOUGHT("hm", "own") "," IN_THOUGHT("", "own"), "thinking hm own\n  of anthropic\nthinking  own\n  of anthropic\n");
-    reads_back(IN_THOUGHT("hm", RESPONSES_R) "," IN_REDACTED("penstock.1.responses-redacted.Ug") "," IN_REDACTED("QUJD"),
-               "thinking hm R\n  of responses\nredacted  R\n  of responses\nredacted  QUJD\n  of anthropic\n");
-    reads_back(IN_THOUGHT("hm", "penstock.1.unsigned.") "," IN_THOUGHT("", "penstock.1.else.UQ") "," IN_REDACTED("penstock.9.x"),
+    reads_back(IN_THOUGHT("hm", "own") "," IN_THOUGHT("", "own"),
+               "thinking hm own\n  of anthropic\nthinking  own\n  of anthropic\n");
+    reads_back(IN_THOUGHT("hm", RESPONSES_R) "," IN_REDACTED(
+                   "penstock.1.responses-redacted.Ug") "," IN_REDACTED("QUJD"),
+               "thinking hm R\n  of responses\nredacted  R\n  of responses\nredacted  QUJD\n  of "
+               "anthropic\n");
+    reads_back(IN_THOUGHT("hm", "penstock.1.unsigned.") "," IN_THOUGHT(
+                   "", "penstock.1.else.UQ") "," IN_REDACTED("penstock.9.x"),
                "thinking hm \nthinking  \nredacted  \n");
 }
 
@@ -294,15 +325,19 @@ static void
 gives_states_back_to_their_owners(void **state)
 {
     (void)state;
-    reads_back(IN_TEXT("t") "," IN_THOUGHT("", GEMINI_G) "," IN_THOUGHT("", GEMINI_H) "," IN_CALL("a") "," IN_CALL("b"),
+    reads_back(IN_TEXT("t") "," IN_THOUGHT("", GEMINI_G) "," IN_THOUGHT("", GEMINI_H) "," IN_CALL(
+                   "a") "," IN_CALL("b"),
                "text t G\n  of gemini\ncall  H\n  of gemini\ncall  \n");
     reads_back(IN_TEXT("t") "," IN_THOUGHT("", GEMINI_G), "text t G\n  of gemini\n");
-    reads_back(IN_THOUGHT("", GEMINI_G) "," IN_CALL("a") "," IN_THOUGHT("", GEMINI_H) "," IN_CALL("b"),
-               "call  G\n  of gemini\ncall  H\n  of gemini\n");
-    /* A thought keeps its own, an orphan stays where it was, and Responses' reasoning needs no text. */
+    reads_back(
+        IN_THOUGHT("", GEMINI_G) "," IN_CALL("a") "," IN_THOUGHT("", GEMINI_H) "," IN_CALL("b"),
+        "call  G\n  of gemini\ncall  H\n  of gemini\n");
+    /* A thought keeps its own, an orphan stays where it was, and Responses' reasoning needs no
+     * text. */
     reads_back(IN_THOUGHT("hm", GEMINI_G) "," IN_CALL("a"), "thinking hm G\n  of gemini\ncall  \n");
     reads_back(IN_CALL("a") "," IN_THOUGHT("", GEMINI_G), "call  \nthinking  G\n  of gemini\n");
-    reads_back(IN_THOUGHT("", RESPONSES_R) "," IN_CALL("a"), "thinking  R\n  of responses\ncall  \n");
+    reads_back(IN_THOUGHT("", RESPONSES_R) "," IN_CALL("a"),
+               "thinking  R\n  of responses\ncall  \n");
 }
 
 int

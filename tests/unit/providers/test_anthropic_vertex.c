@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_anthropic_vertex.c - the two surfaces of Claude: where requests go, how models are spelt, what of a client's bytes
- * is changed on the way to either, and the counting of tokens.
+ * test_anthropic_vertex.c - the two surfaces of Claude: where requests go, how models are spelt,
+ * what of a client's bytes is changed on the way to either, and the counting of tokens.
  */
 #include "tests/unit/providers/asking.h"
 
@@ -11,7 +11,8 @@
 static struct dialect_upstream
 plain(void)
 {
-    return (struct dialect_upstream){.model = S("claude-haiku-4-5-20251001"), .effort = TELL_THINKING};
+    return (struct dialect_upstream){.model = S("claude-haiku-4-5-20251001"),
+                                     .effort = TELL_THINKING};
 }
 
 static struct dialect_upstream
@@ -27,7 +28,8 @@ vertex(void)
 
 /* The client's body as it goes on; path: the model and the stream are known before it is read. */
 static void
-goes(const struct dialect_upstream *upstream, bool path, bool counting, const char *body, const char *expected)
+goes(const struct dialect_upstream *upstream, bool path, bool counting, const char *body,
+     const char *expected)
 {
     struct asking asking = {.error = 0};
     struct canon_request *request = &asking.request;
@@ -41,13 +43,15 @@ goes(const struct dialect_upstream *upstream, bool path, bool counting, const ch
     }
     assert_int_equal(json_parse(request->body, 64, 1u << 20, &asking.arena, &request->root), 0);
     assert_int_equal(anthropic_dialect.outline(request, &asking.fault), 0);
-    int error = counting ? anthropic_dialect.write_count(request, upstream, &asking.out, &asking.report, &asking.fault)
+    int error = counting ? anthropic_dialect.write_count(request, upstream, &asking.out,
+                                                         &asking.report, &asking.fault)
                          : anthropic_dialect.pass_request(request, upstream, &asking.out);
     assert_int_equal(error, 0);
     sink_byte(&asking.out, '\0');
     assert_string_equal(asking.out.ptr, expected);
     struct json_scan scan;
-    assert_int_equal(json_scan(slice_take(sink_slice(&asking.out), asking.out.len - 1), 64, &scan), 0);
+    assert_int_equal(json_scan(slice_take(sink_slice(&asking.out), asking.out.len - 1), 64, &scan),
+                     0);
     asking_close(&asking);
 }
 
@@ -67,7 +71,8 @@ spells_models_as_the_surface_does(void **state)
         struct dialect_upstream upstream = plain();
         char expected[256];
         upstream.model = slice_from(models[i][0]);
-        (void)snprintf(expected, sizeof(expected), "{\"model\":\"%s\",\"messages\":[]}", models[i][1]);
+        (void)snprintf(expected, sizeof(expected), "{\"model\":\"%s\",\"messages\":[]}",
+                       models[i][1]);
         goes(&upstream, false, false, "{\"model\":\"alias\",\"messages\":[]}", expected);
         struct sink out;
         sink_init(&out, 4096);
@@ -75,8 +80,10 @@ spells_models_as_the_surface_does(void **state)
         upstream.project = S("p");
         upstream.location = S("global");
         anthropic_dialect.put_target(&out, &upstream, true);
-        (void)snprintf(expected, sizeof(expected),
-                       "/v1/projects/p/locations/global/publishers/anthropic/models/%s:streamRawPredict", models[i][2]);
+        (void)snprintf(
+            expected, sizeof(expected),
+            "/v1/projects/p/locations/global/publishers/anthropic/models/%s:streamRawPredict",
+            models[i][2]);
         assert_true(slice_is(sink_slice(&out), expected));
         sink_fini(&out);
     }
@@ -90,13 +97,15 @@ addresses_vertex(void **state)
     struct sink out;
     sink_init(&out, 4096);
     anthropic_dialect.put_target(&out, &upstream, false);
-    assert_true(slice_is(sink_slice(&out), "/v1/projects/p/locations/europe-west1/publishers/anthropic/models/"
-                                           "claude-haiku-4-5@20251001:rawPredict"));
+    assert_true(slice_is(sink_slice(&out),
+                         "/v1/projects/p/locations/europe-west1/publishers/anthropic/models/"
+                         "claude-haiku-4-5@20251001:rawPredict"));
     sink_reset(&out, 0);
     assert_true(anthropic_dialect.can_count(&upstream));
     anthropic_dialect.put_count_target(&out, &upstream);
-    assert_true(slice_is(sink_slice(&out), "/v1/projects/p/locations/europe-west1/publishers/anthropic/models/"
-                                           "count-tokens:rawPredict"));
+    assert_true(slice_is(sink_slice(&out),
+                         "/v1/projects/p/locations/europe-west1/publishers/anthropic/models/"
+                         "count-tokens:rawPredict"));
     sink_reset(&out, 0);
     upstream = plain();
     anthropic_dialect.put_count_target(&out, &upstream);
@@ -118,13 +127,15 @@ passes_to_vertex(void **state)
 {
     (void)state;
     struct dialect_upstream upstream = vertex();
-    goes(&upstream, false, false, "{ \"model\" : \"m\", \"x\": [1 ] ,\"messages\":[], \"stream\":true}",
+    goes(&upstream, false, false,
+         "{ \"model\" : \"m\", \"x\": [1 ] ,\"messages\":[], \"stream\":true}",
          "{ " VERSION ", \"x\": [1 ] ,\"messages\":[], \"stream\":true}");
     goes(&upstream, false, false, "{\"messages\":[],\"anthropic_version\":\"v\",\"model\":\"m\"}",
          "{\"messages\":[],\"anthropic_version\":\"v\"}");
     goes(&upstream, false, false, "{\"model\":\"m\",\"anthropic_version\":\"v\",\"messages\":[]}",
          "{\"anthropic_version\":\"v\",\"messages\":[]}");
-    goes(&upstream, true, false, "{\"messages\":[]}", "{\"messages\":[]," VERSION ",\"stream\":true}");
+    goes(&upstream, true, false, "{\"messages\":[]}",
+         "{\"messages\":[]," VERSION ",\"stream\":true}");
     upstream.default_params = S("{\"max_tokens\":9,\"model\":\"no\",\"anthropic_version\":\"no\"}");
     goes(&upstream, true, false, "{\"messages\":[],\"stream\":true," VERSION "}",
          "{\"messages\":[],\"stream\":true," VERSION ",\"max_tokens\":9}");
@@ -148,11 +159,13 @@ asks_for_counts(void **state)
     (void)state;
     struct dialect_upstream upstream = plain();
 #define ASKED "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2048},\"future\":1"
-    goes(&upstream, false, true, "{\"model\":\"claude-haiku-4-5-20251001\",\"messages\":[ ]," ASKED "}",
+    goes(&upstream, false, true,
+         "{\"model\":\"claude-haiku-4-5-20251001\",\"messages\":[ ]," ASKED "}",
          "{\"model\":\"claude-haiku-4-5-20251001\",\"messages\":[ ]," ASKED "}");
     upstream.default_params = S("{\"max_tokens\":9,\"temperature\":1,\"system\":\"s\"}");
     goes(&upstream, false, true,
-         "{\"max_tokens\":1,\"stream\":true,\"model\":\"m\",\"temperature\":1,\"messages\":[],\"top_p\":1,\"top_k\":1}",
+         "{\"max_tokens\":1,\"stream\":true,\"model\":\"m\",\"temperature\":1,\"messages\":[],"
+         "\"top_p\":1,\"top_k\":1}",
          "{\"model\":\"claude-haiku-4-5-20251001\",\"messages\":[],\"system\":\"s\"}");
     upstream = vertex();
     goes(&upstream, true, true, "{\"messages\":[],\"max_tokens\":5}",
@@ -162,8 +175,10 @@ asks_for_counts(void **state)
     arena_init(&arena, 65536);
     assert_int_equal(anthropic_dialect.read_count(S("{\"input_tokens\":17}"), &arena, &tokens), 0);
     assert_int_equal(tokens, 17);
-    assert_int_equal(anthropic_dialect.read_count(S("{\"input_tokens\":\"x\"}"), &arena, &tokens), -ERR_UPSTREAM_PROTOCOL);
-    assert_int_equal(anthropic_dialect.read_count(S("<html>"), &arena, &tokens), -ERR_UPSTREAM_PROTOCOL);
+    assert_int_equal(anthropic_dialect.read_count(S("{\"input_tokens\":\"x\"}"), &arena, &tokens),
+                     -ERR_UPSTREAM_PROTOCOL);
+    assert_int_equal(anthropic_dialect.read_count(S("<html>"), &arena, &tokens),
+                     -ERR_UPSTREAM_PROTOCOL);
     arena_fini(&arena);
 }
 
@@ -175,19 +190,27 @@ counts_what_other_dialects_ask(void **state)
     struct dialect_upstream upstream = vertex();
     asking_read(&asking, &openai_chat_dialect,
                 "{\"model\":\"m\",\"max_tokens\":5,\"temperature\":1,\"stop\":\"x\",\"user\":\"u\","
-                "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"hi\"}]}");
+                "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
+                "\"content\":\"hi\"}]}");
     assert_int_equal(asking.error, 0);
-    assert_int_equal(anthropic_dialect.write_count(&asking.request, &upstream, &asking.out, &asking.report, &asking.fault), 0);
+    assert_int_equal(anthropic_dialect.write_count(&asking.request, &upstream, &asking.out,
+                                                   &asking.report, &asking.fault),
+                     0);
     sink_byte(&asking.out, '\0');
-    assert_string_equal(asking.out.ptr,
-                        "{" VERSION ",\"model\":\"claude-haiku-4-5@20251001\",\"system\":\"s\",\"messages\":[{\"role\":"
-                        "\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}]}");
+    assert_string_equal(
+        asking.out.ptr,
+        "{" VERSION
+        ",\"model\":\"claude-haiku-4-5@20251001\",\"system\":\"s\",\"messages\":[{\"role\":"
+        "\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}]}");
     asking_close(&asking);
-    asking_read(&asking, &openai_chat_dialect, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}");
+    asking_read(&asking, &openai_chat_dialect,
+                "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}");
     asking_write(&asking, &anthropic_dialect, &upstream);
     assert_int_equal(asking.error, 0);
-    assert_string_equal(asking.out.ptr, "{" VERSION ",\"max_tokens\":4096,\"stream\":true,\"messages\":[{\"role\":\"user\","
-                                        "\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}]}");
+    assert_string_equal(asking.out.ptr,
+                        "{" VERSION
+                        ",\"max_tokens\":4096,\"stream\":true,\"messages\":[{\"role\":\"user\","
+                        "\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}]}");
     asking_close(&asking);
 }
 
@@ -196,8 +219,8 @@ filters_betas(void **state)
 {
     (void)state;
     static const char *const cases[][4] = {
-        {"a,b", NULL, "a,b", "2"},      {" a , b,,c ", "c, a", "a,c", "2"}, {"a,b", "", "", "0"},
-        {"", "a", "", "0"},             {"a-2,a", "a", "a", "1"},           {"a", "a-2", "", "0"},
+        {"a,b", NULL, "a,b", "2"}, {" a , b,,c ", "c, a", "a,c", "2"}, {"a,b", "", "", "0"},
+        {"", "a", "", "0"},        {"a-2,a", "a", "a", "1"},           {"a", "a-2", "", "0"},
     };
     for (size_t i = 0; i < countof(cases); i++) {
         struct sink out;
@@ -210,7 +233,8 @@ filters_betas(void **state)
     struct dialect_upstream upstream = vertex();
     upstream.betas = S("known,also");
     goes(&upstream, true, false,
-         "{" VERSION ",\"anthropic_beta\":[\"x\",\"known\" , \"y\",\"also\",\"z\"],\"messages\":[],\"stream\":true}",
+         "{" VERSION ",\"anthropic_beta\":[\"x\",\"known\" , "
+                     "\"y\",\"also\",\"z\"],\"messages\":[],\"stream\":true}",
          "{" VERSION ",\"anthropic_beta\":[\"known\",\"also\"],\"messages\":[],\"stream\":true}");
 }
 
@@ -220,10 +244,12 @@ leaves_out_betas_when_none_is_left(void **state)
     (void)state;
     struct dialect_upstream upstream = vertex();
     upstream.betas = S("known");
-    goes(&upstream, true, false, "{\"anthropic_beta\":[\"x\",\"y\"],\"messages\":[],\"stream\":true," VERSION "}",
+    goes(&upstream, true, false,
+         "{\"anthropic_beta\":[\"x\",\"y\"],\"messages\":[],\"stream\":true," VERSION "}",
          "{\"messages\":[],\"stream\":true," VERSION "}");
     upstream.betas = SLICE_NONE;
-    goes(&upstream, true, false, "{\"anthropic_beta\":[\"x\"],\"messages\":[],\"stream\":true," VERSION "}",
+    goes(&upstream, true, false,
+         "{\"anthropic_beta\":[\"x\"],\"messages\":[],\"stream\":true," VERSION "}",
          "{\"anthropic_beta\":[\"x\"],\"messages\":[],\"stream\":true," VERSION "}");
 }
 
@@ -233,16 +259,20 @@ strips_fields_of_tools(void **state)
 {
     (void)state;
     struct dialect_upstream upstream = plain();
-#define TOOLS(tools) "{\"model\":\"claude-haiku-4-5-20251001\",\"messages\":[],\"tools\":[" tools "]}"
+#define TOOLS(tools)                                                                               \
+    "{\"model\":\"claude-haiku-4-5-20251001\",\"messages\":[],\"tools\":[" tools "]}"
 #define GIVEN                                                                                      \
-    "{\"defer_loading\":true, \"strict\" : true,\"name\":\"f\",\"input_examples\":[ {} ],\"allowed_callers\":[],"    \
+    "{\"defer_loading\":true, \"strict\" : true,\"name\":\"f\",\"input_examples\":[ {} "           \
+    "],\"allowed_callers\":[],"                                                                    \
     "\"input_schema\":{\"strict\":1},\"eager_input_streaming\":true },{\"strict\":true},7"
     goes(&upstream, false, false, TOOLS(GIVEN), TOOLS(GIVEN));
     upstream.strip_tool_fields = true;
-    goes(&upstream, false, false, TOOLS(GIVEN), TOOLS("{\"name\":\"f\",\"input_schema\":{\"strict\":1} },{},7"));
+    goes(&upstream, false, false, TOOLS(GIVEN),
+         TOOLS("{\"name\":\"f\",\"input_schema\":{\"strict\":1} },{},7"));
 }
 
-#define ASK(thinking, rest) "{\"model\":\"claude-haiku-4-5-20251001\",\"thinking\":" thinking "," rest "}"
+#define ASK(thinking, rest)                                                                        \
+    "{\"model\":\"claude-haiku-4-5-20251001\",\"thinking\":" thinking "," rest "}"
 #define SAID(who, blocks) "{\"role\":\"" who "\",\"content\":[" blocks "]}"
 #define THOUGHT(state) "{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"" state "\"}"
 #define HIDDEN(state) "{\"type\":\"redacted_thinking\",\"data\":\"" state "\"}"
@@ -252,36 +282,49 @@ strips_fields_of_tools(void **state)
 #define ADAPTIVE "{\"type\":\"adaptive\"}"
 #define ENABLED "{\"type\":\"enabled\",\"budget_tokens\":1024}"
 
-/* Thoughts of other providers go, Anthropic's stay, and a wrapped one of Anthropic's is unwrapped (P24). */
+/* Thoughts of other providers go, Anthropic's stay, and a wrapped one of Anthropic's is unwrapped
+ * (P24). */
 static void
 leaves_out_thoughts_of_others(void **state)
 {
     (void)state;
     struct dialect_upstream upstream = plain();
-    goes(&upstream, false, false,
-         ASK(ADAPTIVE, "\"messages\":[" SAID("user", WORDS) ", " SAID("assistant", THOUGHT("penstock.1.gemini.Rw")) ","
-                       SAID("assistant", THOUGHT("penstock.1.unsigned.") "," HIDDEN("penstock.1.responses-redacted.Ug") ","
-                                         WORDS "," THOUGHT("own") "," THOUGHT("penstock.1.anthropic.Rw")) "]"),
-         ASK(ADAPTIVE, "\"messages\":[" SAID("user", WORDS) ","
-                       SAID("assistant", WORDS "," THOUGHT("own") "," THOUGHT("G")) "]"));
+    goes(
+        &upstream, false, false,
+        ASK(ADAPTIVE,
+            "\"messages\":[" SAID("user", WORDS) ", " SAID("assistant", THOUGHT("penstock.1.gemini."
+                                                                                "Rw")) "," SAID(
+                "assistant",
+                THOUGHT("penstock.1.unsigned.") "," HIDDEN(
+                    "penstock.1.responses-redacted.Ug") "," WORDS
+                                                        "," THOUGHT("own") "," THOUGHT(
+                                                            "penstock.1.anthropic.Rw")) "]"),
+        ASK(ADAPTIVE, "\"messages\":[" SAID("user", WORDS) "," SAID(
+                          "assistant", WORDS "," THOUGHT("own") "," THOUGHT("G")) "]"));
 }
 
-/* Without the thought that began it, an open tool loop cannot go on with a budget for thinking (P23). */
+/* Without the thought that began it, an open tool loop cannot go on with a budget for thinking
+ * (P23). */
 static void
 stops_thinking_in_a_loop_without_its_thought(void **state)
 {
     (void)state;
     struct dialect_upstream upstream = plain();
 #define LOOP(state)                                                                                \
-    "\"context_management\":{\"edits\":[]},\"messages\":[" SAID("user", WORDS) "," SAID("assistant", THOUGHT(state) "," CALL) "," \
-        SAID("user", RESULT) "]"
-#define LEFT "\"messages\":[" SAID("user", WORDS) "," SAID("assistant", CALL) "," SAID("user", RESULT) "]"
-    goes(&upstream, false, false, ASK(ENABLED, LOOP("penstock.1.gemini.Rw")), ASK("{\"type\":\"disabled\"}", LEFT));
+    "\"context_management\":{\"edits\":[]},\"messages\":[" SAID("user", WORDS) "," SAID(           \
+        "assistant", THOUGHT(state) "," CALL) "," SAID("user", RESULT) "]"
+#define LEFT                                                                                       \
+    "\"messages\":[" SAID("user", WORDS) "," SAID("assistant", CALL) "," SAID("user", RESULT) "]"
+    goes(&upstream, false, false, ASK(ENABLED, LOOP("penstock.1.gemini.Rw")),
+         ASK("{\"type\":\"disabled\"}", LEFT));
     goes(&upstream, false, false, ASK(ADAPTIVE, LOOP("penstock.1.gemini.Rw")),
          ASK(ADAPTIVE, "\"context_management\":{\"edits\":[]}," LEFT));
-    goes(&upstream, false, false, ASK(ENABLED, LOOP("penstock.1.anthropic.Rw")), ASK(ENABLED, LOOP("G")));
+    goes(&upstream, false, false, ASK(ENABLED, LOOP("penstock.1.anthropic.Rw")),
+         ASK(ENABLED, LOOP("G")));
     goes(&upstream, false, false,
-         ASK(ENABLED, "\"messages\":[" SAID("assistant", THOUGHT("penstock.1.gemini.Rw") "," WORDS) "," SAID("user", WORDS) "]"),
+         ASK(ENABLED,
+             "\"messages\":[" SAID("assistant", THOUGHT("penstock.1.gemini.Rw") "," WORDS) "," SAID(
+                 "user", WORDS) "]"),
          ASK(ENABLED, "\"messages\":[" SAID("assistant", WORDS) "," SAID("user", WORDS) "]"));
 }
 

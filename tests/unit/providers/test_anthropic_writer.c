@@ -4,7 +4,6 @@
  */
 #include "tests/unit/providers/messages.h"
 
-
 static void
 writes_text_and_usage(void **state)
 {
@@ -142,10 +141,17 @@ signs_thoughts(void **state)
         ADD(0, BLOCK_THINKING, "hm"),
         CLOSE(0, BLOCK_THINKING),
         {.kind = CANON_OPEN, .type = BLOCK_THINKING, .block = 1},
-        {.kind = CANON_DELTA, .type = BLOCK_THINKING, .block = 1, .signature = S("sig"),
+        {.kind = CANON_DELTA,
+         .type = BLOCK_THINKING,
+         .block = 1,
+         .signature = S("sig"),
          .origin = ORIGIN_ANTHROPIC},
         CLOSE(1, BLOCK_THINKING),
-        {.kind = CANON_OPEN, .type = BLOCK_REDACTED, .block = 2, .data = S("QUJD"), .origin = ORIGIN_ANTHROPIC},
+        {.kind = CANON_OPEN,
+         .type = BLOCK_REDACTED,
+         .block = 2,
+         .data = S("QUJD"),
+         .origin = ORIGIN_ANTHROPIC},
         CLOSE(2, BLOCK_REDACTED),
         {.kind = CANON_OPEN, .type = BLOCK_NATIVE, .block = 3},
         {.kind = CANON_NATIVE, .block = 3},
@@ -157,7 +163,8 @@ signs_thoughts(void **state)
     };
 #define REST                                                                                       \
     SIGN(1, "sig")                                                                                 \
-    STOP(1) BLOCK(2, "\"type\":\"redacted_thinking\",\"data\":\"QUJD\"") STOP(2) TEXT_START(3)     \
+    STOP(1)                                                                                        \
+    BLOCK(2, "\"type\":\"redacted_thinking\",\"data\":\"QUJD\"") STOP(2) TEXT_START(3)             \
         TEXT(3, "no") STOP(3) FINISH("refusal", "null", NO_USAGE) END
     writes(events, countof(events), true,
            START(5, 0) THINK_START(0) THINK(0, "hm") SIGN(0, "penstock.1.unsigned.") STOP(0)

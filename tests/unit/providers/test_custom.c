@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_custom.c - calls of free-form tools that came as functions: wherever the arguments are cut, the text is the same.
+ * test_custom.c - calls of free-form tools that came as functions: wherever the arguments are cut,
+ * the text is the same.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,8 +106,10 @@ keeps_what_is_no_such_object(void **state)
     becomes("{\\\"text\\\":\\\"x\\\"}", "{\\\"text\\\":\\\"x\\\"}");
     becomes("{ \xc3\xa9", "{ \xc3\xa9");
     becomes("\\\"bare\\\"", "\\\"bare\\\"");
-    becomes("{                                                                              \\\"input\\\":\\\"far\\\"}",
-            "{                                                                              \\\"input\\\":\\\"far\\\"}");
+    becomes("{                                                                              "
+            "\\\"input\\\":\\\"far\\\"}",
+            "{                                                                              "
+            "\\\"input\\\":\\\"far\\\"}");
 }
 
 static void
@@ -147,7 +150,8 @@ keeps_calls_apart(void **state)
     struct canon_events events;
     assert_int_equal(canon_custom_init(&custom, &request, &arena), 0);
     canon_events_init(&events, &scratch);
-    const char *const pieces[] = {"{\\\"input\\\":", "{\\\"in", "\\\"a", "put\\\":\\\"b", "\\\"}", "\\\"}"};
+    const char *const pieces[] = {"{\\\"input\\\":", "{\\\"in", "\\\"a",
+                                  "put\\\":\\\"b",   "\\\"}",   "\\\"}"};
     for (uint32_t i = 0; i < 2; i++) {
         struct canon_event *event = canon_add(&events, CANON_OPEN);
         event->type = BLOCK_CALL;
@@ -174,8 +178,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unwraps_the_input),          cmocka_unit_test(keeps_what_is_no_such_object),
-        cmocka_unit_test(knows_names_that_were_made_legal), cmocka_unit_test(leaves_functions_alone),
+        cmocka_unit_test(unwraps_the_input),
+        cmocka_unit_test(keeps_what_is_no_such_object),
+        cmocka_unit_test(knows_names_that_were_made_legal),
+        cmocka_unit_test(leaves_functions_alone),
         cmocka_unit_test(keeps_calls_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
