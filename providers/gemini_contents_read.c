@@ -144,13 +144,12 @@ is_video_page(struct slice url)
            text_find(url, SLICE_LIT("://youtu.be/")) >= 0;
 }
 
-/* A web address is a URL to anyone; a file in Google's stores is known to Google only. */
+/* A web address is a URL to anyone; a file in Google's stores is known to Google only, and this is read for others. */
 static int
 read_file(struct gemini_reading *at, struct part_list *list, struct json value, struct json file)
 {
     struct canon_part *part;
-    struct json address = gemini_get(file, "fileUri");
-    struct slice url = json_string(address, at->request->arena);
+    struct slice url = json_string(gemini_get(file, "fileUri"), at->request->arena);
     struct slice type = json_string(gemini_get(file, "mimeType"), at->request->arena);
     if (url.len == 0)
         return refuse_part(at, "fileData needs fileUri");
@@ -160,17 +159,15 @@ read_file(struct gemini_reading *at, struct part_list *list, struct json value, 
     if (type.len == 0)
         type = slice_from(gemini_url_type(url));
     enum canon_part_kind kind = is_video_page(url) ? PART_VIDEO : kind_of(type);
-    if (web && kind == PART_AUDIO) /* nobody else takes sounds by URL */
-        return add_native(at, list, value, SLICE_LIT("fileData"));
-    int error = add_part(at, list, web ? kind : PART_FILE, value, &part);
+    if (!web)
+        return gemini_refuse(at, ERR_UNSUPPORTED, "fileData", "a file in Google's stores is known to Google only");
+    if (kind == PART_AUDIO)
+        return gemini_refuse(at, ERR_UNSUPPORTED, "fileData", "the upstream behind this model takes no sound by URL");
+    int error = add_part(at, list, kind, value, &part);
     if (error != 0)
         return error;
-    if (web)
-        part->url = url;
-    else
-        part->id = json_text(address);
-    if (web)
-        part->media_type = type;
+    part->url = url;
+    part->media_type = type;
     read_resolution(at, value, part);
     return 0;
 }

@@ -14,6 +14,8 @@ int
 gemini_refuse(struct gemini_reading *at, int error, const char *param, const char *message)
 {
     *at->fault = (struct canon_fault){.message = slice_from(message), .param = slice_from(param)};
+    if (error == ERR_UNSUPPORTED) /* Gemini's errors have no place for the name but their message */
+        at->fault->message = arena_printf(at->request->arena, "%s: %s", param, message);
     return -error;
 }
 

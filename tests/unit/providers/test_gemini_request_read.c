@@ -93,6 +93,20 @@ refuses_what_is_wrong(void **state)
     outlined("{" USER ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\"}}", ERR_UNSUPPORTED, "generationConfig.responseMimeType");
 }
 
+static void
+refuses_what_only_google_has(void **state)
+{
+    (void)state;
+#define FILE_AT(uri) "{\"contents\":[{\"parts\":[{\"fileData\":{\"fileUri\":\"" uri "\",\"mimeType\":\"audio/wav\"}}]}]}"
+    outlined(FILE_AT("gs://b/o"), ERR_UNSUPPORTED, "fileData");
+    outlined(FILE_AT("https://generativelanguage.googleapis.com/v1beta/files/x"), ERR_UNSUPPORTED, "fileData");
+    outlined(FILE_AT("https://example.com/a.wav"), ERR_UNSUPPORTED, "fileData");
+    struct asking asking; /* the name is in the message: the envelope has no other place for it */
+    asking_read(&asking, &gemini_dialect, FILE_AT("gs://b/o"));
+    assert_true(slice_starts(asking.fault.message, S("fileData: ")));
+    asking_close(&asking);
+}
+
 /* ---------------------------------------------------------------- fields */
 
 static void
@@ -234,8 +248,7 @@ reads_media(void **state)
           "{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"-_8=\"}},"
           "{\"inline_data\":{\"mime_type\":\"audio/x-wav\",\"data\":\"QUJD\"}},{\"inlineData\":{\"mimeType\":\"video/mp4\",\"data\":\"QUJD\"}},"
           "{\"inlineData\":{\"mimeType\":\"application/pdf\",\"data\":\"QU\\r\\nJD\",\"displayName\":\"n.pdf\"}},"
-          "{\"fileData\":{\"fileUri\":\"https://example.com/a.png?x=1\"}},{\"fileData\":{\"fileUri\":\"gs://b/o\",\"mimeType\":\"image/png\"}},"
-          "{\"fileData\":{\"fileUri\":\"https://generativelanguage.googleapis.com/v1beta/files/x\",\"mimeType\":\"image/png\"}},"
+          "{\"fileData\":{\"fileUri\":\"https://example.com/a.png?x=1\"}},"
           "{\"fileData\":{\"fileUri\":\"https://www.youtube.com/watch?v=x\"}},{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"}}]}]}");
     const struct canon_part *part = part_at(&asking, 0, 0);
     assert_int_equal(part->kind, PART_IMAGE);
@@ -253,11 +266,6 @@ reads_media(void **state)
     part = part->next;
     assert_int_equal(part->kind, PART_IMAGE);
     TEXT_IS(part->url, "https://example.com/a.png?x=1");
-    part = part->next;
-    assert_int_equal(part->kind, PART_FILE);
-    TEXT_IS(part->id, "gs://b/o");
-    part = part->next;
-    assert_int_equal(part->kind, PART_FILE);
     part = part->next;
     assert_int_equal(part->kind, PART_VIDEO);
     assert_true(slice_present(part->url));
@@ -426,6 +434,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_what_is_wrong),
+        cmocka_unit_test(refuses_what_only_google_has),
         cmocka_unit_test(reads_every_field),
         cmocka_unit_test(reads_the_other_spellings),
         cmocka_unit_test(reads_choices_and_thinking),
