@@ -409,6 +409,41 @@ files_find_an_upstream(void **unused)
     world_close(&world);
 }
 
+/* Paths made of pieces that mean something: each gets one answer, and nothing that was not named is reached. */
+static void
+any_path_is_answered(void **unused)
+{
+    static const char *const pieces[] = {
+        "/v1", "/v1beta", "/v1/", "/openai", "/models", "/models/", "/projects/", "p", "/locations/l", "/publishers/", "anthropic", "google",
+        "/models/chat", ":generateContent", ":streamGenerateContent", ":rawPredict", ":countTokens", ":embedContent", ":", "count-tokens",
+        "/files", "/files/f-1", "/content", "/responses/r", "/cancel", "%2F", "%00", "%zz", "%", "..", "/./", "?", "key=k", "&", "alt=sse",
+        "model=chat", "=", "/embeddings", "/messages", "/chat/completions", "/rerank", "/v2", "//", "/health", "chat"};
+    static const char *const methods[] = {"GET", "POST", "DELETE", "HEAD", "PUT"};
+    static const char *const bodies[] = {"{}", "{\"model\":\"chat\"}", "[", "{\"model\":\"chat\",\"messages\":[{\"role\":\"user\",\"content\":\"mark-1\"}],\"max_tokens\":5}"};
+    (void)unused;
+    world_open(&world, 7, NULL, ONE_TRY);
+    serves(WORLD_CHAT_PORT, plan_well);
+    for (int i = 0; i < 4000; i++) {
+        char line[512];
+        size_t len = (size_t)snprintf(line, sizeof line, "%s /", methods[sim_random(world.sim) % countof(methods)]);
+        for (uint64_t n = sim_random(world.sim) % 8; n > 0; n--)
+            len += (size_t)snprintf(line + len, sizeof line - len, "%s", pieces[sim_random(world.sim) % countof(pieces)]);
+        snprintf(line + len, sizeof line - len, " HTTP/1.1");
+        struct client *client = client_connect(&world, SPEAKS_CHAT);
+        bool head = line[0] == 'H';
+        say_request(client, line, "Content-Type: application/json\r\nConnection: close\r\n",
+                    slice_from(bodies[sim_random(world.sim) % countof(bodies)]));
+        world_run(&world, 200);
+        if (!client_over(client) && !head)
+            fail_msg("%s: no answer", line);
+        struct slice heard = client_heard(client);
+        if (!slice_starts(heard, SLICE_LIT("HTTP/1.1 2")) && !slice_starts(heard, SLICE_LIT("HTTP/1.1 4")))
+            fail_msg("%s: %.*s", line, SLICE_ARG(slice_take(heard, 300)));
+        client_leave(client);
+    }
+    world_close(&world);
+}
+
 /* ---------------------------------------------------------------- prompts */
 
 #define PROMPTS "{\"model\":\"%s\",\"prompt\":[\"mark-a\",\"mark-b\",\"mark-c\"],\"stream\":%s,\"stream_options\":{\"include_usage\":true}}"
@@ -727,6 +762,7 @@ main(void)
         cmocka_unit_test(a_form_keeps_all_but_its_model),
         cmocka_unit_test(requests_that_go_nowhere),
         cmocka_unit_test(files_find_an_upstream),
+        cmocka_unit_test(any_path_is_answered),
         cmocka_unit_test(each_prompt_is_answered_in_turn),
         cmocka_unit_test(a_prompt_that_fails),
         cmocka_unit_test(in_any_weather),
