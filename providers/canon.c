@@ -243,14 +243,18 @@ canon_legal_name(struct slice name, size_t max, struct arena *arena)
 struct slice
 canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena)
 {
-    /* Only a name that ends in "_" and 8 hex digits can be one that was made, or one that begins with "_": Gemini takes no digit there. */
-    bool made = name.len >= 9 && name.ptr[name.len - 9] == '_', led = name.len > 1 && name.ptr[0] == '_';
+    /* Only a name that ends in "_" and 8 hex digits can be one that was made, or one that begins
+     * with "_": Gemini takes no digit there. */
+    bool made = name.len >= 9 && name.ptr[name.len - 9] == '_',
+         led = name.len > 1 && name.ptr[0] == '_';
     if (!request || (!made && !led))
         return name;
     for (struct canon_tool *tool = request->tools; tool; tool = tool->next) {
         struct slice legal = canon_legal_name(tool->name, 64, arena);
-        bool digit = legal.len > 0 && (legal.ptr[0] == '-' || (legal.ptr[0] >= '0' && legal.ptr[0] <= '9'));
-        if (slice_present(legal) && (slice_eq(legal, name) || (led && digit && slice_eq(legal, slice_skip(name, 1)))))
+        bool digit =
+            legal.len > 0 && (legal.ptr[0] == '-' || (legal.ptr[0] >= '0' && legal.ptr[0] <= '9'));
+        if (slice_present(legal) &&
+            (slice_eq(legal, name) || (led && digit && slice_eq(legal, slice_skip(name, 1)))))
             return tool->name;
     }
     return name;
@@ -297,7 +301,8 @@ canon_kind_of_status(int status)
 
 /* ---------------------------------------------------------------- wrappers */
 
-static const char *const origin_names[ORIGIN_COUNT] = {"", "anthropic", "gemini", "responses", "chat"};
+static const char *const origin_names[ORIGIN_COUNT] = {"", "anthropic", "gemini", "responses",
+                                                       "chat"};
 #define WRAPPER "penstock.1."
 #define REDACTED "-redacted"
 
@@ -317,7 +322,8 @@ canon_wrap(enum canon_origin origin, bool redacted, struct slice state, struct a
     sink_printf(&out, WRAPPER "%s%s.", origin_names[origin], redacted ? REDACTED : "");
     size_t head = out.len;
     text_base64(&out, state);
-    for (size_t i = head; i < out.len; i++) { /* the URL-safe alphabet, without padding: nothing to escape anywhere */
+    for (size_t i = head; i < out.len;
+         i++) { /* the URL-safe alphabet, without padding: nothing to escape anywhere */
         if (out.ptr[i] == '+')
             out.ptr[i] = '-';
         else if (out.ptr[i] == '/')
@@ -331,7 +337,8 @@ canon_wrap(enum canon_origin origin, bool redacted, struct slice state, struct a
 }
 
 bool
-canon_unwrap(struct slice token, enum canon_origin *origin, bool *redacted, struct slice *state, struct arena *arena)
+canon_unwrap(struct slice token, enum canon_origin *origin, bool *redacted, struct slice *state,
+             struct arena *arena)
 {
     if (!slice_starts(token, SLICE_LIT(WRAPPER)))
         return false;
@@ -347,7 +354,8 @@ canon_unwrap(struct slice token, enum canon_origin *origin, bool *redacted, stru
     }
     if (*origin == ORIGIN_NONE || !slice_present(rest))
         return false;
-    /* Anybody can write a wrapper: what is in it must be what it claims, or it would break out of the text it is put into. */
+    /* Anybody can write a wrapper: what is in it must be what it claims, or it would break out of
+     * the text it is put into. */
     struct sink out;
     struct json_scan scan;
     sink_init(&out, rest.len + 16);

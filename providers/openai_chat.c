@@ -89,7 +89,8 @@ put_segment(struct sink *out, struct slice text)
     }
 }
 
-/* Azure's classic form: the deployment stands in the path. /models serves the models of other makers, named in the body. */
+/* Azure's classic form: the deployment stands in the path. /models serves the models of other
+ * makers, named in the body. */
 static void
 put_azure(struct sink *out, const struct dialect_upstream *upstream)
 {

@@ -57,7 +57,7 @@ struct chat_read_call {
     uint32_t block, number; /* number: 0, 1, 2... within the choice, in order of opening */
     bool has_id, opened, closed, custom;
     struct slice id, signature; /* while the name is awaited */
-    char *pending;   /* and the arguments that came before it, CHAT_PENDING_MAX at most */
+    char *pending; /* and the arguments that came before it, CHAT_PENDING_MAX at most */
     size_t pending_len;
 };
 
@@ -125,17 +125,20 @@ struct chat_message {
 int chat_read_content_list(struct chat_reader *reader, struct chat_read_choice *choice,
                            struct json list, struct canon_events *events, bool *said);
 int chat_read_reasoning(struct chat_reader *reader, struct chat_read_choice *choice,
-                        const struct chat_message *message, struct canon_events *events, bool *said);
+                        const struct chat_message *message, struct canon_events *events,
+                        bool *said);
 /* chat_read_extras - images, Google's signatures, annotations, sound. */
 int chat_read_extras(struct chat_reader *reader, struct chat_read_choice *choice,
                      const struct chat_message *message, struct canon_events *events, bool *said);
-/* chat_read_sources - the lists that Perplexity and xAI put beside the choices: said once, of the last text. */
+/* chat_read_sources - the lists that Perplexity and xAI put beside the choices: said once, of the
+ * last text. */
 struct chat_sources {
     struct json citations, results;
 };
 int chat_read_sources(struct chat_reader *reader, const struct chat_sources *sources,
                       struct chat_read_choice *choice, struct canon_events *events);
-/* chat_read_logprobs - a list of token probabilities; *out is NULL where there is none. 0, -ERR_MEMORY. */
+/* chat_read_logprobs - a list of token probabilities; *out is NULL where there is none. 0,
+ * -ERR_MEMORY. */
 int chat_read_logprobs(struct json list, struct arena *arena, struct canon_logprob **out);
 /* chat_google_signature - what extra_content.google signs, or absent. */
 struct slice chat_google_signature(struct json extra_content);
@@ -175,10 +178,11 @@ struct chat_write_call {
     uint32_t block, number;
     bool custom, said;
     struct slice id, name, signature; /* whole replies only; signature: the member as JSON */
-    struct sink arguments; /* whole replies only */
+    struct sink arguments;            /* whole replies only */
 };
 
-/* A source of a whole block of text: told when the text is complete, and it is known where it ends. */
+/* A source of a whole block of text: told when the text is complete, and it is known where it ends.
+ */
 struct chat_write_source {
     struct chat_write_source *next;
     struct canon_citation citation;
@@ -205,7 +209,8 @@ struct chat_write_choice {
     /* whole replies only */
     bool has_text, has_refusal;
     struct sink text, reasoning, refusal, thought; /* escaped */
-    struct sink details, annotations, images, tokens, refusal_tokens; /* JSON: entries of those lists */
+    struct sink details, annotations, images, tokens,
+        refusal_tokens;     /* JSON: entries of those lists */
     struct slice signature; /* Google's, of the text: the member as JSON */
 };
 
@@ -218,13 +223,15 @@ struct chat_writer {
     struct chat_write_choice *choices;
     struct canon_custom custom;
     struct slice grounding; /* what a search found, as JSON; absent */
-    struct sink bare_images; /* whole replies: the same images as data and type alone, entries of a list */
+    struct sink
+        bare_images; /* whole replies: the same images as data and type alone, entries of a list */
     struct slice held;      /* an early chunk of the upstream that waits for the role chunk */
     struct slice usage_raw; /* the upstream's own usage object, in usage_bytes */
     char usage_bytes[2048];
     struct canon_usage usage;
     bool usage_known, usage_written, ended;
-    bool passing; /* chunks of the same dialect pass: what is written between them cannot wait for a later one */
+    bool passing; /* chunks of the same dialect pass: what is written between them cannot wait for a
+                     later one */
 };
 
 /* chat_finish_shown - the word for a choice as it was written: tool_calls only if there were any.
@@ -258,11 +265,14 @@ int chat_write_event(struct chat_writer *writer, const struct canon_event *event
 struct slice chat_state_shown(struct chat_writer *writer, enum canon_origin origin, bool redacted,
                               struct slice state);
 /* chat_put_signature - the member extra_content with the event's signature. 0, -ERR_MEMORY. */
-int chat_put_signature(struct chat_writer *writer, const struct canon_event *event, struct sink *out);
-/* chat_note_text, chat_close_text - a block of text begins and ends here in the content; do sources wait for its end? */
+int chat_put_signature(struct chat_writer *writer, const struct canon_event *event,
+                       struct sink *out);
+/* chat_note_text, chat_close_text - a block of text begins and ends here in the content; do sources
+ * wait for its end? */
 int chat_note_text(struct chat_writer *writer, struct chat_write_choice *choice, uint32_t block);
 bool chat_close_text(struct chat_write_choice *choice, uint32_t block);
-/* chat_await_text - 1: the source speaks of a whole block that is not complete, and waits; 0: it can be told; -ERR_MEMORY. */
+/* chat_await_text - 1: the source speaks of a whole block that is not complete, and waits; 0: it
+ * can be told; -ERR_MEMORY. */
 int chat_await_text(struct chat_writer *writer, struct chat_write_choice *choice,
                     const struct canon_event *event);
 /* chat_put_waiting - what waited, entries of annotations separated by commas. */
@@ -276,12 +286,13 @@ bool chat_put_annotation(struct sink *out, const struct chat_write_choice *choic
 void chat_put_image(struct sink *out, const struct chat_write_choice *choice);
 /* chat_put_tokens - entries of logprobs.content, separated by commas. */
 void chat_put_tokens(struct sink *out, const struct canon_logprob *tokens);
-/* chat_note_grounding - Gemini's groundingMetadata as the member `grounding`, kept for the last chunk. 0, -ERR_MEMORY. */
+/* chat_note_grounding - Gemini's groundingMetadata as the member `grounding`, kept for the last
+ * chunk. 0, -ERR_MEMORY. */
 int chat_note_grounding(struct chat_writer *writer, struct slice metadata, struct arena *scratch);
 
 /* openai_chat_reply_whole.c */
-int chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
-                      uint32_t *unsaid, struct arena *scratch);
+int chat_gather_event(struct chat_writer *writer, const struct canon_event *event, uint32_t *unsaid,
+                      struct arena *scratch);
 void chat_gather_fini(struct chat_writer *writer);
 int chat_write_whole(void *writer, struct sink *out);
 
@@ -301,7 +312,8 @@ int chat_read_messages(struct canon_request *request, struct canon_fault *fault)
 int chat_refuse(struct canon_fault *fault, int error, const char *param, const char *message);
 int chat_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
                       struct sink *out);
-/* chat_budget_of_effort - thinking tokens for an effort in words; absent: as many as the model likes (R115). */
+/* chat_budget_of_effort - thinking tokens for an effort in words; absent: as many as the model
+ * likes (R115). */
 struct slice chat_budget_of_effort(struct slice effort);
 /* chat_put_defaults - configured members for keys that neither the object nor given has (the two
  * names of the output limit are one). */
@@ -312,11 +324,12 @@ void chat_put_defaults(struct splice *splice, struct json root, struct json give
  * is set). */
 struct slice chat_merged_turns(struct json messages, bool keep_developer, struct arena *arena,
                                int *error);
-/* openai_chat_history.c: chat_changed_messages - the messages array as the upstream insists on it: turns merged, ids, thoughts,
- * instructions and plain content in its form. request, if it was read, knows thoughts that were put back. Absent: nothing to
- * change, or an error. */
+/* openai_chat_history.c: chat_changed_messages - the messages array as the upstream insists on it:
+ * turns merged, ids, thoughts, instructions and plain content in its form. request, if it was read,
+ * knows thoughts that were put back. Absent: nothing to change, or an error. */
 struct slice chat_changed_messages(const struct canon_request *request, struct json messages,
-                                   const struct dialect_upstream *upstream, struct arena *arena, int *error);
+                                   const struct dialect_upstream *upstream, struct arena *arena,
+                                   int *error);
 /* chat_mend_choice - an object tool_choice as a word, with only those tools that it names (P52). */
 void chat_mend_choice(struct splice *splice, struct json root);
 int chat_write_request(const struct canon_request *request, const struct dialect_upstream *upstream,

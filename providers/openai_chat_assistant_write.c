@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_assistant_write.c - what a model said and called, as an assistant message of a Chat Completions request.
+ * openai_chat_assistant_write.c - what a model said and called, as an assistant message of a Chat
+ * Completions request.
  *
- * Ids of calls are made legal and unique here; results find them in the writer's list of open calls. Opaque state goes back
- * only to those who can have made it, and what cannot go is reported.
+ * Ids of calls are made legal and unique here; results find them in the writer's list of open
+ * calls. Opaque state goes back only to those who can have made it, and what cannot go is reported.
  */
 #include "providers/openai_chat_write.h"
 
@@ -40,14 +41,16 @@ is_used(struct chat_request_writer *to, struct slice id)
     return false;
 }
 
-/* The id that the upstream is told: legal, and another one when a call before has it (bedrock's and others' repeat). */
+/* The id that the upstream is told: legal, and another one when a call before has it (bedrock's and
+ * others' repeat). */
 static struct slice
 wire_id(struct chat_request_writer *to, struct slice id)
 {
     struct arena *arena = to->request->arena;
     struct slice wire = id.len <= CHAT_ID_MAX ? id : canon_legal_id(id, CHAT_ID_MAX, arena);
     for (uint32_t copy = 2; slice_present(wire) && is_used(to, wire); copy++)
-        wire = arena_printf(arena, "call_%016llx_%u", (unsigned long long)canon_hash(id), (unsigned)copy);
+        wire = arena_printf(arena, "call_%016llx_%u", (unsigned long long)canon_hash(id),
+                            (unsigned)copy);
     return wire;
 }
 
@@ -175,11 +178,13 @@ format_of(enum canon_origin origin)
     return NULL;
 }
 
-/* Is there state that an upstream like OpenRouter, which takes reasoning_details back, could use? */
+/* Is there state that an upstream like OpenRouter, which takes reasoning_details back, could use?
+ */
 static bool
 is_detail(const struct chat_request_writer *to, const struct canon_part *part)
 {
-    bool has_state = part->kind == PART_REDACTED || (part->kind == PART_THINKING && part->signature.len > 0);
+    bool has_state =
+        part->kind == PART_REDACTED || (part->kind == PART_THINKING && part->signature.len > 0);
     return has_state && to->upstream->replay_reasoning && to->upstream->extra_fields;
 }
 
@@ -245,7 +250,8 @@ put_thoughts(struct chat_request_writer *to, const struct canon_message *message
 
 /* ---------------------------------------------------------------- the message */
 
-/* What kinds of parts there are; refuses what a Chat upstream could not be told that a model said. */
+/* What kinds of parts there are; refuses what a Chat upstream could not be told that a model said.
+ */
 static int
 survey(struct chat_request_writer *to, const struct canon_message *message, bool *has_text)
 {
@@ -260,7 +266,8 @@ survey(struct chat_request_writer *to, const struct canon_message *message, bool
                 canon_drop(to->report, "thought_signature");
             break;
         case PART_IMAGE:
-            canon_drop(to->report, "images"); /* its own, shown before: the conversation goes on without */
+            canon_drop(to->report,
+                       "images"); /* its own, shown before: the conversation goes on without */
             break;
         case PART_NATIVE:
             chat_drop_native(to, part);

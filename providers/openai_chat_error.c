@@ -22,13 +22,23 @@ is_context(const struct canon_error *error)
     static const char *const codes[] = {"context_length_exceeded", "exceed_context_size_error",
                                         "too_many_prompt_tokens", "context_window_exceeded",
                                         "model_context_window_exceeded"};
-    static const char *const texts[] = {
-        "maximum context length", "context window",  "context size",
-        "prompt is too long",     "prompt too long", "context length",
-        "input token count",      "too many tokens", "input is too long",
-        "maximum prompt length",  "exceeded model token limit", "range of input length",
-        "prompt exceeds max length", "context the overflows", "context overflow",
-        "tokens + `max_new_tokens` must be", "reduce the length of the messages"};
+    static const char *const texts[] = {"maximum context length",
+                                        "context window",
+                                        "context size",
+                                        "prompt is too long",
+                                        "prompt too long",
+                                        "context length",
+                                        "input token count",
+                                        "too many tokens",
+                                        "input is too long",
+                                        "maximum prompt length",
+                                        "exceeded model token limit",
+                                        "range of input length",
+                                        "prompt exceeds max length",
+                                        "context the overflows",
+                                        "context overflow",
+                                        "tokens + `max_new_tokens` must be",
+                                        "reduce the length of the messages"};
     for (size_t i = 0; i < countof(codes); i++)
         if (slice_is(error->code, codes[i]) || slice_is(error->type, codes[i]))
             return true;
@@ -72,7 +82,8 @@ static const struct word_row {
     {"invalid-argument", KIND_INVALID},
 };
 
-/* What only the words of the message tell: several servers answer a wrong key with 400, an empty account with 429. */
+/* What only the words of the message tell: several servers answer a wrong key with 400, an empty
+ * account with 429. */
 static enum err_kind
 kind_by_text(const struct canon_error *error, enum err_kind by_status)
 {
@@ -102,7 +113,8 @@ kind_of(const struct canon_error *error, int status)
         is_context(error))
         return KIND_CONTEXT;
     /* A single request that is over a rate limit will be so for ever: no wait helps it. */
-    if ((by_status == KIND_RATE_LIMIT || status == 0) && contains(error->message, "equest too large"))
+    if ((by_status == KIND_RATE_LIMIT || status == 0) &&
+        contains(error->message, "equest too large"))
         return KIND_TOO_LARGE;
     for (size_t i = 0; i < countof(word_rows); i++) {
         const struct word_row *row = &word_rows[i];
@@ -132,8 +144,8 @@ word_of(struct json value, struct arena *arena)
 static struct slice
 first_text(struct json object, struct arena *arena)
 {
-    static const char *const names[] = {"message", "msg", "error", "detail", "error_message",
-                                        "Message", "error_msg"};
+    static const char *const names[] = {"message",       "msg",     "error",    "detail",
+                                        "error_message", "Message", "error_msg"};
     for (size_t i = 0; i < countof(names); i++) {
         struct slice text = json_string(json_get(object, names[i]), arena);
         if (text.len > 0)
@@ -219,7 +231,8 @@ report_in(struct json root)
     return is_bare && !json_present(json_get(root, "choices")) ? root : JSON_NONE;
 }
 
-/* Google's compatible endpoint answers in Google's own shape: a word for the status, and details. */
+/* Google's compatible endpoint answers in Google's own shape: a word for the status, and details.
+ */
 static void
 refine_google(struct json report, struct json root, int status, struct arena *arena,
               struct canon_error *out)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_extras_read.c - what a Chat Completions reply says besides text and calls: lists of parts, reasoning
- * details with their opaque state, sources, images, token probabilities.
+ * openai_chat_extras_read.c - what a Chat Completions reply says besides text and calls: lists of
+ * parts, reasoning details with their opaque state, sources, images, token probabilities.
  *
- * OpenAI's annotations, OpenRouter's reasoning_details and images, Google's extra_content, the source lists of
- * Perplexity and xAI: each is read wherever it turns up, since servers borrow from one another.
+ * OpenAI's annotations, OpenRouter's reasoning_details and images, Google's extra_content, the
+ * source lists of Perplexity and xAI: each is read wherever it turns up, since servers borrow from
+ * one another.
  */
 #include "providers/openai_chat.h"
 
@@ -14,8 +15,8 @@
 
 /* A list of parts where a string is expected: Mistral's thinking lists, and text parts. */
 int
-chat_read_content_list(struct chat_reader *reader, struct chat_read_choice *choice, struct json list,
-                       struct canon_events *events, bool *said)
+chat_read_content_list(struct chat_reader *reader, struct chat_read_choice *choice,
+                       struct json list, struct canon_events *events, bool *said)
 {
     for (struct json part = json_first(list); json_present(part); part = json_next(part)) {
         bool is_thinking = json_is(json_get(part, "type"), "thinking");
@@ -96,7 +97,8 @@ read_details(struct chat_reader *reader, struct chat_read_choice *choice, struct
                 error =
                     chat_emit_text(reader, choice, BLOCK_THINKING, SLICE_NONE, signature, events);
                 if (!error)
-                    events->at[events->count - 1].origin = chat_origin_of(json_get(entry, "format"));
+                    events->at[events->count - 1].origin =
+                        chat_origin_of(json_get(entry, "format"));
             }
             *said = *said || text.len > 0 || signature.len > 0;
         }
@@ -135,10 +137,11 @@ chat_google_signature(struct json extra_content)
     return json_text(json_get(json_get(extra_content, "google"), "thought_signature"));
 }
 
-/* Google's signature of a message: of its text, or, where it has none, of a thought that is not shown. */
+/* Google's signature of a message: of its text, or, where it has none, of a thought that is not
+ * shown. */
 static int
-read_signature(struct chat_reader *reader, struct chat_read_choice *choice, struct json extra_content,
-               struct canon_events *events, bool *said)
+read_signature(struct chat_reader *reader, struct chat_read_choice *choice,
+               struct json extra_content, struct canon_events *events, bool *said)
 {
     struct slice signature = chat_google_signature(extra_content);
     if (signature.len == 0 || choice->finished)
@@ -205,7 +208,8 @@ read_annotations(struct chat_reader *reader, struct chat_read_choice *choice, st
             .end = position(json_get(body, "end_index")),
             .native = json_raw(at),
         };
-        int error = json_type(at) == JSON_OBJECT ? emit_citation(reader, choice, &source, events) : 0;
+        int error =
+            json_type(at) == JSON_OBJECT ? emit_citation(reader, choice, &source, events) : 0;
         if (error)
             return error;
     }
@@ -216,7 +220,8 @@ int
 chat_read_sources(struct chat_reader *reader, const struct chat_sources *sources,
                   struct chat_read_choice *choice, struct canon_events *events)
 {
-    bool has_results = json_type(sources->results) == JSON_ARRAY && json_count(sources->results) > 0;
+    bool has_results =
+        json_type(sources->results) == JSON_ARRAY && json_count(sources->results) > 0;
     struct json list = has_results ? sources->results : sources->citations;
     if (choice->cited || choice->texts == 0 || json_type(list) != JSON_ARRAY)
         return 0;
@@ -338,7 +343,8 @@ chat_read_logprobs(struct json list, struct arena *arena, struct canon_logprob *
         out = &token->next;
         top = &token->top;
         struct json others = json_get(at, "top_logprobs");
-        for (struct json other = json_first(others); json_present(other); other = json_next(other)) {
+        for (struct json other = json_first(others); json_present(other);
+             other = json_next(other)) {
             if (json_type(json_get(other, "logprob")) != JSON_NUMBER)
                 continue;
             *top = read_logprob(other, arena);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_extras_write.c - what a Chat Completions reply says besides text and calls, as JSON: sources, images,
- * token probabilities, opaque state, what a Google search found.
+ * openai_chat_extras_write.c - what a Chat Completions reply says besides text and calls, as JSON:
+ * sources, images, token probabilities, opaque state, what a Google search found.
  *
- * The same words stand in chunks and in whole replies. Positions are code points of the content as the client gets it.
+ * The same words stand in chunks and in whole replies. Positions are code points of the content as
+ * the client gets it.
  */
 #include "providers/openai_chat.h"
 
 /* ---------------------------------------------------------------- opaque state */
 
-/* State of another family travels in a wrapper, so that it comes back to no one else. Absent without memory. */
+/* State of another family travels in a wrapper, so that it comes back to no one else. Absent
+ * without memory. */
 struct slice
 chat_state_shown(struct chat_writer *writer, enum canon_origin origin, bool redacted,
                  struct slice state)
@@ -19,7 +21,8 @@ chat_state_shown(struct chat_writer *writer, enum canon_origin origin, bool reda
     return canon_wrap(origin, redacted, state, writer->arena);
 }
 
-/* `"extra_content":{"google":{"thought_signature":"..."}}`: Google's own spelling, unwrapped if it is Google's. */
+/* `"extra_content":{"google":{"thought_signature":"..."}}`: Google's own spelling, unwrapped if it
+ * is Google's. */
 int
 chat_put_signature(struct chat_writer *writer, const struct canon_event *event, struct sink *out)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_history.c - a conversation in the form that one server insists on: ids of nine characters, thoughts sent back
- * with calls, instructions as a list of parts, plain content as one string.
+ * openai_chat_history.c - a conversation in the form that one server insists on: ids of nine
+ * characters, thoughts sent back with calls, instructions as a list of parts, plain content as one
+ * string.
  *
- * Works on messages as JSON, so that it serves requests that are passed and requests that are written. Messages that need
- * nothing stay as they are, byte for byte.
+ * Works on messages as JSON, so that it serves requests that are passed and requests that are
+ * written. Messages that need nothing stay as they are, byte for byte.
  */
 #include "providers/openai_chat.h"
 
@@ -17,7 +18,8 @@ is_alphanumeric(char byte)
            (byte >= '0' && byte <= '9');
 }
 
-/* An id of nine letters and digits, as Mistral wants it: the same for the same id in every request. */
+/* An id of nine letters and digits, as Mistral wants it: the same for the same id in every request.
+ */
 static struct slice
 id_of_nine(struct slice id, struct arena *arena)
 {
@@ -78,8 +80,8 @@ has_long_id(struct mending *to, struct json message)
     struct json calls = json_get(message, "tool_calls");
     struct slice id = json_text(json_get(message, "tool_call_id"));
     bool found = slice_present(id) && !slice_eq(id, id_of_nine(id, to->arena));
-    for (struct json at = json_first(calls); json_type(calls) == JSON_ARRAY && json_present(at) && !found;
-         at = json_next(at)) {
+    for (struct json at = json_first(calls);
+         json_type(calls) == JSON_ARRAY && json_present(at) && !found; at = json_next(at)) {
         id = json_text(json_get(at, "id"));
         found = slice_present(id) && !slice_eq(id, id_of_nine(id, to->arena));
     }
@@ -127,7 +129,8 @@ put_text_part(struct json_writer *json, struct json part, struct slice marker)
     json_end(json);
 }
 
-/* Instructions as parts; the last part of all of them is marked for the provider's cache, and no other. */
+/* Instructions as parts; the last part of all of them is marked for the provider's cache, and no
+ * other. */
 static void
 put_parts(struct json_writer *json, struct json content, bool is_marked)
 {
@@ -136,8 +139,9 @@ put_parts(struct json_writer *json, struct json content, bool is_marked)
     while (json_present(at)) {
         struct json next = json_type(content) == JSON_STRING ? JSON_NONE : json_next(at);
         struct json marker = json_get(at, "cache_control");
-        struct slice shown = json_type(marker) == JSON_OBJECT ? json_raw(marker)
-                                                              : SLICE_LIT("{\"type\":\"ephemeral\"}");
+        struct slice shown = json_type(marker) == JSON_OBJECT
+                                 ? json_raw(marker)
+                                 : SLICE_LIT("{\"type\":\"ephemeral\"}");
         if (is_text_part(at))
             put_text_part(json, at, json_present(next) || !is_marked ? SLICE_NONE : shown);
         else
@@ -245,7 +249,8 @@ static void
 put_message(struct mending *to, struct json message)
 {
     struct needs needs = needs_of(to, message);
-    bool any = needs.ids || needs.reasoning || needs.parts || needs.flat || needs.prefix || needs.system;
+    bool any =
+        needs.ids || needs.reasoning || needs.parts || needs.flat || needs.prefix || needs.system;
     if (!any || json_type(message) != JSON_OBJECT) {
         json_put_raw(&to->json, json_raw(message));
         return;
@@ -277,8 +282,8 @@ lacks_answer(const struct mending *to, struct json before, struct json message)
 }
 
 static struct slice
-mended_messages(const struct canon_request *request, struct json messages, const struct dialect_upstream *upstream,
-                struct arena *arena, int *error)
+mended_messages(const struct canon_request *request, struct json messages,
+                const struct dialect_upstream *upstream, struct arena *arena, int *error)
 {
     struct sink out;
     struct mending to = {.request = request, .upstream = upstream, .arena = arena};
@@ -305,8 +310,8 @@ mended_messages(const struct canon_request *request, struct json messages, const
 }
 
 struct slice
-chat_changed_messages(const struct canon_request *request, struct json messages, const struct dialect_upstream *upstream,
-                      struct arena *arena, int *error)
+chat_changed_messages(const struct canon_request *request, struct json messages,
+                      const struct dialect_upstream *upstream, struct arena *arena, int *error)
 {
     bool is_special = upstream->ids == IDS_NINE || upstream->replay_reasoning ||
                       upstream->system_parts || upstream->flat_content;
@@ -320,7 +325,8 @@ chat_changed_messages(const struct canon_request *request, struct json messages,
         return merged;
     if (slice_present(merged))
         *error = json_parse(merged, 128, 1u << 24, arena, &messages);
-    struct slice mended = *error ? SLICE_NONE : mended_messages(request, messages, upstream, arena, error);
+    struct slice mended =
+        *error ? SLICE_NONE : mended_messages(request, messages, upstream, arena, error);
     return slice_present(mended) ? mended : merged;
 }
 
@@ -329,7 +335,8 @@ chat_changed_messages(const struct canon_request *request, struct json messages,
 static struct slice
 name_in(struct json entry)
 {
-    struct json body = json_get(entry, json_is(json_get(entry, "type"), "custom") ? "custom" : "function");
+    struct json body =
+        json_get(entry, json_is(json_get(entry, "type"), "custom") ? "custom" : "function");
     return json_text(json_get(body, "name"));
 }
 
@@ -373,5 +380,6 @@ chat_mend_choice(struct splice *splice, struct json root)
     if (count == 0 || splice->failed)
         return; /* it names no tool of the request: the upstream may say so */
     splice_replace(splice, json_raw(tools), copy);
-    splice_replace(splice, json_raw(choice), is_forced ? SLICE_LIT("\"required\"") : SLICE_LIT("\"auto\""));
+    splice_replace(splice, json_raw(choice),
+                   is_forced ? SLICE_LIT("\"required\"") : SLICE_LIT("\"auto\""));
 }

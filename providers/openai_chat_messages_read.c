@@ -216,8 +216,9 @@ read_content(struct message_reader *at, struct json content)
 /* ---------------------------------------------------------------- assistants */
 
 /*
- * Opaque state that the client kept for us. A wrapper of ours says whose it is and what kind; without one the format of an
- * OpenRouter entry does, and without that nobody knows. encrypted: the state is the thought itself.
+ * Opaque state that the client kept for us. A wrapper of ours says whose it is and what kind;
+ * without one the format of an OpenRouter entry does, and without that nobody knows. encrypted: the
+ * state is the thought itself.
  */
 static int
 take_state(struct message_reader *at, struct canon_part *part, struct json entry, bool encrypted)
@@ -313,7 +314,8 @@ read_call(struct message_reader *at, struct json value)
     return 0;
 }
 
-/* The signature of a message: of its last text, or, if it has none, of a thought before its calls. */
+/* The signature of a message: of its last text, or, if it has none, of a thought before its calls.
+ */
 static int
 read_signature(struct message_reader *at, struct json message)
 {

@@ -68,7 +68,9 @@ chat_note_markers(struct chat_request_writer *to, const struct canon_part *part)
 static const char *
 conversation_field(int from)
 {
-    return from == DIALECT_GEMINI ? "contents" : from == DIALECT_OPENAI_RESPONSES ? "input" : "messages";
+    return from == DIALECT_GEMINI             ? "contents"
+           : from == DIALECT_OPENAI_RESPONSES ? "input"
+                                              : "messages";
 }
 
 int
@@ -403,7 +405,8 @@ survey(struct chat_request_writer *to, const struct canon_part *parts, bool *any
         }
         *any = *any || part->kind != PART_NATIVE;
         *rich = *rich || part->kind == PART_IMAGE || part->kind == PART_AUDIO ||
-                part->kind == PART_VIDEO || part->kind == PART_FILE || (part->kind == PART_DOCUMENT && !is_text_document(part));
+                part->kind == PART_VIDEO || part->kind == PART_FILE ||
+                (part->kind == PART_DOCUMENT && !is_text_document(part));
     }
 }
 
@@ -536,7 +539,8 @@ put_system_message(struct chat_request_writer *to, const struct canon_message *m
         if (part->kind != PART_TEXT)
             return chat_refuse_part(to, "instructions that are no text");
         bool may_be_attributed = is_first && part == message->parts;
-        chat_add_text(to, may_be_attributed ? without_attribution(part->text) : part->text, "\\n\\n");
+        chat_add_text(to, may_be_attributed ? without_attribution(part->text) : part->text,
+                      "\\n\\n");
     }
     if (to->text.len == 0)
         return 0;

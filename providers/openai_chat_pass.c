@@ -81,8 +81,8 @@ chat_put_defaults(struct splice *splice, struct json root, struct json given, st
 }
 
 /*
- * Reasoning effort in the upstream's words, where the client used OpenAI's and none of the upstream's own (R115). The client's
- * word stays: servers with words of their own do not mind it.
+ * Reasoning effort in the upstream's words, where the client used OpenAI's and none of the
+ * upstream's own (R115). The client's word stays: servers with words of their own do not mind it.
  */
 static void
 tell_effort(struct splice *splice, struct json root, const struct dialect_upstream *upstream)
@@ -93,7 +93,8 @@ tell_effort(struct splice *splice, struct json root, const struct dialect_upstre
     bool is_off = slice_is(effort, "none");
     if (upstream->effort == TELL_THINKING && !json_present(json_get(root, "thinking")))
         splice_member(splice, root, "thinking",
-                      is_off ? SLICE_LIT("{\"type\":\"disabled\"}") : SLICE_LIT("{\"type\":\"enabled\"}"));
+                      is_off ? SLICE_LIT("{\"type\":\"disabled\"}")
+                             : SLICE_LIT("{\"type\":\"enabled\"}"));
     if (upstream->effort != TELL_ENABLE_THINKING || json_present(json_get(root, "enable_thinking")))
         return;
     splice_member(splice, root, "enable_thinking", is_off ? SLICE_LIT("false") : SLICE_LIT("true"));
@@ -102,7 +103,8 @@ tell_effort(struct splice *splice, struct json root, const struct dialect_upstre
         splice_member(splice, root, "thinking_budget", budget);
 }
 
-/* Mistral refuses fields that it does not know, and calls two of OpenAI's otherwise. Usage comes in any case. */
+/* Mistral refuses fields that it does not know, and calls two of OpenAI's otherwise. Usage comes in
+ * any case. */
 static void
 speak_mistral(struct splice *splice, struct json root)
 {
@@ -149,7 +151,8 @@ chat_pass_request(const struct canon_request *request, const struct dialect_upst
     if (upstream->ids == IDS_NINE)
         speak_mistral(&splice, root);
     int error;
-    struct slice changed = chat_changed_messages(request, messages, upstream, request->arena, &error);
+    struct slice changed =
+        chat_changed_messages(request, messages, upstream, request->arena, &error);
     if (error)
         return error;
     if (slice_present(changed))

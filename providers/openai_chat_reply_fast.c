@@ -58,8 +58,8 @@ chat_template_learn(struct chat_reader *reader, struct slice data,
         return;
     const struct canon_event *event = &events->at[0];
     struct slice text = event->text;
-    if (event->kind != CANON_DELTA || event->logprobs || event->signature.len > 0 || text.len == 0 || text.ptr <= data.ptr ||
-        text.ptr >= data.ptr + data.len)
+    if (event->kind != CANON_DELTA || event->logprobs || event->signature.len > 0 ||
+        text.len == 0 || text.ptr <= data.ptr || text.ptr >= data.ptr + data.len)
         return;
     size_t before = (size_t)(text.ptr - data.ptr);
     struct slice after = slice_skip(data, before + text.len);

@@ -427,8 +427,8 @@ chat_pass_event(void *writer, struct slice data, const struct canon_events *even
     if (self->options.include_usage)
         mends &= ~(uint32_t)MEND_USAGE_NULL;
     enum dialect_reasoning shown = self->options.reasoning;
-    bool is_plain = (shown == SHOW_AS_SENT || shown == SHOW_REASONING_CONTENT) && !events->rewrite &&
-                    !has_kind(events, CANON_CLOSE);
+    bool is_plain = (shown == SHOW_AS_SENT || shown == SHOW_REASONING_CONTENT) &&
+                    !events->rewrite && !has_kind(events, CANON_CLOSE);
     if (mends == MEND_USAGE_NULL && is_plain) {
         int done = pass_without_null_usage(data, frames);
         if (done != 0)

@@ -203,7 +203,8 @@ take_message(struct json value, struct chat_message *out)
                                  .audio = found[12]};
 }
 
-/* Text or refusal with the probabilities of its tokens; a token may have them and no text of its own. */
+/* Text or refusal with the probabilities of its tokens; a token may have them and no text of its
+ * own. */
 static int
 read_words(struct chat_reader *reader, struct chat_read_choice *choice, enum canon_block type,
            struct slice text, struct json logprobs, struct canon_events *events, bool *said)
@@ -263,7 +264,8 @@ read_choice(struct chat_reader *reader, struct json value, const struct chat_sou
         return -ERR_MEMORY;
     struct json delta = found[reader->whole && json_type(found[3]) == JSON_OBJECT ? 3 : 1];
     if (json_type(delta) != JSON_OBJECT) {
-        /* A whole reply framed as an event; a cumulative message beside a delta is not looked at. */
+        /* A whole reply framed as an event; a cumulative message beside a delta is not looked at.
+         */
         delta = choice->said_text || choice->said_call ? JSON_NONE : found[3];
         if (json_type(delta) == JSON_OBJECT)
             events->mends |= CANON_MEND_ALL;
@@ -303,9 +305,9 @@ struct reply {
 static void
 take_reply(struct json root, struct reply *out)
 {
-    static const struct slice names[] = {CHAT_NAME("choices"), CHAT_NAME("id"),
-                                         CHAT_NAME("usage"),   CHAT_NAME("model"),
-                                         CHAT_NAME("x_groq"),  CHAT_NAME("error"),
+    static const struct slice names[] = {CHAT_NAME("choices"),   CHAT_NAME("id"),
+                                         CHAT_NAME("usage"),     CHAT_NAME("model"),
+                                         CHAT_NAME("x_groq"),    CHAT_NAME("error"),
                                          CHAT_NAME("citations"), CHAT_NAME("search_results")};
     struct json found[countof(names)];
     chat_take(root, names, countof(names), found);

@@ -9,7 +9,8 @@
 static bool
 shows_reasoning(const struct chat_writer *writer)
 {
-    return writer->options.reasoning != SHOW_THINK_TAGS && writer->options.reasoning != SHOW_NOTHING;
+    return writer->options.reasoning != SHOW_THINK_TAGS &&
+           writer->options.reasoning != SHOW_NOTHING;
 }
 
 void
@@ -249,8 +250,7 @@ gather_citation(struct chat_writer *writer, struct chat_write_choice *choice,
 }
 
 static int
-gather_in_choice(struct chat_writer *writer, const struct canon_event *event,
-                 uint32_t *unsaid)
+gather_in_choice(struct chat_writer *writer, const struct canon_event *event, uint32_t *unsaid)
 {
     struct chat_write_choice *choice = chat_writer_choice(writer, event->choice);
     if (!choice)
@@ -272,8 +272,8 @@ gather_in_choice(struct chat_writer *writer, const struct canon_event *event,
 }
 
 int
-chat_gather_event(struct chat_writer *writer, const struct canon_event *event,
-                  uint32_t *unsaid, struct arena *scratch)
+chat_gather_event(struct chat_writer *writer, const struct canon_event *event, uint32_t *unsaid,
+                  struct arena *scratch)
 {
     if (writer->ended)
         return 0;

@@ -362,7 +362,8 @@ write_thought(struct chat_writer *writer, struct chat_write_choice *choice,
     return end_chunk(writer, NULL, frames);
 }
 
-/* Text, or a refusal, whose tokens are known one by one. Probabilities of a very long text come behind it. */
+/* Text, or a refusal, whose tokens are known one by one. Probabilities of a very long text come
+ * behind it. */
 static int
 write_tokens(struct chat_writer *writer, struct chat_write_choice *choice,
              const struct canon_event *event, struct frames *frames)
@@ -427,9 +428,9 @@ write_delta(struct chat_writer *writer, struct chat_write_choice *choice,
                                 : write_content(writer, choice, event->text, frames);
         return error ? error : write_signature(writer, choice, NULL, event, frames);
     case BLOCK_REFUSAL:
-        return event->logprobs ? write_tokens(writer, choice, event, frames)
-                               : write_text(writer, choice->index, "\"refusal\":\"", event->text,
-                                            "\"", frames);
+        return event->logprobs
+                   ? write_tokens(writer, choice, event, frames)
+                   : write_text(writer, choice->index, "\"refusal\":\"", event->text, "\"", frames);
     case BLOCK_THINKING:
         return write_thought(writer, choice, event, frames);
     case BLOCK_CALL:

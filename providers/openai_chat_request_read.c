@@ -116,7 +116,8 @@ add_function(struct canon_request *request, struct canon_tool **link, struct jso
     return 0;
 }
 
-/* The grammar of a free-form tool, without the object that Chat wraps it in: as Responses has it. */
+/* The grammar of a free-form tool, without the object that Chat wraps it in: as Responses has it.
+ */
 static int
 read_grammar(struct canon_request *request, struct canon_tool *tool, struct json format)
 {
@@ -307,22 +308,65 @@ read_reasoning(struct canon_request *request)
         request->thinking = THINKING_DISABLED;
 }
 
-/* Fields that the canonical request has no place for. Names that are ours alone to report stand in the second list. */
+/* Fields that the canonical request has no place for. Names that are ours alone to report stand in
+ * the second list. */
 static void
 note_unsaid(struct canon_request *request)
 {
-    static const char *const held[] = {
-        "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
-        "temperature", "top_p", "top_k", "seed", "n", "presence_penalty", "frequency_penalty",
-        "logprobs", "top_logprobs", "logit_bias", "stop", "tools", "functions", "tool_choice",
-        "function_call", "parallel_tool_calls", "response_format", "reasoning_effort", "reasoning",
-        "thinking", "enable_thinking", "thinking_budget", "safety_identifier", "user",
-        "service_tier", "metadata", "verbosity", "prompt_cache_key", "store", "random_seed",
-        "modalities", "grounding"};
-    static const char *const unsaid[] = {
-        "prediction", "moderation", "prompt_cache_options", "prompt_cache_retention", "audio",
-        "web_search_options", "min_p", "repetition_penalty", "chat_template_kwargs", "safe_prompt",
-        "provider", "models", "transforms", "plugins", "usage", "extra_body"};
+    static const char *const held[] = {"model",
+                                       "messages",
+                                       "stream",
+                                       "stream_options",
+                                       "max_tokens",
+                                       "max_completion_tokens",
+                                       "temperature",
+                                       "top_p",
+                                       "top_k",
+                                       "seed",
+                                       "n",
+                                       "presence_penalty",
+                                       "frequency_penalty",
+                                       "logprobs",
+                                       "top_logprobs",
+                                       "logit_bias",
+                                       "stop",
+                                       "tools",
+                                       "functions",
+                                       "tool_choice",
+                                       "function_call",
+                                       "parallel_tool_calls",
+                                       "response_format",
+                                       "reasoning_effort",
+                                       "reasoning",
+                                       "thinking",
+                                       "enable_thinking",
+                                       "thinking_budget",
+                                       "safety_identifier",
+                                       "user",
+                                       "service_tier",
+                                       "metadata",
+                                       "verbosity",
+                                       "prompt_cache_key",
+                                       "store",
+                                       "random_seed",
+                                       "modalities",
+                                       "grounding"};
+    static const char *const unsaid[] = {"prediction",
+                                         "moderation",
+                                         "prompt_cache_options",
+                                         "prompt_cache_retention",
+                                         "audio",
+                                         "web_search_options",
+                                         "min_p",
+                                         "repetition_penalty",
+                                         "chat_template_kwargs",
+                                         "safe_prompt",
+                                         "provider",
+                                         "models",
+                                         "transforms",
+                                         "plugins",
+                                         "usage",
+                                         "extra_body"};
     for (struct json at = json_first(request->root); json_present(at); at = json_next(at)) {
         bool is_held = json_type(at) == JSON_NULL;
         const char *name = "unknown field";

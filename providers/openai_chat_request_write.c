@@ -362,8 +362,8 @@ chat_write_request(const struct canon_request *request, const struct dialect_ups
                    struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
     bool is_edited = upstream->strict_turns || slice_present(upstream->default_params) ||
-                     upstream->ids == IDS_NINE || upstream->system_parts || upstream->flat_content ||
-                     upstream->forced_choice ||
+                     upstream->ids == IDS_NINE || upstream->system_parts ||
+                     upstream->flat_content || upstream->forced_choice ||
                      (request->from == DIALECT_ANTHROPIC && has_extras(request->root));
     struct sink draft;
     sink_init(&draft, out->max);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_tools_write.c - the tools of a canonical request, and the choice among them, for a Chat upstream.
+ * openai_chat_tools_write.c - the tools of a canonical request, and the choice among them, for a
+ * Chat upstream.
  *
- * What only OpenAI itself knows (free-form tools, strict schemas, a choice among several) is told to it alone; others get
- * what comes nearest, and what was lost on the way is reported.
+ * What only OpenAI itself knows (free-form tools, strict schemas, a choice among several) is told
+ * to it alone; others get what comes nearest, and what was lost on the way is reported.
  */
 #include "providers/openai_chat_write.h"
 
-/* Tools that the client's own provider runs: a client that offers them does without; those a client runs it relies on. */
+/* Tools that the client's own provider runs: a client that offers them does without; those a client
+ * runs it relies on. */
 static bool
 is_server_tool(const struct chat_request_writer *to, struct slice type)
 {

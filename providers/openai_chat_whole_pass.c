@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_whole_pass.c - a Chat upstream's whole reply on its way to a Chat client, with only those places mended that a
- * client could not take: everything else, a vendor's own fields among it, stays byte for byte.
+ * openai_chat_whole_pass.c - a Chat upstream's whole reply on its way to a Chat client, with only
+ * those places mended that a client could not take: everything else, a vendor's own fields among
+ * it, stays byte for byte.
  *
- * What the reply means is gathered from its events first; each place is compared with that. A body of another shape than
- * OpenAI's is written anew.
+ * What the reply means is gathered from its events first; each place is compared with that. A body
+ * of another shape than OpenAI's is written anew.
  */
 #include "providers/openai_chat.h"
 
-/* Does the body have the shape that can be mended: choices with messages, as many calls as were read? */
+/* Does the body have the shape that can be mended: choices with messages, as many calls as were
+ * read? */
 static bool
 is_mendable(struct chat_writer *writer, struct json root)
 {
@@ -61,7 +63,8 @@ mend_content(struct splice *splice, struct json message, const struct chat_write
     struct json content = json_get(message, "content");
     struct slice text = sink_slice(&choice->text);
     bool is_same = json_type(content) != JSON_ARRAY && slice_eq(json_text(content), text);
-    if (is_same || (text.len == 0 && json_text(content).len == 0 && json_type(content) != JSON_ARRAY))
+    if (is_same ||
+        (text.len == 0 && json_text(content).len == 0 && json_type(content) != JSON_ARRAY))
         return;
     if (text.len > 0 || choice->call_count == 0)
         set_text(splice, message, "content", text);
@@ -92,7 +95,8 @@ mend_reasoning(struct splice *splice, struct json message, const struct chat_wri
         return;
     }
     bool wants_short = shown == SHOW_REASONING;
-    struct json wanted = wants_short ? reasoning : content, other = wants_short ? content : reasoning;
+    struct json wanted = wants_short ? reasoning : content,
+                other = wants_short ? content : reasoning;
     struct slice text = sink_slice(&choice->reasoning);
     if (text.len == 0 || json_text(wanted).len > 0)
         return;
@@ -174,7 +178,8 @@ chat_pass_whole(void *writer, struct slice body, const struct canon_events *even
     splice_init(&splice, body, events->arena);
     if (json_text(json_get(root, "id")).len == 0)
         set_text(&splice, root, "id", self->id);
-    for (struct json at = json_first(json_get(root, "choices")); json_present(at); at = json_next(at))
+    for (struct json at = json_first(json_get(root, "choices")); json_present(at);
+         at = json_next(at))
         mend_choice(self, &splice, at);
     return splice_put(&splice, out);
 }

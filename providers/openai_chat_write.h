@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * openai_chat_write.h - what the files that write a Chat Completions request share among themselves.
+ * openai_chat_write.h - what the files that write a Chat Completions request share among
+ * themselves.
  */
 #ifndef PENSTOCK_OPENAI_CHAT_WRITE_H
 #define PENSTOCK_OPENAI_CHAT_WRITE_H
@@ -11,9 +12,10 @@
 
 /* A call of the last assistant turn, waiting for its result. */
 struct chat_open_call {
-    struct slice id;   /* the client's */
-    struct slice wire; /* what the upstream is told: legal, and no other call of the request has it */
-    uint64_t hash;     /* of id */
+    struct slice id; /* the client's */
+    struct slice
+        wire;      /* what the upstream is told: legal, and no other call of the request has it */
+    uint64_t hash; /* of id */
     bool answered;
 };
 

@@ -247,8 +247,8 @@ watch_text(struct filter *filter, const struct canon_event *event)
     return error;
 }
 
-/* Something about the watched text that is not text itself: a signature, a citation; or text that is
- * no longer looked at. */
+/* Something about the watched text that is not text itself: a signature, a citation; or text that
+ * is no longer looked at. */
 static int
 carry(struct filter *filter, const struct canon_event *event)
 {

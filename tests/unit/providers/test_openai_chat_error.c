@@ -59,7 +59,8 @@ static const struct {
     {503, "{\"error\":{\"message\":\"Loading model\",\"type\":\"unavailable_error\",\"code\":503}}",
      KIND_OVERLOADED, 503, "Loading model", NULL},
     {429,
-     "{\"error\":{\"message\":\"Request too large for m on tokens per min (TPM): Limit 3, Requested "
+     "{\"error\":{\"message\":\"Request too large for m on tokens per min (TPM): Limit 3, "
+     "Requested "
      "6.\",\"type\":\"tokens\",\"param\":null,\"code\":\"rate_limit_exceeded\"}}",
      KIND_TOO_LARGE, 413, "Request too large for m on tokens per min (TPM): Limit 3, Requested 6.",
      "rate_limit_exceeded"},
@@ -103,9 +104,8 @@ static const struct {
      "{\"error\":{\"message\":\"Invalid request: Your request exceeded model token limit: "
      "8192\",\"type\":\"invalid_request_error\"}}",
      KIND_CONTEXT, 400, "Invalid request: Your request exceeded model token limit: 8192", NULL},
-    {429,
-     "{\"error\":{\"message\":\"m\",\"type\":\"exceeded_current_quota_error\"}}",
-     KIND_BILLING, 429, "m", NULL},
+    {429, "{\"error\":{\"message\":\"m\",\"type\":\"exceeded_current_quota_error\"}}", KIND_BILLING,
+     429, "m", NULL},
     {429, "{\"error\":{\"message\":\"m\",\"type\":\"engine_overloaded_error\"}}", KIND_OVERLOADED,
      503, "m", NULL},
     {429, "{\"error\":{\"code\":\"1113\",\"message\":\"m\"}}", KIND_BILLING, 429, "m", "1113"},
@@ -115,25 +115,28 @@ static const struct {
      KIND_CONTEXT, 400, "Range of input length should be [1, 30720]", "InvalidParameter"},
     {400, "{\"error\":{\"code\":\"Arrearage\",\"message\":\"m\"}}", KIND_BILLING, 429, "m",
      "Arrearage"},
-    {429,
-     "{\"error\":{\"code\":\"RateLimitReached\",\"message\":\"m\",\"details\":\"m\"}}",
+    {429, "{\"error\":{\"code\":\"RateLimitReached\",\"message\":\"m\",\"details\":\"m\"}}",
      KIND_RATE_LIMIT, 429, "m", "RateLimitReached"},
     {401, "{\"statusCode\":401,\"message\":\"Access denied\"}", KIND_AUTH, 401, "Access denied",
      NULL},
     {400,
      "{\"error\":{\"message\":\"filtered\",\"type\":null,\"param\":\"prompt\",\"code\":"
-     "\"content_filter\",\"status\":400,\"innererror\":{\"code\":\"ResponsibleAIPolicyViolation\"}}}",
+     "\"content_filter\",\"status\":400,\"innererror\":{\"code\":\"ResponsibleAIPolicyViolation\"}}"
+     "}",
      KIND_INVALID, 400, "filtered", "content_filter"},
     {429,
-     "{\"error\":{\"message\":\"Provider returned error\",\"code\":429,\"metadata\":{\"raw\":\"r\"}}}",
+     "{\"error\":{\"message\":\"Provider returned "
+     "error\",\"code\":429,\"metadata\":{\"raw\":\"r\"}}}",
      KIND_RATE_LIMIT, 429, "Provider returned error", NULL},
-    {400, "{\"error\":{\"message\":\"The total length of all messages is too long.\",\"type\":"
-          "\"too_many_prompt_tokens\",\"code\":400}}",
+    {400,
+     "{\"error\":{\"message\":\"The total length of all messages is too long.\",\"type\":"
+     "\"too_many_prompt_tokens\",\"code\":400}}",
      KIND_CONTEXT, 400, "The total length of all messages is too long.", NULL},
     {503, "{\"error\":\"model is loading\"}", KIND_OVERLOADED, 503, "model is loading", NULL},
 };
 
-/* Google's own shape on its OpenAI-compatible endpoint: wrapped in a list, with words and delays of its own. */
+/* Google's own shape on its OpenAI-compatible endpoint: wrapped in a list, with words and delays of
+ * its own. */
 static void
 test_google(void **state)
 {
@@ -314,10 +317,9 @@ teardown(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_envelope),
-                                       cmocka_unit_test(test_conforming),
-                                       cmocka_unit_test(test_google),
-                                       cmocka_unit_test(test_own_errors),
-                                       cmocka_unit_test(test_in_a_stream)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),       cmocka_unit_test(test_envelope),
+        cmocka_unit_test(test_conforming), cmocka_unit_test(test_google),
+        cmocka_unit_test(test_own_errors), cmocka_unit_test(test_in_a_stream)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

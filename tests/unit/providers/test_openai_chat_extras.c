@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_openai_chat_extras.c - what Chat replies say besides text and calls, read and written; requests of other dialects' clients
- * for a Chat upstream; the targets of Azure.
+ * test_openai_chat_extras.c - what Chat replies say besides text and calls, read and written;
+ * requests of other dialects' clients for a Chat upstream; the targets of Azure.
  */
 #include "tests/unit/providers/asking.h"
 #include "tests/unit/providers/relay.h"
@@ -10,8 +10,8 @@
 #include "providers/openai_chat.h"
 
 #define CHUNK(delta, rest)                                                                         \
-    "data: {\"id\":\"c\",\"model\":\"m\",\"created\":1,\"choices\":[{\"index\":0,\"delta\":" delta rest     \
-    "}]}\n\n"
+    "data: {\"id\":\"c\",\"model\":\"m\",\"created\":1,\"choices\":[{\"index\":0,\"delta\":" delta \
+        rest "}]}\n\n"
 #define FINISH CHUNK("{}", ",\"finish_reason\":\"stop\"") "data: [DONE]\n\n"
 #define ROLE CHUNK("{\"role\":\"assistant\",\"content\":\"\"}", "")
 #define TEXT(text) CHUNK("{\"content\":\"" text "\"}", "")
@@ -21,9 +21,10 @@
 static void
 lines(const char *stream, const char *expected)
 {
-    struct relay relay = {.upstream = &openai_chat_dialect,
-                          .client = &openai_chat_dialect,
-                          .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
+    struct relay relay = {
+        .upstream = &openai_chat_dialect,
+        .client = &openai_chat_dialect,
+        .options = {.stream = true, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m")}};
     relay_check_lines(&relay, stream, expected);
 }
 
@@ -31,22 +32,29 @@ static void
 reads_sources(void **state)
 {
     (void)state;
-    lines(ROLE TEXT("Hello") CHUNK("{\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":"
-                                   "1,\"end_index\":5,\"title\":\"T\",\"url\":\"u\",\"content\":\"q\"}}]}",
-                                   "") FINISH,
+    lines(ROLE TEXT("Hello") CHUNK(
+              "{\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":"
+              "1,\"end_index\":5,\"title\":\"T\",\"url\":\"u\",\"content\":\"q\"}}]}",
+              "") FINISH,
           OPENING "OPEN 0 text\nDELTA 0 text text=Hello\n"
-                  "CITATION 0 url=u title=T quote=q native={\"type\":\"url_citation\",\"url_citation\":{\"start_index\":"
+                  "CITATION 0 url=u title=T quote=q "
+                  "native={\"type\":\"url_citation\",\"url_citation\":{\"start_index\":"
                   "1,\"end_index\":5,\"title\":\"T\",\"url\":\"u\",\"content\":\"q\"}} 1..5\n"
                   "CLOSE 0 text\n" CLOSING);
-    /* Before any text, and of a second text: no positions that could be trusted; of a file; of nothing. */
-    lines(ROLE CHUNK("{\"annotations\":[{\"type\":\"file_citation\",\"filename\":\"F\"},7,null]}", "")
-              TEXT("a") CHUNK("{\"reasoning_content\":\"r\"}", "") TEXT("b")
-                  CHUNK("{\"annotations\":[{\"url\":\"u\",\"start_index\":0,\"end_index\":1}]}", "") FINISH,
-          OPENING "OPEN 0 text\nCITATION 0 title=F native={\"type\":\"file_citation\",\"filename\":\"F\"} -1..-1\n"
-                  "DELTA 0 text text=a\nCLOSE 0 text\nOPEN 1 thinking\nDELTA 1 thinking text=r\nCLOSE 1 thinking\n"
-                  "OPEN 2 text\nDELTA 2 text text=b\n"
-                  "CITATION 2 url=u native={\"url\":\"u\",\"start_index\":0,\"end_index\":1} -1..-1\n"
-                  "CLOSE 2 text\n" CLOSING);
+    /* Before any text, and of a second text: no positions that could be trusted; of a file; of
+     * nothing. */
+    lines(
+        ROLE CHUNK("{\"annotations\":[{\"type\":\"file_citation\",\"filename\":\"F\"},7,null]}", "")
+            TEXT("a") CHUNK("{\"reasoning_content\":\"r\"}", "") TEXT("b")
+                CHUNK("{\"annotations\":[{\"url\":\"u\",\"start_index\":0,\"end_index\":1}]}", "")
+                    FINISH,
+        OPENING "OPEN 0 text\nCITATION 0 title=F "
+                "native={\"type\":\"file_citation\",\"filename\":\"F\"} -1..-1\n"
+                "DELTA 0 text text=a\nCLOSE 0 text\nOPEN 1 thinking\nDELTA 1 thinking "
+                "text=r\nCLOSE 1 thinking\n"
+                "OPEN 2 text\nDELTA 2 text text=b\n"
+                "CITATION 2 url=u native={\"url\":\"u\",\"start_index\":0,\"end_index\":1} -1..-1\n"
+                "CLOSE 2 text\n" CLOSING);
 }
 
 /* Perplexity and xAI repeat a list beside the choices; it is said once, before the finish. */
@@ -54,25 +62,39 @@ static void
 reads_lists_of_sources(void **state)
 {
     (void)state;
-    lines("data: {\"id\":\"c\",\"model\":\"m\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{\"role\":\"assistant\","
+    lines("data: "
+          "{\"id\":\"c\",\"model\":\"m\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{\"role\":"
+          "\"assistant\","
           "\"content\":\"a\"}}]}\n\n"
-          "data: {\"id\":\"c\",\"model\":\"m\",\"citations\":[\"u1\",\"u2\"],\"search_results\":[{\"url\":\"u1\","
-          "\"title\":\"One\"},{\"title\":\"none\"}],\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+          "data: "
+          "{\"id\":\"c\",\"model\":\"m\",\"citations\":[\"u1\",\"u2\"],\"search_results\":[{"
+          "\"url\":\"u1\","
+          "\"title\":\"One\"},{\"title\":\"none\"}],\"choices\":[{\"delta\":{},\"finish_reason\":"
+          "\"stop\"}]}\n\n"
           "data: [DONE]\n\n",
           OPENING "OPEN 0 text\nDELTA 0 text text=a\n"
                   "CITATION 0 url=u1 title=One native={\"url\":\"u1\",\"title\":\"One\"} -1..-1\n"
                   "CLOSE 0 text\n" CLOSING);
-    lines("data: {\"id\":\"c\",\"model\":\"m\",\"citations\":[\"u1\",7],\"choices\":[{\"delta\":{\"role\":\"assistant\","
-          "\"content\":\"a\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n"
+    lines("data: "
+          "{\"id\":\"c\",\"model\":\"m\",\"citations\":[\"u1\",7],\"choices\":[{\"delta\":{"
+          "\"role\":\"assistant\","
+          "\"content\":\"a\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,"
+          "\"completion_tokens\":1}}\n\n"
           "data: [DONE]\n\n",
-          OPENING "OPEN 0 text\nDELTA 0 text text=a\nCITATION 0 url=u1 native=\"u1\" -1..-1\nCLOSE 0 text\n"
-                  "FINISH stop\nUSAGE in=1 out=1\nEND\n");
+          OPENING
+          "OPEN 0 text\nDELTA 0 text text=a\nCITATION 0 url=u1 native=\"u1\" -1..-1\nCLOSE 0 text\n"
+          "FINISH stop\nUSAGE in=1 out=1\nEND\n");
     /* Not beside annotations, which say it better; not without any text. */
-    lines(ROLE TEXT("a") CHUNK("{\"annotations\":[{\"url\":\"u\"}]}", "")
-              "data: {\"id\":\"c\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-              "data: [DONE]\n\n",
-          OPENING "OPEN 0 text\nDELTA 0 text text=a\nCITATION 0 url=u native={\"url\":\"u\"} -1..-1\nCLOSE 0 text\n" CLOSING);
-    lines(ROLE "data: {\"id\":\"c\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+    lines(ROLE TEXT("a") CHUNK("{\"annotations\":[{\"url\":\"u\"}]}",
+                               "") "data: "
+                                   "{\"id\":\"c\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{}"
+                                   ",\"finish_reason\":\"stop\"}]}\n\n"
+                                   "data: [DONE]\n\n",
+          OPENING "OPEN 0 text\nDELTA 0 text text=a\nCITATION 0 url=u native={\"url\":\"u\"} "
+                  "-1..-1\nCLOSE 0 text\n" CLOSING);
+    lines(ROLE "data: "
+               "{\"id\":\"c\",\"citations\":[\"u1\"],\"choices\":[{\"delta\":{},\"finish_reason\":"
+               "\"stop\"}]}\n\n"
                "data: [DONE]\n\n",
           OPENING CLOSING);
 }
@@ -81,10 +103,11 @@ static void
 reads_images(void **state)
 {
     (void)state;
-    lines(ROLE TEXT("a") CHUNK("{\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
-                               "\"data:image/png;base64,AAAA\"}},{\"image_url\":\"https://x/y.png\"},"
-                               "{\"image_url\":\"data:text/plain,a\"},{}]}",
-                               "") FINISH,
+    lines(ROLE TEXT("a")
+              CHUNK("{\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
+                    "\"data:image/png;base64,AAAA\"}},{\"image_url\":\"https://x/y.png\"},"
+                    "{\"image_url\":\"data:text/plain,a\"},{}]}",
+                    "") FINISH,
           OPENING "OPEN 0 text\nDELTA 0 text text=a\nCLOSE 0 text\n"
                   "OPEN 1 image name=image/png\nDELTA 1 image data=AAAA\nCLOSE 1 image\n"
                   "NATIVE name=image_url\nNATIVE name=image_url\nNATIVE name=image_url\n" CLOSING);
@@ -94,16 +117,24 @@ static void
 reads_token_probabilities(void **state)
 {
     (void)state;
-#define TOKEN(word) "{\"token\":\"" word "\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"x\",\"logprob\":-1}]}"
-    const char *stream = ROLE CHUNK("{\"content\":\"a\"}", ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
-        CHUNK("{\"content\":\"a\"}", ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
-            CHUNK("{\"content\":\"a\"}", ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
-            CHUNK("{\"content\":\"\"}", ",\"logprobs\":{\"content\":[" TOKEN("\\\\xf0") "]}")
-                CHUNK("{\"refusal\":\"no\"}", ",\"logprobs\":{\"content\":null,\"refusal\":[" TOKEN("no") ",{}]}") FINISH;
-    lines(stream, OPENING "OPEN 0 text\nDELTA 0 text text=a [a -0.5 (x -1)]\nDELTA 0 text text=a [a -0.5 (x -1)]\n"
-                          "DELTA 0 text text=a [a -0.5 (x -1)]\n"
-                          "DELTA 0 text text= [\\\\xf0 -0.5 (x -1)]\nCLOSE 0 text\n"
-                          "OPEN 1 refusal\nDELTA 1 refusal text=no [no -0.5 (x -1)]\nCLOSE 1 refusal\n" CLOSING);
+#define TOKEN(word)                                                                                \
+    "{\"token\":\"" word                                                                           \
+    "\",\"logprob\":-0.5,\"bytes\":null,\"top_logprobs\":[{\"token\":\"x\",\"logprob\":-1}]}"
+    const char *stream = ROLE CHUNK("{\"content\":\"a\"}",
+                                    ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
+        CHUNK("{\"content\":\"a\"}",
+              ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
+            CHUNK("{\"content\":\"a\"}",
+                  ",\"logprobs\":{\"content\":[" TOKEN("a") "],\"refusal\":null}")
+                CHUNK("{\"content\":\"\"}", ",\"logprobs\":{\"content\":[" TOKEN("\\\\xf0") "]}")
+                    CHUNK("{\"refusal\":\"no\"}",
+                          ",\"logprobs\":{\"content\":null,\"refusal\":[" TOKEN("no") ",{}]}")
+                        FINISH;
+    lines(stream, OPENING
+          "OPEN 0 text\nDELTA 0 text text=a [a -0.5 (x -1)]\nDELTA 0 text text=a [a -0.5 (x -1)]\n"
+          "DELTA 0 text text=a [a -0.5 (x -1)]\n"
+          "DELTA 0 text text= [\\\\xf0 -0.5 (x -1)]\nCLOSE 0 text\n"
+          "OPEN 1 refusal\nDELTA 1 refusal text=no [no -0.5 (x -1)]\nCLOSE 1 refusal\n" CLOSING);
 }
 
 static void
@@ -111,25 +142,35 @@ reads_whose_state_it_is(void **state)
 {
     (void)state;
 #define DETAIL(rest) CHUNK("{\"reasoning_details\":[{" rest "}]}", "")
-    lines(ROLE DETAIL("\"type\":\"reasoning.text\",\"text\":\"a\",\"signature\":\"s\",\"format\":\"anthropic-claude-v1\"")
-              DETAIL("\"type\":\"reasoning.encrypted\",\"data\":\"d\",\"format\":\"openai-responses-v1\"")
-                  DETAIL("\"type\":\"reasoning.encrypted\",\"data\":\"e\",\"format\":\"google-gemini-v1\"")
-                      DETAIL("\"type\":\"reasoning.encrypted\",\"data\":\"f\",\"format\":\"xai-responses-v1\"") FINISH,
-          OPENING "OPEN 0 thinking\nDELTA 0 thinking text=a\nDELTA 0 thinking signature=s origin=anthropic\n"
-                  "CLOSE 0 thinking\nOPEN 1 redacted data=d origin=responses\nCLOSE 1 redacted\n"
-                  "OPEN 2 redacted data=e origin=gemini\nCLOSE 2 redacted\n"
-                  "OPEN 3 redacted data=f origin=chat\nCLOSE 3 redacted\n" CLOSING);
+    lines(
+        ROLE DETAIL("\"type\":\"reasoning.text\",\"text\":\"a\",\"signature\":\"s\",\"format\":"
+                    "\"anthropic-claude-v1\"") DETAIL(
+            "\"type\":\"reasoning.encrypted\",\"data\":\"d\",\"format\":\"openai-responses-v1\"")
+            DETAIL("\"type\":\"reasoning.encrypted\",\"data\":\"e\",\"format\":\"google-gemini-"
+                   "v1\"") DETAIL(
+                "\"type\":\"reasoning.encrypted\",\"data\":\"f\",\"format\":\"xai-responses-v1\"")
+                FINISH,
+        OPENING
+        "OPEN 0 thinking\nDELTA 0 thinking text=a\nDELTA 0 thinking signature=s origin=anthropic\n"
+        "CLOSE 0 thinking\nOPEN 1 redacted data=d origin=responses\nCLOSE 1 redacted\n"
+        "OPEN 2 redacted data=e origin=gemini\nCLOSE 2 redacted\n"
+        "OPEN 3 redacted data=f origin=chat\nCLOSE 3 redacted\n" CLOSING);
 #define GOOGLE(word) "\"extra_content\":{\"google\":{\"thought_signature\":\"" word "\"}}"
     lines(ROLE TEXT("a") CHUNK("{" GOOGLE("t") "}", "")
-              CHUNK("{\"tool_calls\":[{\"index\":0,\"id\":\"i\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
+              CHUNK("{\"tool_calls\":[{\"index\":0,\"id\":\"i\",\"type\":\"function\",\"function\":"
+                    "{\"name\":\"f\",\"arguments\":"
                     "\"{}\"}," GOOGLE("s") "},{\"index\":0," GOOGLE("late") "}]}",
-                    "") "data: {\"id\":\"c\",\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n",
-          OPENING "OPEN 0 text\nDELTA 0 text text=a\nDELTA 0 text signature=t origin=gemini\nCLOSE 0 text\n"
-                  "OPEN 1 call id=i name=f signature=s origin=gemini\nDELTA 1 call text={}\n"
-                  "DELTA 1 call signature=late origin=gemini\nCLOSE 1 call\nFINISH calls\nEND\n");
+                    "") "data: "
+                        "{\"id\":\"c\",\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}"
+                        "]}\n\ndata: [DONE]\n\n",
+          OPENING
+          "OPEN 0 text\nDELTA 0 text text=a\nDELTA 0 text signature=t origin=gemini\nCLOSE 0 text\n"
+          "OPEN 1 call id=i name=f signature=s origin=gemini\nDELTA 1 call text={}\n"
+          "DELTA 1 call signature=late origin=gemini\nCLOSE 1 call\nFINISH calls\nEND\n");
     /* A signature and no text: of a thought that is not shown. */
-    lines(ROLE CHUNK("{" GOOGLE("t") "}", "") FINISH,
-          OPENING "OPEN 0 thinking\nDELTA 0 thinking signature=t origin=gemini\nCLOSE 0 thinking\n" CLOSING);
+    lines(
+        ROLE CHUNK("{" GOOGLE("t") "}", "") FINISH, OPENING
+        "OPEN 0 thinking\nDELTA 0 thinking signature=t origin=gemini\nCLOSE 0 thinking\n" CLOSING);
 }
 
 /* ---------------------------------------------------------------- written */
@@ -174,11 +215,15 @@ make_reply(struct writing *at)
     event = add(at, CANON_DELTA, 2, BLOCK_TEXT);
     event->text = SLICE_LIT("\\ud83d\\ude00\\u00e9 \xc3\xa9");
     event->logprobs = &at->token;
-    at->token = (struct canon_logprob){.token = SLICE_LIT("x"), .logprob = SLICE_LIT("-1"), .top = &at->other};
-    at->other = (struct canon_logprob){.token = SLICE_LIT("y"), .logprob = SLICE_LIT("-2"), .bytes = SLICE_LIT("[121]")};
+    at->token = (struct canon_logprob){
+        .token = SLICE_LIT("x"), .logprob = SLICE_LIT("-1"), .top = &at->other};
+    at->other = (struct canon_logprob){
+        .token = SLICE_LIT("y"), .logprob = SLICE_LIT("-2"), .bytes = SLICE_LIT("[121]")};
     add(at, CANON_CITATION, 2, BLOCK_TEXT)->citation = &at->citation;
-    at->citation = (struct canon_citation){.url = SLICE_LIT("u"), .title = SLICE_LIT("t"), .start = -1, .end = -1};
-    static struct canon_citation document = {.quote = SLICE_LIT("q"), .start = -1, .origin = ORIGIN_ANTHROPIC};
+    at->citation = (struct canon_citation){
+        .url = SLICE_LIT("u"), .title = SLICE_LIT("t"), .start = -1, .end = -1};
+    static struct canon_citation document = {
+        .quote = SLICE_LIT("q"), .start = -1, .origin = ORIGIN_ANTHROPIC};
     add(at, CANON_CITATION, 2, BLOCK_TEXT)->citation = &document;
     event = add(at, CANON_DELTA, 2, BLOCK_TEXT);
     event->signature = SLICE_LIT("T");
@@ -196,8 +241,9 @@ make_reply(struct writing *at)
     add(at, CANON_CLOSE, 4, BLOCK_CALL);
     event = add(at, CANON_NATIVE, 0, BLOCK_TEXT);
     event->name = SLICE_LIT("groundingMetadata");
-    event->native = SLICE_LIT("{\"webSearchQueries\":[\"q\"],\"searchEntryPoint\":{\"renderedContent\":\"<b>\"},"
-                              "\"groundingChunks\":[{\"web\":{\"uri\":\"u\",\"title\":\"t\"}},{\"other\":1}]}");
+    event->native = SLICE_LIT(
+        "{\"webSearchQueries\":[\"q\"],\"searchEntryPoint\":{\"renderedContent\":\"<b>\"},"
+        "\"groundingChunks\":[{\"web\":{\"uri\":\"u\",\"title\":\"t\"}},{\"other\":1}]}");
     event = add(at, CANON_NATIVE, 0, BLOCK_TEXT);
     event->name = SLICE_LIT("odd");
     event->native = SLICE_LIT("{}");
@@ -208,10 +254,8 @@ make_reply(struct writing *at)
 static void
 write_reply(struct writing *at, bool stream, bool one_by_one)
 {
-    struct dialect_writer_options options = {.stream = stream,
-                                             .id = SLICE_LIT("abc"),
-                                             .model = SLICE_LIT("m"),
-                                             .created_s = 1};
+    struct dialect_writer_options options = {
+        .stream = stream, .id = SLICE_LIT("abc"), .model = SLICE_LIT("m"), .created_s = 1};
     *at = (struct writing){.unsaid = 0};
     arena_init(&at->arena, 8u << 20);
     arena_init(&at->scratch, 8u << 20);
@@ -230,7 +274,8 @@ write_reply(struct writing *at, bool stream, bool one_by_one)
         assert_int_equal(openai_chat_dialect.write_events(at->writer, &part, &at->frames), 0);
         for (int n = 0; n < at->frames.count; n++) {
             const struct frame *frame = &at->frames.at[n];
-            struct slice data = slice_of(sink_slice(&at->frames.bytes).ptr + frame->start, frame->len);
+            struct slice data =
+                slice_of(sink_slice(&at->frames.bytes).ptr + frame->start, frame->len);
             ptrdiff_t delta = text_find(data, SLICE_LIT("\"delta\":"));
             sink_put(&at->out, delta < 0 ? data : slice_skip(data, (size_t)delta + 8));
             sink_byte(&at->out, '\n');
@@ -266,20 +311,26 @@ writes_chunks_of_everything(void **state)
         assert_string_equal(
             sink_slice(&at.out).ptr,
             "{\"role\":\"assistant\",\"content\":\"\"" REST "{\"reasoning_content\":\"hm\"" REST
-            "{\"reasoning_details\":[{\"type\":\"reasoning.text\",\"index\":0,\"text\":\"\",\"signature\":"
-            "\"penstock.1.responses.Uw\"}]" REST
-            "{\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"index\":1,\"data\":\"D\"}]" REST
-            "{\"content\":\"\\ud83d\\ude00\\u00e9 \xc3\xa9\"},\"logprobs\":{\"content\":[{\"token\":\"x\",\"logprob\":-1,"
-            "\"bytes\":null,\"top_logprobs\":[{\"token\":\"y\",\"logprob\":-2,\"bytes\":[121]}]}],\"refusal\":null},"
+            "{\"reasoning_details\":[{\"type\":\"reasoning.text\",\"index\":0,\"text\":\"\","
+            "\"signature\":"
+            "\"penstock.1.responses.Uw\"}]" REST "{\"reasoning_details\":[{\"type\":\"reasoning."
+                                                 "encrypted\",\"index\":1,\"data\":\"D\"}]" REST
+            "{\"content\":\"\\ud83d\\ude00\\u00e9 "
+            "\xc3\xa9\"},\"logprobs\":{\"content\":[{\"token\":\"x\",\"logprob\":-1,"
+            "\"bytes\":null,\"top_logprobs\":[{\"token\":\"y\",\"logprob\":-2,\"bytes\":[121]}]}],"
+            "\"refusal\":null},"
             "\"finish_reason\":null}]}\n"
             "{\"extra_content\":{\"google\":{\"thought_signature\":\"T\"}}" REST
-            "{\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":0,\"end_index\":4,\"title\":\"t\","
-            "\"url\":\"u\"}}]" REST
-            "{\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AABB\"},\"index\":0}]" REST
-            "{\"tool_calls\":[{\"index\":0,\"id\":\"i\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"},"
+            "{\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":0,"
+            "\"end_index\":4,\"title\":\"t\","
+            "\"url\":\"u\"}}]" REST "{\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
+                                    "\"data:image/png;base64,AABB\"},\"index\":0}]" REST
+            "{\"tool_calls\":[{\"index\":0,\"id\":\"i\",\"type\":\"function\",\"function\":{"
+            "\"name\":\"f\",\"arguments\":\"\"},"
             "\"extra_content\":{\"google\":{\"thought_signature\":\"G\"}}}]" REST
             "{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}}]" REST
-            "{},\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],\"grounding\":{\"web_search_queries\":[\"q\"],\"sources\":["
+            "{},\"logprobs\":null,\"finish_reason\":\"tool_calls\"}],\"grounding\":{\"web_search_"
+            "queries\":[\"q\"],\"sources\":["
             "{\"uri\":\"u\",\"title\":\"t\"}],\"search_entry_point\":\"<b>\"}}\n"
             "[DONE]\n");
         assert_int_equal(at.unsaid, 2); /* a document's citation, and what nobody knows */
@@ -293,20 +344,31 @@ writes_objects_of_everything(void **state)
     (void)state;
     struct writing at;
     write_reply(&at, false, true);
-    assert_string_equal(
-        sink_slice(&at.out).ptr,
-        "{\"id\":\"chatcmpl-abc\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
-        "\"message\":{\"role\":\"assistant\",\"content\":\"\\ud83d\\ude00\\u00e9 \xc3\xa9\",\"refusal\":null,"
-        "\"reasoning_content\":\"hm\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"index\":0,\"text\":\"hm\","
-        "\"signature\":\"penstock.1.responses.Uw\"},{\"type\":\"reasoning.encrypted\",\"index\":1,\"data\":\"D\"}],"
-        "\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":0,\"end_index\":4,\"title\":\"t\",\"url\":"
-        "\"u\"}}],\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AABB\"},\"index\":0}],"
-        "\"extra_content\":{\"google\":{\"thought_signature\":\"T\"}},\"tool_calls\":[{\"id\":\"i\",\"type\":\"function\","
-        "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"extra_content\":{\"google\":{\"thought_signature\":\"G\"}}}]},"
-        "\"logprobs\":{\"content\":[{\"token\":\"x\",\"logprob\":-1,\"bytes\":null,\"top_logprobs\":[{\"token\":\"y\",\"logprob\":"
-        "-2,\"bytes\":[121]}]}],\"refusal\":null},\"finish_reason\":\"tool_calls\"}],\"images\":[{\"b64_json\":\"AABB\","
-        "\"content_type\":\"image/png\"}],\"grounding\":{\"web_search_queries\":[\"q\"],\"sources\":[{\"uri\":\"u\",\"title\":"
-        "\"t\"}],\"search_entry_point\":\"<b>\"}}");
+    assert_string_equal(sink_slice(&at.out).ptr,
+                        "{\"id\":\"chatcmpl-abc\",\"object\":\"chat.completion\",\"created\":1,"
+                        "\"model\":\"m\",\"choices\":[{\"index\":0,"
+                        "\"message\":{\"role\":\"assistant\",\"content\":\"\\ud83d\\ude00\\u00e9 "
+                        "\xc3\xa9\",\"refusal\":null,"
+                        "\"reasoning_content\":\"hm\",\"reasoning_details\":[{\"type\":\"reasoning."
+                        "text\",\"index\":0,\"text\":\"hm\","
+                        "\"signature\":\"penstock.1.responses.Uw\"},{\"type\":\"reasoning."
+                        "encrypted\",\"index\":1,\"data\":\"D\"}],"
+                        "\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"start_"
+                        "index\":0,\"end_index\":4,\"title\":\"t\",\"url\":"
+                        "\"u\"}}],\"images\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
+                        "\"data:image/png;base64,AABB\"},\"index\":0}],"
+                        "\"extra_content\":{\"google\":{\"thought_signature\":\"T\"}},\"tool_"
+                        "calls\":[{\"id\":\"i\",\"type\":\"function\","
+                        "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"extra_content\":{"
+                        "\"google\":{\"thought_signature\":\"G\"}}}]},"
+                        "\"logprobs\":{\"content\":[{\"token\":\"x\",\"logprob\":-1,\"bytes\":null,"
+                        "\"top_logprobs\":[{\"token\":\"y\",\"logprob\":"
+                        "-2,\"bytes\":[121]}]}],\"refusal\":null},\"finish_reason\":\"tool_calls\"}"
+                        "],\"images\":[{\"b64_json\":\"AABB\","
+                        "\"content_type\":\"image/"
+                        "png\"}],\"grounding\":{\"web_search_queries\":[\"q\"],\"sources\":[{"
+                        "\"uri\":\"u\",\"title\":"
+                        "\"t\"}],\"search_entry_point\":\"<b>\"}}");
     assert_int_equal(at.unsaid, 2);
     end_writing(&at);
 }
@@ -315,8 +377,8 @@ writes_objects_of_everything(void **state)
 
 /* The request of another dialect's client, as a Chat upstream gets it. */
 static void
-asks(const struct dialect *client, const char *body, const struct dialect_upstream *upstream, const char *expected,
-     const char *dropped)
+asks(const struct dialect *client, const char *body, const struct dialect_upstream *upstream,
+     const char *expected, const char *dropped)
 {
     struct asking asking;
     asking_read(&asking, client, body);
@@ -335,28 +397,43 @@ asks(const struct dialect *client, const char *body, const struct dialect_upstre
 }
 
 #define CODEX                                                                                      \
-    "{\"model\":\"m\",\"instructions\":\"be\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":"     \
-    "\"hi\"}]},{\"type\":\"reasoning\",\"id\":\"rs\",\"summary\":[{\"type\":\"summary_text\",\"text\":\"hm\"}],"                \
-    "\"encrypted_content\":\"E\"},{\"type\":\"custom_tool_call\",\"call_id\":\"c1\",\"name\":\"patch\",\"input\":\"a\\n\\\"b\\\"\"},"     \
-    "{\"type\":\"custom_tool_call_output\",\"call_id\":\"c1\",\"output\":\"ok\"}],"                 \
-    "\"tools\":[{\"type\":\"custom\",\"name\":\"patch\",\"description\":\"d\",\"format\":{\"type\":\"grammar\",\"syntax\":"       \
-    "\"lark\",\"definition\":\"x\"}},{\"type\":\"function\",\"name\":\"f\",\"strict\":true,\"parameters\":{\"type\":"             \
-    "\"object\"}}],\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"required\",\"tools\":[{\"type\":\"custom\",\"name\":"     \
-    "\"patch\"}]},\"prompt_cache_key\":\"k\",\"text\":{\"verbosity\":\"low\"},\"store\":true,\"metadata\":{\"a\":\"b\"}}"
+    "{\"model\":\"m\",\"instructions\":\"be\",\"input\":[{\"role\":\"user\",\"content\":[{"        \
+    "\"type\":\"input_text\",\"text\":"                                                            \
+    "\"hi\"}]},{\"type\":\"reasoning\",\"id\":\"rs\",\"summary\":[{\"type\":\"summary_text\","     \
+    "\"text\":\"hm\"}],"                                                                           \
+    "\"encrypted_content\":\"E\"},{\"type\":\"custom_tool_call\",\"call_id\":\"c1\",\"name\":"     \
+    "\"patch\",\"input\":\"a\\n\\\"b\\\"\"},"                                                      \
+    "{\"type\":\"custom_tool_call_output\",\"call_id\":\"c1\",\"output\":\"ok\"}],"                \
+    "\"tools\":[{\"type\":\"custom\",\"name\":\"patch\",\"description\":\"d\",\"format\":{"        \
+    "\"type\":\"grammar\",\"syntax\":"                                                             \
+    "\"lark\",\"definition\":\"x\"}},{\"type\":\"function\",\"name\":\"f\",\"strict\":true,"       \
+    "\"parameters\":{\"type\":"                                                                    \
+    "\"object\"}}],\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"required\",\"tools\":[{" \
+    "\"type\":\"custom\",\"name\":"                                                                \
+    "\"patch\"}]},\"prompt_cache_key\":\"k\",\"text\":{\"verbosity\":\"low\"},\"store\":true,"     \
+    "\"metadata\":{\"a\":\"b\"}}"
 
 static void
 asks_openai_for_a_responses_client(void **state)
 {
     (void)state;
-    struct dialect_upstream upstream = {.model = SLICE_LIT("up"), .keeps_state = true, .developer_role = true};
+    struct dialect_upstream upstream = {
+        .model = SLICE_LIT("up"), .keeps_state = true, .developer_role = true};
     asks(&openai_responses_dialect, CODEX, &upstream,
-         "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"be\"},{\"role\":\"user\",\"content\":\"hi\"},"
-         "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"custom\",\"custom\":{\"name\":\"patch\","
-         "\"input\":\"a\\n\\\"b\\\"\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"ok\"}],\"stream\":true,"
-         "\"verbosity\":\"low\",\"prompt_cache_key\":\"k\",\"store\":true,\"metadata\":{\"a\":\"b\"},"
-         "\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"patch\",\"description\":\"d\",\"format\":{\"type\":\"grammar\","
-         "\"grammar\":{\"syntax\":\"lark\",\"definition\":\"x\"}}}},{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":"
-         "{\"type\":\"object\"},\"strict\":true}}],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":"
+         "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"be\"},{\"role\":"
+         "\"user\",\"content\":\"hi\"},"
+         "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"
+         "\"custom\",\"custom\":{\"name\":\"patch\","
+         "\"input\":\"a\\n\\\"b\\\"\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":"
+         "\"ok\"}],\"stream\":true,"
+         "\"verbosity\":\"low\",\"prompt_cache_key\":\"k\",\"store\":true,\"metadata\":{\"a\":"
+         "\"b\"},"
+         "\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"patch\",\"description\":\"d\","
+         "\"format\":{\"type\":\"grammar\","
+         "\"grammar\":{\"syntax\":\"lark\",\"definition\":\"x\"}}}},{\"type\":\"function\","
+         "\"function\":{\"name\":\"f\",\"parameters\":"
+         "{\"type\":\"object\"},\"strict\":true}}],\"tool_choice\":{\"type\":\"allowed_tools\","
+         "\"allowed_tools\":{\"mode\":"
          "\"required\",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"patch\"}}]}}}",
          "thinking");
 }
@@ -367,12 +444,17 @@ asks_others_for_a_responses_client(void **state)
     (void)state;
     struct dialect_upstream upstream = {.model = SLICE_LIT("up"), .replay_reasoning = true};
     asks(&openai_responses_dialect, CODEX, &upstream,
-         "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"be\"},{\"role\":\"user\",\"content\":\"hi\"},"
-         "{\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"hm\",\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\","
-         "\"function\":{\"name\":\"patch\",\"arguments\":\"{\\\"input\\\":\\\"a\\\\n\\\\\\\"b\\\\\\\"\\\"}\"}}]},{\"role\":\"tool\","
+         "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"be\"},{\"role\":"
+         "\"user\",\"content\":\"hi\"},"
+         "{\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"hm\",\"tool_calls\":[{"
+         "\"id\":\"c1\",\"type\":\"function\","
+         "\"function\":{\"name\":\"patch\",\"arguments\":\"{\\\"input\\\":"
+         "\\\"a\\\\n\\\\\\\"b\\\\\\\"\\\"}\"}}]},{\"role\":\"tool\","
          "\"tool_call_id\":\"c1\",\"content\":\"ok\"}],\"stream\":true,"
-         "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"patch\",\"description\":\"d\",\"parameters\":{\"type\":"
-         "\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"]}}}],\"tool_choice\":\"required\"}",
+         "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"patch\",\"description\":\"d\","
+         "\"parameters\":{\"type\":"
+         "\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[\"input\"]}}}],"
+         "\"tool_choice\":\"required\"}",
          "verbosity prompt_cache_key store metadata tools.format");
 }
 
@@ -397,19 +479,28 @@ asks_for_a_gemini_client(void **state)
 {
     (void)state;
     static const char body[] =
-        "{\"systemInstruction\":{\"parts\":[{\"text\":\"be\"}]},\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"},"
-        "{\"inlineData\":{\"mimeType\":\"audio/mpeg\",\"data\":\"AAAA\"}}]},{\"role\":\"model\",\"parts\":[{\"functionCall\":{"
-        "\"id\":\"c1\",\"name\":\"f\",\"args\":{\"a\":1}},\"thoughtSignature\":\"U0lH\"}]},{\"role\":\"user\",\"parts\":[{"
+        "{\"systemInstruction\":{\"parts\":[{\"text\":\"be\"}]},\"contents\":[{\"role\":\"user\","
+        "\"parts\":[{\"text\":\"hi\"},"
+        "{\"inlineData\":{\"mimeType\":\"audio/"
+        "mpeg\",\"data\":\"AAAA\"}}]},{\"role\":\"model\",\"parts\":[{\"functionCall\":{"
+        "\"id\":\"c1\",\"name\":\"f\",\"args\":{\"a\":1}},\"thoughtSignature\":\"U0lH\"}]},{"
+        "\"role\":\"user\",\"parts\":[{"
         "\"functionResponse\":{\"id\":\"c1\",\"name\":\"f\",\"response\":{\"output\":\"ok\"}}}]}],"
-        "\"safetySettings\":[{\"category\":\"HARM_CATEGORY_HARASSMENT\",\"threshold\":\"BLOCK_NONE\"}]}";
+        "\"safetySettings\":[{\"category\":\"HARM_CATEGORY_HARASSMENT\",\"threshold\":\"BLOCK_"
+        "NONE\"}]}";
     struct asking asking;
     for (int google = 0; google < 2; google++) {
         struct dialect_upstream upstream = {.model = SLICE_LIT("up"), .thinking_level = google};
         ask_for_gemini(&asking, body, &upstream);
         assert_int_equal(asking.error, 0);
         struct slice out = sink_slice(&asking.out);
-        assert_true(text_find(out, SLICE_LIT("{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\",\"format\":\"mp3\"}}")) > 0);
-        assert_int_equal(text_find(out, SLICE_LIT("\"extra_content\":{\"google\":{\"thought_signature\":\"U0lH\"}}")) > 0, google);
+        assert_true(text_find(out, SLICE_LIT("{\"type\":\"input_audio\",\"input_audio\":{\"data\":"
+                                             "\"AAAA\",\"format\":\"mp3\"}}")) > 0);
+        assert_int_equal(
+            text_find(
+                out, SLICE_LIT("\"extra_content\":{\"google\":{\"thought_signature\":\"U0lH\"}}")) >
+                0,
+            google);
         assert_int_equal(asking_dropped(&asking, "thought_signature"), !google);
         assert_true(asking_dropped(&asking, "safetySettings"));
         asking_close(&asking);
@@ -422,8 +513,10 @@ refuses_what_it_cannot_say(void **state)
 {
     (void)state;
     static const char *const bodies[] = {
-        "{\"model\":\"m\",\"input\":\"hi\",\"tools\":[{\"type\":\"file_search\",\"vector_store_ids\":[]}]}",
-        "{\"model\":\"m\",\"input\":\"hi\",\"tools\":[{\"type\":\"code_interpreter\",\"container\":{}}]}",
+        "{\"model\":\"m\",\"input\":\"hi\",\"tools\":[{\"type\":\"file_search\",\"vector_store_"
+        "ids\":[]}]}",
+        "{\"model\":\"m\",\"input\":\"hi\",\"tools\":[{\"type\":\"code_interpreter\",\"container\":"
+        "{}}]}",
         "{\"model\":\"m\",\"input\":\"hi\",\"tools\":[{\"type\":\"local_shell\"}]}",
     };
     struct dialect_upstream upstream = {.model = SLICE_LIT("up")};
@@ -438,9 +531,12 @@ refuses_what_it_cannot_say(void **state)
     static const struct {
         const char *body, *param;
     } rows[] = {
-        {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{\"mimeType\":\"video/mp4\",\"data\":\"AAAA\"}}]}]}",
+        {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{\"mimeType\":\"video/"
+         "mp4\",\"data\":\"AAAA\"}}]}]}",
          "contents"},
-        {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"}]}],\"tools\":[{\"googleSearch\":{}}]}", "tools"},
+        {"{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"}]}],\"tools\":[{"
+         "\"googleSearch\":{}}]}",
+         "tools"},
     };
     for (size_t i = 0; i < countof(rows); i++) {
         struct asking asking;
@@ -456,9 +552,11 @@ static void
 stores_only_when_asked(void **state)
 {
     (void)state;
-    struct dialect_upstream upstream = {.model = SLICE_LIT("up"), .keeps_state = true, .developer_role = true};
+    struct dialect_upstream upstream = {
+        .model = SLICE_LIT("up"), .keeps_state = true, .developer_role = true};
     asks(&openai_responses_dialect, "{\"model\":\"m\",\"input\":\"hi\",\"store\":false}", &upstream,
-         "{\"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true}", "");
+         "{\"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true}",
+         "");
 }
 
 static void
@@ -469,9 +567,10 @@ finds_azure(void **state)
         const char *base, *model, *version, *target;
         enum dialect_surface surface;
     } rows[] = {
-        {"", "dep", "2024-10-21", "/openai/deployments/dep/chat/completions?api-version=2024-10-21", SURFACE_AZURE},
-        {"/openai", "a b/c", "2024-10-21", "/openai/deployments/a%20b%2Fc/chat/completions?api-version=2024-10-21",
+        {"", "dep", "2024-10-21", "/openai/deployments/dep/chat/completions?api-version=2024-10-21",
          SURFACE_AZURE},
+        {"/openai", "a b/c", "2024-10-21",
+         "/openai/deployments/a%20b%2Fc/chat/completions?api-version=2024-10-21", SURFACE_AZURE},
         {"/p", "dep", "", "/p/openai/deployments/dep/chat/completions", SURFACE_AZURE},
         {"/models", "dep", "v", "/models/chat/completions?api-version=v", SURFACE_AZURE},
         {"/openai/v1", "dep", "", "/openai/v1/chat/completions", SURFACE_PLAIN},
@@ -496,9 +595,15 @@ counts_code_points(void **state)
     static const struct {
         const char *text;
         uint64_t points;
-    } rows[] = {{"", 0},          {"abc", 3},      {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 3},
-                {"\\n\\\"\\\\", 3}, {"\\u00e9x", 2}, {"\\ud83d\\ude00", 1},
-                {"\\ude00", 0},   {"\\ud83d", 1},  {"a\\", 2}};
+    } rows[] = {{"", 0},
+                {"abc", 3},
+                {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 3},
+                {"\\n\\\"\\\\", 3},
+                {"\\u00e9x", 2},
+                {"\\ud83d\\ude00", 1},
+                {"\\ude00", 0},
+                {"\\ud83d", 1},
+                {"a\\", 2}};
     for (size_t i = 0; i < countof(rows); i++)
         assert_int_equal(canon_points(slice_from(rows[i].text)), rows[i].points);
 }

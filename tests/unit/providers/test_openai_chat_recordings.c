@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_openai_chat_recordings.c - recorded replies of many Chat servers, streamed and whole, carried to clients of
- * every dialect; recorded Chat requests, read, and passed or written for every upstream.
+ * test_openai_chat_recordings.c - recorded replies of many Chat servers, streamed and whole,
+ * carried to clients of every dialect; recorded Chat requests, read, and passed or written for
+ * every upstream.
  *
  * Replayed when recordings lie beside the repository or where PENSTOCK_RECORDINGS says. What a Chat
  * client gets is judged by a grammar of its own, and every answer must be the same however the
@@ -97,17 +98,22 @@ replay_everywhere(const char *path, struct slice bytes, bool framed)
     }
 }
 
-/* Every recorded Chat request reads, and is written for every upstream or refused by the name of what cannot be said. */
+/* Every recorded Chat request reads, and is written for every upstream or refused by the name of
+ * what cannot be said. */
 static void
 ask_everywhere(const char *path, struct slice bytes)
 {
     static const struct dialect *const upstreams[] = {&openai_chat_dialect, &anthropic_dialect,
                                                       &openai_responses_dialect, &gemini_dialect};
     static const struct dialect_upstream plain = {.model = {"up", 2}, .developer_role = true};
-    static const struct dialect_upstream odd = {.model = {"up", 2},       .ids = IDS_NINE,
-                                                .forced_choice = true,    .system_parts = true,
-                                                .flat_content = true,     .replay_reasoning = true,
-                                                .strict_turns = true,     .effort = TELL_THINKING};
+    static const struct dialect_upstream odd = {.model = {"up", 2},
+                                                .ids = IDS_NINE,
+                                                .forced_choice = true,
+                                                .system_parts = true,
+                                                .flat_content = true,
+                                                .replay_reasoning = true,
+                                                .strict_turns = true,
+                                                .effort = TELL_THINKING};
     for (size_t i = 0; i < countof(upstreams) * 2; i++) {
         const struct dialect *upstream = upstreams[i / 2];
         struct arena arena;
@@ -118,7 +124,8 @@ ask_everywhere(const char *path, struct slice bytes)
         arena_init(&arena, 256u << 20);
         sink_init(&out, 64u << 20);
         struct canon_request request = {.body = bytes, .arena = &arena};
-        assert_int_equal(json_parse(bytes, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, &arena, &request.root), 0);
+        assert_int_equal(json_parse(bytes, CHAT_DEPTH_MAX, CHAT_TOKENS_MAX, &arena, &request.root),
+                         0);
         int error = chat_outline(&request, &fault);
         assert_int_equal(error, 0);
         if (upstream == &openai_chat_dialect)
@@ -151,11 +158,14 @@ replay_file(const char *path, int *counts)
         counts[REPLAYED_STREAMS]++;
     } else if (slice_ends(name, SLICE_LIT(".request.json")) &&
                text_find(bytes, SLICE_LIT("\"messages\"")) >= 0 &&
-               text_find(name, SLICE_LIT("anthropic/")) < 0 && text_find(name, SLICE_LIT("bedrock")) < 0 &&
-               text_find(name, SLICE_LIT("/requests/")) < 0 && text_find(bytes, SLICE_LIT("\"model\"")) >= 0) {
+               text_find(name, SLICE_LIT("anthropic/")) < 0 &&
+               text_find(name, SLICE_LIT("bedrock")) < 0 &&
+               text_find(name, SLICE_LIT("/requests/")) < 0 &&
+               text_find(bytes, SLICE_LIT("\"model\"")) >= 0) {
         ask_everywhere(path, bytes);
         counts[REPLAYED_REQUESTS]++;
-    } else if (slice_ends(name, SLICE_LIT(".json")) && text_find(bytes, SLICE_LIT("\"choices\"")) >= 0 &&
+    } else if (slice_ends(name, SLICE_LIT(".json")) &&
+               text_find(bytes, SLICE_LIT("\"choices\"")) >= 0 &&
                text_find(bytes, SLICE_LIT("\"text_completion\"")) < 0 &&
                text_find(name, SLICE_LIT("request.json")) < 0) {
         replay_everywhere(path, bytes, false);
@@ -188,7 +198,8 @@ test_recordings(void **state)
             closedir(files);
     }
     closedir(folders);
-    print_message("replayed %d streams, %d whole replies, %d requests\n", counts[0], counts[1], counts[2]);
+    print_message("replayed %d streams, %d whole replies, %d requests\n", counts[0], counts[1],
+                  counts[2]);
     assert_true(counts[REPLAYED_STREAMS] > 0);
 }
 

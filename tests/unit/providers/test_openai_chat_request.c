@@ -178,7 +178,8 @@ test_choices(void **state)
     assert_int_equal(read_all(&request, &fault), 0);
     assert_int_equal(request.choice, CHOICE_REQUIRED);
     assert_true(slice_is(request.choice_allowed->text, "b") && !request.choice_allowed->next);
-    request = request_of("{\"model\":\"m\"," TOOLS MESSAGES ",\"tool_choice\":{\"type\":\"allowed_tools\","
+    request = request_of("{\"model\":\"m\"," TOOLS MESSAGES
+                         ",\"tool_choice\":{\"type\":\"allowed_tools\","
                          "\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[]}}}");
     assert_int_equal(read_all(&request, &fault), 0);
     assert_int_equal(request.choice, CHOICE_NONE);
