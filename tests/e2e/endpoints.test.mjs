@@ -6,7 +6,7 @@
 import { after, it } from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { models_at, upstreams } from './lib/penstock.mjs';
+import { models_at, Penstock, upstreams } from './lib/penstock.mjs';
 import { exchange, events_of, json_of, RawClient, sleep } from './lib/raw.mjs';
 import { in_world } from './lib/world.mjs';
 
@@ -489,6 +489,29 @@ in_world('endpoints', config, (world) => {
         const response = await ask('POST', '/v1beta/models/a/text:generateContent', { ...hi.gemini(), cachedContent: 'cachedContents/1', labels: { a: 'b' } });
         if (response.status === 200) assert.ok((response.headers['x-penstock-dropped'] ?? '').length > 0, 'nothing is reported');
         else assert.equal(response.status, 400);
+    });
+
+    it('the demo models speak every dialect, and are in every list', async () => {
+        const demo = await Penstock.start({ penstock: { demo: true, workers: 1 } });
+        try {
+            const talk = (path, body) => exchange(demo.port, 'POST', path, { body });
+            for (const model of ['demo', 'demo-anthropic']) {
+                for (const [dialect, path] of [['chat', '/v1/chat/completions'], ['responses', '/v1/responses'], ['anthropic', '/v1/messages'],
+                    ['gemini', `/v1beta/models/${model}:generateContent`], ['text', '/v1/completions']]) {
+                    const whole = await talk(path, hi[dialect](model));
+                    assert.equal(texts[dialect](json_of(whole)), 'Hello from penstock. You said: hi', `${dialect} ${model}`);
+                    const stream = dialect === 'gemini' ? await talk(`/v1beta/models/${model}:streamGenerateContent?alt=sse`, hi.gemini())
+                        : await talk(path, { ...hi[dialect](model), stream: true });
+                    assert.ok(events_of(stream).length > 5, `${dialect} ${model}: ${stream.text}`);
+                }
+            }
+            const tools = json_of(await talk('/v1beta/models/demo-tools:generateContent', { ...hi.gemini(), tools: [{ functionDeclarations: [{ name: 'look', parameters: { type: 'OBJECT', properties: { at: { type: 'STRING' } } } }] }] }));
+            assert.equal(tools.candidates[0].content.parts.filter((part) => part.functionCall?.name === 'look').length, 1);
+            const list = json_of(await exchange(demo.port, 'GET', '/v1beta/models', {}));
+            assert.ok(list.models.some((model) => model.name === 'models/demo'));
+        } finally {
+            await demo.stop();
+        }
     });
 
     it('figures and the access line know of all this', async () => {
