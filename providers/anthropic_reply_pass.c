@@ -350,7 +350,7 @@ splice_content(struct anthropic_writer *writer, struct json root, const struct c
 {
     assert(!writer->options.stream);
     struct frames *unused =
-        arena_take(writer->arena, sizeof(*unused)); /* a whole reply is not framed */
+        arena_take(events->arena, sizeof(*unused)); /* a whole reply is not framed */
     int error = unused ? anthropic_write_events(writer, events, unused) : -ERR_MEMORY;
     if (error != 0)
         return error;
