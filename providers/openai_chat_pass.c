@@ -83,24 +83,31 @@ chat_put_defaults(struct splice *splice, struct json root, struct json given, st
 /*
  * Reasoning effort in the upstream's words, where the client used OpenAI's and none of the
  * upstream's own (R115). The client's word stays: servers with words of their own do not mind it.
+ * returns what is said with that, so that no default says it again
  */
-static void
+static struct json
 tell_effort(struct splice *splice, struct json root, const struct dialect_upstream *upstream)
 {
+    static const char told[] = "{\"thinking\":0,\"enable_thinking\":0,\"thinking_budget\":0}";
     struct slice effort = json_text(json_get(root, "reasoning_effort"));
-    if (effort.len == 0)
-        return;
+    bool has_words = upstream->effort == TELL_THINKING || upstream->effort == TELL_ENABLE_THINKING;
+    struct json given = JSON_NONE;
+    if (effort.len == 0 || !has_words)
+        return given;
+    splice->failed =
+        splice->failed || json_parse(slice_from(told), 1, 10, splice->arena, &given) != 0;
     bool is_off = slice_is(effort, "none");
     if (upstream->effort == TELL_THINKING && !json_present(json_get(root, "thinking")))
         splice_member(splice, root, "thinking",
                       is_off ? SLICE_LIT("{\"type\":\"disabled\"}")
                              : SLICE_LIT("{\"type\":\"enabled\"}"));
     if (upstream->effort != TELL_ENABLE_THINKING || json_present(json_get(root, "enable_thinking")))
-        return;
+        return given;
     splice_member(splice, root, "enable_thinking", is_off ? SLICE_LIT("false") : SLICE_LIT("true"));
     struct slice budget = chat_budget_of_effort(effort);
     if (slice_present(budget) && !json_present(json_get(root, "thinking_budget")))
         splice_member(splice, root, "thinking_budget", budget);
+    return given;
 }
 
 /* Mistral refuses fields that it does not know, and calls two of OpenAI's otherwise. Usage comes in
@@ -144,10 +151,10 @@ chat_pass_request(const struct canon_request *request, const struct dialect_upst
     if (request->stream && upstream->usage_in_stream && !request->include_usage)
         ask_for_usage(&splice, root);
     clamp_limit(&splice, root, upstream);
-    chat_put_defaults(&splice, root, JSON_NONE, upstream->default_params);
+    struct json told = tell_effort(&splice, root, upstream);
+    chat_put_defaults(&splice, root, told, upstream->default_params);
     if (upstream->forced_choice)
         chat_mend_choice(&splice, root);
-    tell_effort(&splice, root, upstream);
     if (upstream->ids == IDS_NINE)
         speak_mistral(&splice, root);
     int error;

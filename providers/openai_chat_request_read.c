@@ -9,6 +9,8 @@
  */
 #include "providers/openai_chat.h"
 
+#include "base/text.h"
+
 static int
 read_number(struct json root, const char *name, struct slice *out, struct canon_fault *fault)
 {
@@ -308,74 +310,54 @@ read_reasoning(struct canon_request *request)
         request->thinking = THINKING_DISABLED;
 }
 
-/* Fields that the canonical request has no place for. Names that are ours alone to report stand in
- * the second list. */
+/* Fields that the canonical request holds, and those it has no place for, by name. */
+static const char held_fields[] = "model messages stream stream_options max_tokens "
+                                  "max_completion_tokens temperature top_p top_k seed n "
+                                  "presence_penalty frequency_penalty logprobs top_logprobs "
+                                  "logit_bias stop tools functions tool_choice "
+                                  "function_call parallel_tool_calls response_format "
+                                  "reasoning_effort reasoning thinking enable_thinking "
+                                  "thinking_budget safety_identifier user service_tier metadata "
+                                  "verbosity prompt_cache_key store random_seed "
+                                  "modalities grounding";
+static const char *const unsaid_fields[] = {"prediction",
+                                            "moderation",
+                                            "prompt_cache_options",
+                                            "prompt_cache_retention",
+                                            "audio",
+                                            "web_search_options",
+                                            "min_p",
+                                            "repetition_penalty",
+                                            "chat_template_kwargs",
+                                            "safe_prompt",
+                                            "provider",
+                                            "models",
+                                            "transforms",
+                                            "plugins",
+                                            "usage",
+                                            "extra_body"};
+
+static bool
+is_held(struct slice name)
+{
+    struct slice words = slice_from(held_fields);
+    for (struct slice word = text_split(&words, ' '); slice_present(word);
+         word = text_split(&words, ' '))
+        if (slice_eq(word, name))
+            return true;
+    return false;
+}
+
 static void
 note_unsaid(struct canon_request *request)
 {
-    static const char *const held[] = {"model",
-                                       "messages",
-                                       "stream",
-                                       "stream_options",
-                                       "max_tokens",
-                                       "max_completion_tokens",
-                                       "temperature",
-                                       "top_p",
-                                       "top_k",
-                                       "seed",
-                                       "n",
-                                       "presence_penalty",
-                                       "frequency_penalty",
-                                       "logprobs",
-                                       "top_logprobs",
-                                       "logit_bias",
-                                       "stop",
-                                       "tools",
-                                       "functions",
-                                       "tool_choice",
-                                       "function_call",
-                                       "parallel_tool_calls",
-                                       "response_format",
-                                       "reasoning_effort",
-                                       "reasoning",
-                                       "thinking",
-                                       "enable_thinking",
-                                       "thinking_budget",
-                                       "safety_identifier",
-                                       "user",
-                                       "service_tier",
-                                       "metadata",
-                                       "verbosity",
-                                       "prompt_cache_key",
-                                       "store",
-                                       "random_seed",
-                                       "modalities",
-                                       "grounding"};
-    static const char *const unsaid[] = {"prediction",
-                                         "moderation",
-                                         "prompt_cache_options",
-                                         "prompt_cache_retention",
-                                         "audio",
-                                         "web_search_options",
-                                         "min_p",
-                                         "repetition_penalty",
-                                         "chat_template_kwargs",
-                                         "safe_prompt",
-                                         "provider",
-                                         "models",
-                                         "transforms",
-                                         "plugins",
-                                         "usage",
-                                         "extra_body"};
     for (struct json at = json_first(request->root); json_present(at); at = json_next(at)) {
-        bool is_held = json_type(at) == JSON_NULL;
+        struct slice key = json_unescape(json_key(at), request->arena);
         const char *name = "unknown field";
-        for (size_t i = 0; i < countof(held) && !is_held; i++)
-            is_held = json_key_is(at, held[i]);
-        for (size_t i = 0; i < countof(unsaid) && !is_held; i++)
-            if (json_key_is(at, unsaid[i]))
-                name = unsaid[i];
-        if (!is_held)
+        for (size_t i = 0; i < countof(unsaid_fields); i++)
+            if (slice_is(key, unsaid_fields[i]))
+                name = unsaid_fields[i];
+        if (json_type(at) != JSON_NULL && !is_held(key))
             canon_drop(&request->unsaid, name);
     }
 }
