@@ -117,8 +117,21 @@ anthropic_outline(struct canon_request *request, struct canon_fault *fault)
     struct json root = request->root;
     if (json_type(root) != JSON_OBJECT)
         return wrong(fault, NULL, "the request body must be a JSON object");
-    static const char *const single[] = {"model", "messages",   "stream",           "system",
-                                         "tools", "max_tokens", "anthropic_version"};
+    static const char *const single[] = {"model",
+                                         "messages",
+                                         "stream",
+                                         "system",
+                                         "tools",
+                                         "max_tokens",
+                                         "temperature",
+                                         "top_p",
+                                         "top_k",
+                                         "stop_sequences",
+                                         "metadata",
+                                         "service_tier",
+                                         "anthropic_version",
+                                         "anthropic_beta",
+                                         "context_management"};
     for (size_t i = 0; i < countof(single); i++) {
         if (json_repeats(root, single[i]))
             return wrong(fault, single[i], "the request names a field twice");

@@ -38,10 +38,14 @@ end_of(struct json element)
     return raw.ptr + raw.len;
 }
 
-/* Take out of a container all elements that are not wanted, each run of them with its commas. */
+/*
+ * Take out of a container all elements that are not wanted, each run of them with its commas.
+ * settle, if there is one, is called for the others: edits are best made in the order of the text.
+ */
 static void
 cut(struct passing *at, struct json container,
-    bool (*unwanted)(const struct passing *at, struct json element))
+    bool (*unwanted)(const struct passing *at, struct json element),
+    void (*settle)(struct passing *at, struct json element))
 {
     struct json kept = JSON_NONE, last = JSON_NONE;
     const char *first = NULL;
@@ -51,12 +55,13 @@ cut(struct passing *at, struct json container,
             last = one;
             continue;
         }
-        if (first) { /* behind a kept one the comma before the run goes, at the beginning the one
-                        behind it */
+        if (first) { /* behind a kept one the comma before the run goes, else the one behind it */
             const char *from = json_present(kept) ? end_of(kept) : first;
             const char *to = json_present(kept) ? end_of(last) : start_of(one);
             splice_replace(&at->splice, slice_of(from, (size_t)(to - from)), SLICE_LIT(""));
         }
+        if (settle)
+            settle(at, one);
         first = NULL;
         kept = one;
     }
@@ -128,19 +133,25 @@ holds_only_foreign(const struct passing *at, struct json message)
 }
 
 static void
-unwrap_own(struct passing *at, struct json content)
+unwrap_own(struct passing *at, struct json block)
 {
-    for (struct json block = json_first(content); json_present(block); block = json_next(block)) {
-        struct json state = our_state(block);
-        struct slice text;
-        if (!json_present(state) || !unwrapped(at, state, &text))
-            continue;
-        text = arena_printf(at->arena, "\"%.*s\"", SLICE_ARG(text));
-        if (slice_present(text))
-            splice_replace(&at->splice, json_raw(state), text);
-        else
-            at->splice.failed = true;
-    }
+    struct json state = our_state(block);
+    struct slice text;
+    if (!json_present(state) || !unwrapped(at, state, &text))
+        return;
+    text = arena_printf(at->arena, "\"%.*s\"", SLICE_ARG(text));
+    if (slice_present(text))
+        splice_replace(&at->splice, json_raw(state), text);
+    else
+        at->splice.failed = true;
+}
+
+static void
+settle_message(struct passing *at, struct json message)
+{
+    struct json content = json_get(message, "content");
+    if (json_type(content) == JSON_ARRAY)
+        cut(at, content, is_foreign, unwrap_own);
 }
 
 static bool
@@ -185,14 +196,7 @@ settle_thoughts(struct passing *at)
         at->drop_context =
             true; /* it may ask for the clearing of thoughts, which is refused without any */
     }
-    for (struct json one = json_first(messages); json_present(one); one = json_next(one)) {
-        struct json content = json_get(one, "content");
-        if (json_type(content) != JSON_ARRAY || holds_only_foreign(at, one))
-            continue;
-        unwrap_own(at, content);
-        cut(at, content, is_foreign);
-    }
-    cut(at, messages, holds_only_foreign);
+    cut(at, messages, holds_only_foreign, settle_message);
 }
 
 /* ---------------------------------------------------------------- what a host does not take */
@@ -227,14 +231,14 @@ settle_host(struct passing *at)
     for (struct json tool = at->upstream->strip_tool_fields ? json_first(tools) : JSON_NONE;
          json_present(tool); tool = json_next(tool)) {
         if (json_type(tool) == JSON_OBJECT)
-            cut(at, tool, is_hint);
+            cut(at, tool, is_hint, NULL);
     }
     if (json_type(betas) != JSON_ARRAY || !slice_present(at->upstream->betas) ||
         !any(at, betas, is_unknown_beta))
         return;
     at->drop_betas = all(at, betas, is_unknown_beta);
     if (!at->drop_betas)
-        cut(at, betas, is_unknown_beta);
+        cut(at, betas, is_unknown_beta, NULL);
 }
 
 /* ---------------------------------------------------------------- top-level fields */
@@ -353,7 +357,7 @@ anthropic_pass_body(const struct canon_request *request, const struct dialect_up
     if (request->stream && !counting && json_type(json_get(request->root, "stream")) != JSON_TRUE)
         splice_member(&at.splice, request->root, "stream", SLICE_LIT("true"));
     if (counting || at.drop_model || at.drop_betas || at.drop_context)
-        cut(&at, request->root, is_dropped);
+        cut(&at, request->root, is_dropped, NULL);
     int error = add_defaults(&at);
     return error != 0 ? error : splice_put(&at.splice, out);
 }

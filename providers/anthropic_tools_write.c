@@ -195,6 +195,18 @@ refuse_tool(struct writing *at, const struct canon_tool *tool, const char *why)
     return -ERR_UNSUPPORTED;
 }
 
+#define ALLOWED_MAX 1024 /* names of a subset: each tool is looked for among them */
+
+static bool
+too_many_allowed(const struct canon_request *request)
+{
+    uint32_t count = 0;
+    for (const struct canon_stop *one = request->choice_allowed; one && count <= ALLOWED_MAX;
+         one = one->next)
+        count++;
+    return count > ALLOWED_MAX;
+}
+
 /* Is it one of those that may be called? */
 static bool
 is_allowed(const struct canon_request *request, const struct canon_tool *tool)
@@ -322,6 +334,14 @@ put_answer_tool(struct writing *at)
     return 0;
 }
 
+static int
+refuse_choice(struct writing *at, const char *message)
+{
+    *at->fault =
+        (struct canon_fault){.message = slice_from(message), .param = SLICE_LIT("tool_choice")};
+    return -ERR_UNSUPPORTED;
+}
+
 int
 anthropic_put_tools(struct writing *at)
 {
@@ -330,6 +350,8 @@ anthropic_put_tools(struct writing *at)
         return put_answer_tool(at);
     if (!at->request->tools)
         return 0;
+    if (too_many_allowed(at->request))
+        return refuse_choice(at, "tool_choice: too many allowed tools");
     anthropic_field(at, "tools");
     json_array(&at->json);
     for (const struct canon_tool *tool = at->request->tools; tool; tool = tool->next) {
@@ -343,7 +365,5 @@ anthropic_put_tools(struct writing *at)
     json_end(&at->json);
     if (count > 0)
         return put_choice(at);
-    at->fault->message = SLICE_LIT("tool_choice: none of the allowed tools is among the tools");
-    at->fault->param = SLICE_LIT("tool_choice");
-    return -ERR_UNSUPPORTED;
+    return refuse_choice(at, "tool_choice: none of the allowed tools is among the tools");
 }
