@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "gateway/credential.h"
 #include "gateway/metrics.h"
+#include "gateway/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,19 +277,41 @@ resolve_alias(const struct config *config, struct slice name)
     return name;
 }
 
-/* The group that serves a name: an exact model_name, else the wildcard with the most literal characters. */
+/* The only name that is this one with a date behind it; absent: there is none, or there are several. */
+static struct slice
+only_dated(const struct generation *generation, struct slice undated)
+{
+    struct slice found = SLICE_NONE;
+    for (uint32_t i = 0; i < generation->count; i++) {
+        struct slice name = generation->deployments[i].config->model_name;
+        if (!names_dated(name, undated))
+            continue;
+        if (slice_present(found) && !slice_eq(found, name))
+            return SLICE_NONE;
+        found = name;
+    }
+    return found;
+}
+
+/* The group that serves a name: an exact model_name, the same name in Vertex AI's spelling or with the only date there is
+ * (R84), else the wildcard with the most literal characters. */
 static bool
 find_group(const struct generation *generation, struct slice name, struct slice *group, struct slice *star)
 {
     size_t best = 0;
     bool found = false;
-    struct slice asked = resolve_alias(generation->config, name);
+    struct slice asked = resolve_alias(generation->config, name), dated = only_dated(generation, asked);
     for (uint32_t i = 0; i < generation->count; i++) {
-        struct slice pattern = generation->deployments[i].config->model_name, part;
-        if (!match(pattern, asked, &part))
+        struct slice pattern = generation->deployments[i].config->model_name, part = SLICE_NONE;
+        size_t weight = SIZE_MAX;
+        if (match(pattern, asked, &part))
+            weight = slice_present(part) ? pattern.len : SIZE_MAX;
+        else if (names_same(pattern, asked))
+            weight = SIZE_MAX - 1;
+        else if (slice_present(dated) && slice_eq(pattern, dated))
+            weight = SIZE_MAX - 2;
+        else
             continue;
-        bool exact = !slice_present(part);
-        size_t weight = exact ? SIZE_MAX : pattern.len;
         if (!found || weight > best) {
             *group = pattern;
             *star = part;

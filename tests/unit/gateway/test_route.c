@@ -53,6 +53,25 @@ served_by(const char *name)
     return text;
 }
 
+static void
+claude_s_dates_are_spelt_in_two_ways(void **state)
+{
+    (void)state;
+    begin("model_list:\n" ENTRY("claude-one-20250101", "openai/one", "") ENTRY("claude-two@20250202", "openai/two", "")
+              ENTRY("claude-three-20250303", "openai/three-a", "") ENTRY("claude-three-20250404", "openai/three-b", "")
+                  ENTRY("claude-*", "openai/any", ""));
+    assert_string_equal(served_by("claude-one@20250101"), "one");
+    assert_string_equal(served_by("claude-two-20250202"), "two");
+    assert_string_equal(served_by("claude-two@20250202"), "two");
+    assert_string_equal(served_by("claude-one"), "one");
+    assert_string_equal(served_by("claude-three"), "any"); /* which of them? */
+    assert_string_equal(served_by("claude-three@20250404"), "three-b");
+    assert_string_equal(served_by("claude-one-20250102"), "any");
+    assert_string_equal(served_by("claude-on"), "any");
+    assert_null(served_by("claude"));
+    end();
+}
+
 static struct canon_error
 failure(int status)
 {
@@ -376,6 +395,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(claude_s_dates_are_spelt_in_two_ways),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_tries),
