@@ -145,6 +145,20 @@ names_the_field_at_fault(void **state)
     arena_fini(&arena);
 }
 
+/* Google's words are not other dialects' words: each has its own for the kind. */
+static void
+keeps_googles_words_to_itself(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 1u << 20);
+    struct canon_error error =
+        read(400, REPORT(400, "INVALID_ARGUMENT", ",\"type\":\"T\",\"reason\":\"R\""), &arena);
+    assert_false(slice_present(error.type));
+    assert_false(slice_present(error.code));
+    arena_fini(&arena);
+}
+
 static void
 check_body(struct canon_error error, const char *request_id, const char *expected)
 {
@@ -255,6 +269,7 @@ main(void)
         cmocka_unit_test(writes_googles_words),
         cmocka_unit_test(answers_with_known_statuses),
         cmocka_unit_test(tells_its_own_form),
+        cmocka_unit_test(keeps_googles_words_to_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,13 +128,12 @@ static void
 ends_partial_calls(void **state)
 {
     (void)state;
-    check(CALL("\"id\":\"c\",\"name\":\"f\",\"willContinue\":true")
-              CALL("\"id\":\"d\",\"name\":\"g\",\"partialArgs\":[{\"jsonPath\":\"$.a\","
-                   "\"numberValue\":1}],\"willContinue\":true") EVENT(PARTS("{\"text\":\"t\"}"))
-                  CALL("\"id\":\"e\",\"name\":\"h\",\"partialArgs\":[{\"jsonPath\":\"$.a\","
-                       "\"boolValue\":true}]")
-                      CALL("\"id\":\"k\",\"name\":\"k\",\"willContinue\":true")
-                          CALL("\"args\":{\"z\":1}") EVENT(STOP),
+    check(CALL("\"id\":\"c\",\"name\":\"f\",\"willContinue\":true") CALL(
+              "\"id\":\"d\",\"name\":\"g\",\"partialArgs\":[{\"jsonPath\":\"$.a\","
+              "\"numberValue\":1}],\"willContinue\":true") EVENT(PARTS("{\"text\":\"t\"}"))
+              CALL("\"id\":\"e\",\"name\":\"h\",\"partialArgs\":[{\"jsonPath\":\"$.a\","
+                   "\"boolValue\":true}]") CALL("\"id\":\"k\",\"name\":\"k\",\"willContinue\":true")
+                  CALL("\"args\":{\"z\":1}") EVENT(STOP),
           START "OPEN 0 call id=c name=f\nDELTA 0 call text={}\nCLOSE 0 call\n"
                 "OPEN 1 call id=d name=g\nDELTA 1 call text={\\\"a\\\":1}\nCLOSE 1 call\n"
                 "OPEN 2 text\nDELTA 2 text text=t\nCLOSE 2 text\n"
@@ -196,6 +195,10 @@ refuses_impossible_places(void **state)
         CALL("\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":\"$.a[0]\",\"numberValue\":1},{"
              "\"jsonPath\":\"$.a\",\"numberValue\":1}]"),
         CALL("\"name\":\"f\",\"partialArgs\":[{\"stringValue\":\"x\"}]"),
+        CALL("\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":\"$.a\",\"numberValue\":1},"
+             "{\"jsonPath\":\"$.a\",\"stringValue\":\"x\"}]"),
+        CALL("\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":\"$.a[0]\",\"numberValue\":1},"
+             "{\"jsonPath\":\"$.a.b\",\"numberValue\":1}]"),
     };
     const char *verdict;
     for (size_t i = 0; i < countof(bad); i++)
@@ -213,17 +216,20 @@ static void
 gives_images_and_what_only_gemini_knows(void **state)
 {
     (void)state;
-    check(EVENT(PARTS("{\"text\":\"see\"},{\"inlineData\":{\"mimeType\":\"image/"
-                      "png\",\"data\":\"iVBO\"},\"thoughtSignature\":\"QQ==\"}")) EVENT(PARTS(
-              "{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"aa==\"},\"thought\":true},"
-              "{\"inlineData\":{\"mimeType\":\"audio/wav\",\"data\":\"bb==\"}}"))
-              EVENT(PARTS("{\"executableCode\":{\"code\":\"1\"}},{\"text\":\"done\"}")) EVENT(STOP),
-          START "OPEN 0 text\nDELTA 0 text text=see\nCLOSE 0 text\n"
-                "OPEN 1 image name=image/png\nDELTA 1 image signature=QQ== data=iVBO "
-                "origin=gemini\nCLOSE 1 image\n"
-                "NATIVE name=inlineData origin=gemini\nNATIVE name=inlineData "
-                "origin=gemini\nNATIVE name=executableCode origin=gemini\n"
-                "OPEN 2 text\nDELTA 2 text text=done\nCLOSE 2 text\nFINISH stop\nEND\n");
+    check(
+        EVENT(PARTS("{\"text\":\"see\"},{\"inlineData\":{\"mimeType\":\"image/"
+                    "png\",\"data\":\"iVBO\"},\"thoughtSignature\":\"QQ==\"}"))
+            EVENT(PARTS(
+                "{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"aa==\"},\"thought\":true},"
+                "{\"inlineData\":{\"mimeType\":\"audio/wav\",\"data\":\"bb==\"}}"))
+                EVENT(PARTS("{\"executableCode\":{\"code\":\"1\"}},{\"text\":\"done\"}"))
+                    EVENT(STOP),
+        START "OPEN 0 text\nDELTA 0 text text=see\nCLOSE 0 text\n"
+              "OPEN 1 image name=image/png\nDELTA 1 image signature=QQ== data=iVBO "
+              "origin=gemini\nCLOSE 1 image\n"
+              "NATIVE name=inlineData origin=gemini\nNATIVE name=inlineData "
+              "origin=gemini\nNATIVE name=executableCode origin=gemini\n"
+              "OPEN 2 text\nDELTA 2 text text=done\nCLOSE 2 text\nFINISH stop\nEND\n");
 }
 
 #define GROUNDED(metadata)                                                                         \
@@ -371,12 +377,16 @@ counts_tokens(void **state)
     (void)state;
     check(
         EVENT("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}],\"usageMetadata\":{"
-              "\"trafficType\":\"ON_DEMAND\"},\"responseId\":\"r\"}") EVENT(
-            "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"b\"}]}}],\"usageMetadata\":{"
-            "\"promptTokenCount\":\"10\",\"thoughtsTokenCount\":5,\"toolUsePromptTokenCount\":2}}")
-            EVENT("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"c\"}]},\"finishReason\":"
-                  "\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":10,\"candidatesTokenCount\":"
-                  "3,\"cachedContentTokenCount\":4}}"),
+              "\"trafficType\":\"ON_DEMAND\"},\"responseId\":\"r\"}")
+            EVENT(
+                "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"b\"}]}}],\"usageMetadata\":{"
+                "\"promptTokenCount\":\"10\",\"thoughtsTokenCount\":5,\"toolUsePromptTokenCount\":"
+                "2}}")
+                EVENT(
+                    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"c\"}]},\"finishReason\":"
+                    "\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":10,"
+                    "\"candidatesTokenCount\":"
+                    "3,\"cachedContentTokenCount\":4}}"),
         START
         "OPEN 0 text\nDELTA 0 text text=a\nDELTA 0 text text=b\nUSAGE in=12 out=5 reasoning=5\n"
         "DELTA 0 text text=c\nUSAGE in=12 read=4 out=8 reasoning=5\nCLOSE 0 text\nFINISH "
@@ -409,6 +419,16 @@ reads_probabilities(void **state)
                "\"token\":\"h\",\"logProbability\":-2}]}]}}]}",
                "START\nOPEN 0 text\nDELTA 0 text text=Hi [H -0.5 (H -0.5) (h -2)] [i 0]\nCLOSE 0 "
                "text\nFINISH stop\nEND\n");
+    /* They go with the text, wherever it stands. */
+    check_body(
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hi\"},{\"functionCall\":{\"id\":"
+        "\"c\","
+        "\"name\":\"f\",\"args\":{}}},{\"text\":\"t\",\"thought\":true}]},\"finishReason\":"
+        "\"STOP\","
+        "\"logprobsResult\":{\"chosenCandidates\":[{\"token\":\"Hi\",\"logProbability\":-1}]}}]}",
+        "START\nOPEN 0 text\nDELTA 0 text text=Hi [Hi -1]\nCLOSE 0 text\nOPEN 1 call id=c "
+        "name=f\nDELTA 1 call text={}\nCLOSE 1 call\nOPEN 2 thinking\nDELTA 2 thinking text=t\n"
+        "CLOSE 2 thinking\nFINISH calls\nEND\n");
 }
 
 static void
@@ -461,6 +481,20 @@ reads_bodies_of_any_form(void **state)
     check_body("{\"candidates\":[{\"content\":{\"parts\":{\"text\":\"bare\"}},\"finishReason\":"
                "\"STOP\"}]}",
                "START\nOPEN 0 text\nDELTA 0 text text=bare\nCLOSE 0 text\nFINISH stop\nEND\n");
+}
+
+/* Arguments that were laid out over lines lose the space between their tokens, and only that. */
+static void
+lays_arguments_in_one_line(void **state)
+{
+    (void)state;
+    check_body(
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"id\":\"c\",\"name\":\"f\","
+        "\"args\":{\n"
+        "\t\"a b\" : \"x \\\" y \\\\\" , \r\n\"c\": [ 1, 2 ]\n}}}]},\"finishReason\":\"STOP\"}]}",
+        "START\nOPEN 0 call id=c name=f\n"
+        "DELTA 0 call text={\\\"a b\\\":\\\"x \\\\\\\" y \\\\\\\\\\\",\\\"c\\\":[1,2]}\n"
+        "CLOSE 0 call\nFINISH calls\nEND\n");
 }
 
 /* ---------------------------------------------------------------- chunks like the last */
@@ -575,6 +609,7 @@ main(void)
         cmocka_unit_test(tells_errors_in_the_stream),
         cmocka_unit_test(misses_a_finish),
         cmocka_unit_test(reads_bodies_of_any_form),
+        cmocka_unit_test(lays_arguments_in_one_line),
         cmocka_unit_test(recognises_chunks_like_the_last),
         cmocka_unit_test(is_not_taken_in_by_likeness),
         cmocka_unit_test(splits_text_that_is_too_long),

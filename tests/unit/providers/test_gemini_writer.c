@@ -398,12 +398,87 @@ converts_offsets(void **state)
     assert_int_equal(gemini_offsets_points(&offsets, 8), 4); /* inside of a character */
     assert_int_equal(gemini_offsets_points(&offsets, -1), -1);
     assert_int_equal(gemini_offsets_bytes(&offsets, 8), -1);
+    size_t marks = offsets.marks.len;
+    for (int i = 0; i < 1000; i++) /* text of one kind costs nothing more */
+        gemini_offsets_feed(&offsets, SLICE_LIT("z"));
+    assert_int_equal(offsets.marks.len, marks);
     for (size_t i = 0; i < GEMINI_MARKS_MAX / 8 && !offsets.lost; i++)
         gemini_offsets_feed(&offsets, SLICE_LIT("a\xc3\xa9"));
     assert_true(offsets.lost);
     assert_int_equal(gemini_offsets_points(&offsets, 0), -1);
     assert_int_equal(gemini_offsets_bytes(&offsets, 0), -1);
     gemini_offsets_fini(&offsets);
+}
+
+/* A text too long for one line: its signature and its probabilities go with the last piece. */
+static void
+signs_the_last_piece(void **state)
+{
+    (void)state;
+    static char text[130000];
+    struct writing at;
+    memset(text, 'a', sizeof(text));
+    begin(&at, (struct dialect_writer_options){.stream = true});
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_TEXT)}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_DELTA,
+                                                   OF(0, BLOCK_TEXT),
+                                                   .text = slice_of(text, sizeof(text)),
+                                                   .signature = SLICE_LIT("QQ=="),
+                                                   .origin = ORIGIN_GEMINI}),
+                     0);
+    struct slice out = sink_slice(&at.out);
+    for (int i = 0; i < 3; i++) {
+        struct slice line = text_split(&out, '\n');
+        assert_true(line.len > 1000 && line.len < 65536);
+        assert_int_equal(text_find(line, SLICE_LIT("thoughtSignature")) >= 0, i == 2);
+    }
+    assert_int_equal(out.len, 0);
+    finish(&at);
+}
+
+/* What the upstream said itself in chunks that passed is not missing. */
+static void
+misses_nothing_that_passed(void **state)
+{
+    (void)state;
+    struct canon_citation place = {.title = SLICE_LIT("d"), .start = -1, .end = -1};
+    struct writing at;
+    begin(&at, (struct dialect_writer_options){.stream = true});
+    at.events.mends = GEMINI_MEND_FINISH;
+    assert_int_equal(gemini_dialect.pass_event(&at.writer, SLICE_LIT("{}"), &at.events, &at.frames),
+                     0);
+    assert_int_equal(at.frames.count, 1);
+    assert_int_equal(at.frames.at[0].kind, FRAME_PASS);
+    frames_clear(&at.frames);
+    canon_events_clear(&at.events);
+    assert_int_equal(
+        put(&at,
+            (struct canon_event){.kind = CANON_CITATION, .type = BLOCK_TEXT, .citation = &place}),
+        0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_FINISH, .finish = FINISH_STOP}),
+                     0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_END}), 0);
+    assert_int_equal(at.frames.unsaid, 0);
+    expect(&at, "");
+    finish(&at);
+}
+
+/* Some servers count more thought than output: no counter may wrap. */
+static void
+counts_no_less_than_nothing(void **state)
+{
+    (void)state;
+    struct writing at;
+    begin(&at, (struct dialect_writer_options){.stream = true});
+    struct canon_usage usage = CANON_USAGE_UNKNOWN;
+    usage.out_total = 3;
+    usage.reasoning = 5;
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_USAGE, .usage = usage}), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_END}), 0);
+    expect(&at, "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},"
+                "\"finishReason\":\"STOP\",\"index\":0}],"
+                "\"usageMetadata\":{\"thoughtsTokenCount\":3,\"totalTokenCount\":3}" TAIL);
+    finish(&at);
 }
 
 int
@@ -421,6 +496,9 @@ main(void)
         cmocka_unit_test(lists_each_source_once),
         cmocka_unit_test(does_not_write_an_unfinished_whole),
         cmocka_unit_test(converts_offsets),
+        cmocka_unit_test(signs_the_last_piece),
+        cmocka_unit_test(misses_nothing_that_passed),
+        cmocka_unit_test(counts_no_less_than_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
