@@ -6,6 +6,7 @@
 import { after, it } from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import net from 'node:net';
 import { models_at, Penstock, upstreams } from './lib/penstock.mjs';
 import { exchange, events_of, json_of, RawClient, sleep } from './lib/raw.mjs';
 import { in_world } from './lib/world.mjs';
@@ -423,6 +424,14 @@ in_world('endpoints', config, (world) => {
         } finally {
             client.destroy();
         }
+        /* HTTP/1.0 has no chunks: there the end of the connection would be a good end. */
+        const how = await new Promise((resolve) => {
+            const socket = net.connect(port(), '127.0.0.1', () => socket.write(`POST /v1/audio/speech HTTP/1.0\r\nAuthorization: ${auth.Authorization}\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{"model":"o/tts"}`));
+            socket.on('data', () => {});
+            socket.on('error', (error) => resolve(error.code));
+            socket.on('end', () => resolve('end'));
+        });
+        assert.equal(how, 'ECONNRESET');
         let gone = false;
         opaque.reply = (_, answer) => {
             answer.writeHead(200);
