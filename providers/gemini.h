@@ -18,10 +18,11 @@
 #define GEMINI_TOKENS_MAX (1u << 20) /* JSON tokens of one chunk or reply */
 #define GEMINI_CANDIDATES_MAX 64     /* the protocol allows 8 */
 #define GEMINI_CALLS_MAX 1024
-#define GEMINI_METADATA_MAX (4u << 20)    /* bytes of grounding that are kept until the end */
-#define GEMINI_WHOLE_MAX (64u << 20)      /* bytes of a gathered reply */
-#define GEMINI_CALL_BYTES_MAX (16u << 20) /* of the arguments of all calls that are not complete   \
-                                           */
+#define GEMINI_METADATA_MAX (4u << 20) /* bytes of grounding that are kept until the end */
+#define GEMINI_WHOLE_MAX (64u << 20)   /* bytes of a gathered reply */
+#define GEMINI_CALL_BYTES_MAX                                                                      \
+    (16u << 20) /* of the arguments of all calls that are not complete                             \
+                 */
 #define GEMINI_CITATIONS_MAX 1024
 
 #define GEMINI_MEND_FINISH                                                                         \
@@ -169,8 +170,10 @@ struct gemini_write_choice {
     struct gemini_write_call *calls, *last_call;
     struct gemini_offsets offsets; /* of the answer text */
     struct gemini_write_text *texts;
-    struct slice image_type;       /* of the open image, escaped */
-    struct sink grounding;         /* raw, from a Gemini upstream */
+    struct slice image_type; /* of the open image, escaped */
+    struct sink thought;     /* streams: the last piece of a thought, which may yet be signed */
+    bool holds;              /* there is one */
+    struct sink grounding;   /* raw, from a Gemini upstream */
     struct sink sources, supports; /* elements of groundingChunks and groundingSupports */
     struct sink source_hashes;     /* uint64_t each */
     uint32_t source_count, support_count;
@@ -238,6 +241,9 @@ void gemini_put_image(struct sink *out, struct slice type, struct slice base64,
 /* gemini_put_native - raw JSON in one line. gemini_keep_native: the last that came. */
 void gemini_put_native(struct slice native, struct sink *out);
 int gemini_keep_native(struct slice native, struct sink *kept) must_check;
+
+/* gemini_reply_write.c: gemini_flush_thoughts - what is held goes out unsigned. */
+int gemini_flush_thoughts(struct gemini_writer *writer, struct frames *frames) must_check;
 
 /* gemini_call_write.c: calls are gathered until they are complete */
 int gemini_call_open(struct gemini_writer *writer, struct gemini_write_choice *choice,

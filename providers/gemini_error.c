@@ -183,10 +183,10 @@ int
 gemini_error_status(const struct canon_error *error)
 {
     assert((unsigned)error->kind < KIND_COUNT);
-    bool fixed = error->kind == KIND_BILLING || error->kind == KIND_OVERLOADED ||
-                 error->kind == KIND_CONTEXT || error->kind == KIND_AUTH ||
-                 error->kind == KIND_RATE_LIMIT;
-    if (!fixed && error->status >= 400 && error->status <= 599)
+    /* Google's libraries read status and word as a pair; these words have more than one status. */
+    bool free = error->kind == KIND_INVALID || error->kind == KIND_TIMEOUT ||
+                error->kind == KIND_UPSTREAM || error->kind == KIND_INTERNAL;
+    if (free && error->status >= 400 && error->status <= 599)
         return error->status;
     return kind_rows[error->kind].status;
 }
@@ -201,10 +201,11 @@ begin_detail(struct json_writer *json, const char *name)
     json_member_text(json, "@type", type);
 }
 
-/* The details that Google's clients look at: a stable reason, how long to wait, which request it
- * was. */
+/* The details that Google's clients look at: a stable reason, the field at fault, how long
+ * to wait, which request it was. */
 static void
-put_details(const struct canon_error *error, struct slice request_id, struct json_writer *json)
+put_details(const struct canon_error *error, struct slice message, struct slice request_id,
+            struct json_writer *json)
 {
     struct slice reason =
         slice_present(error->code) ? error->code : slice_from(err_row(error->error)->code);
@@ -214,6 +215,17 @@ put_details(const struct canon_error *error, struct slice request_id, struct jso
     json_member(json, "reason", reason);
     json_member_text(json, "domain", "penstock");
     json_end(json);
+    if (error->param.len > 0) {
+        begin_detail(json, "BadRequest");
+        json_name(json, "fieldViolations");
+        json_array(json);
+        json_object(json);
+        json_member(json, "field", error->param);
+        json_member(json, "description", message);
+        json_end(json);
+        json_end(json);
+        json_end(json);
+    }
     if (error->retry_after_ms != UINT64_MAX) {
         char delay[48];
         (void)snprintf(delay, sizeof(delay), "%llu.%03llus",
@@ -245,7 +257,7 @@ gemini_error_body(const struct canon_error *error, struct slice request_id, stru
     json_member_i64(&json, "code", gemini_error_status(error));
     json_member(&json, "message", message);
     json_member_text(&json, "status", kind_rows[error->kind].word);
-    put_details(error, request_id, &json);
+    put_details(error, message, request_id, &json);
     json_end(&json);
     json_end(&json);
 }

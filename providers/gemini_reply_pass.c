@@ -35,6 +35,9 @@ gemini_pass_event(void *writer, struct slice data, const struct canon_events *ev
         return gemini_write_events(writer, events, frames);
     if (events->swallow && events->count == 0)
         return 0;
+    int failed = gemini_flush_thoughts(self, frames);
+    if (failed)
+        return failed;
     for (int i = 0; i < events->count; i++) {
         const struct canon_event *event = &events->at[i];
         if (event->kind == CANON_ERROR && !gemini_error_conforms(data, events->arena))

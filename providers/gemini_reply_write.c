@@ -68,6 +68,51 @@ write_text(const struct gemini_writer *writer, const struct canon_event *event, 
     return 0;
 }
 
+/* ---------------------------------------------------------------- thoughts */
+
+/*
+ * The last piece of a thought waits until it is known whether a signature follows: some libraries
+ * lose the signature of a thought without text, so it goes with the piece.
+ */
+static int
+flush_thought(const struct gemini_writer *writer, struct gemini_write_choice *choice,
+              struct slice signature, struct frames *frames)
+{
+    if (!choice->holds)
+        return 0;
+    choice->holds = false;
+    gemini_put_text(begin_chunk(frames), sink_slice(&choice->thought), true, signature);
+    return end_chunk(writer, choice->index, NULL, frames);
+}
+
+int
+gemini_flush_thoughts(struct gemini_writer *writer, struct frames *frames)
+{
+    int error = 0;
+    for (struct gemini_write_choice *at = writer->choices; at && !error; at = at->next)
+        error = flush_thought(writer, at, SLICE_NONE, frames);
+    return error;
+}
+
+static int
+write_thought(const struct gemini_writer *writer, struct gemini_write_choice *choice,
+              const struct canon_event *event, struct slice text, struct slice signature,
+              struct frames *frames)
+{
+    if (text.len == 0 && choice->holds)
+        return flush_thought(writer, choice, signature, frames);
+    int error = flush_thought(writer, choice, SLICE_NONE, frames);
+    if (error || text.len == 0 || slice_present(signature))
+        return error ? error : write_text(writer, event, text, true, signature, frames);
+    while (text.len > PIECE_MAX && !error)
+        error = write_text(writer, event, dialect_text_piece(&text, PIECE_MAX), true, SLICE_NONE,
+                           frames);
+    sink_reset(&choice->thought, 4096);
+    sink_put(&choice->thought, text);
+    choice->holds = true;
+    return error ? error : choice->thought.error;
+}
+
 static int
 write_call(struct gemini_writer *writer, struct gemini_write_choice *choice,
            struct gemini_write_call *call, struct frames *frames)
@@ -127,8 +172,9 @@ write_delta(struct gemini_writer *writer, struct gemini_write_choice *choice,
         text = SLICE_NONE;
     if (error || (text.len == 0 && !slice_present(signature)))
         return error;
-    return write_text(writer, event, text.len > 0 ? text : SLICE_LIT(""), thought, signature,
-                      frames);
+    text = text.len > 0 ? text : SLICE_LIT("");
+    return thought ? write_thought(writer, choice, event, text, signature, frames)
+                   : write_text(writer, event, text, false, signature, frames);
 }
 
 static int
@@ -214,6 +260,10 @@ write_in_choice(struct gemini_writer *writer, const struct canon_event *event,
     }
     if (!writer->options.stream)
         return gemini_gather_event(writer, choice, event, frames);
+    bool goes_on = event->kind == CANON_DELTA && event->type == BLOCK_THINKING;
+    int error = goes_on ? 0 : flush_thought(writer, choice, SLICE_NONE, frames);
+    if (error)
+        return error;
     switch (event->kind) {
     case CANON_OPEN:
         return write_open(writer, choice, event, frames);

@@ -55,6 +55,7 @@ gemini_writer_fini(void *writer)
         for (struct gemini_write_call *call = at->calls; call; call = call->next)
             sink_fini(&call->arguments);
         gemini_offsets_fini(&at->offsets);
+        sink_fini(&at->thought);
         sink_fini(&at->grounding);
         sink_fini(&at->sources);
         sink_fini(&at->supports);
@@ -78,6 +79,7 @@ gemini_writer_choice(struct gemini_writer *writer, uint32_t index)
         return NULL;
     choice->index = index;
     gemini_offsets_init(&choice->offsets);
+    sink_init(&choice->thought, GEMINI_WHOLE_MAX);
     sink_init(&choice->grounding, GEMINI_METADATA_MAX);
     sink_init(&choice->sources, GEMINI_METADATA_MAX);
     sink_init(&choice->supports, GEMINI_METADATA_MAX);
@@ -116,9 +118,10 @@ gemini_write_error(void *writer, const struct canon_error *error, struct frames 
     struct gemini_writer *self = writer;
     if (self->ended || self->failed)
         return 0;
+    int failed = self->options.stream ? gemini_flush_thoughts(self, frames) : 0;
     self->failed = true;
-    if (!self->options.stream)
-        return 0;
+    if (failed || !self->options.stream)
+        return failed;
     frame_begin(frames, FRAME_EVENT, NULL);
     gemini_error_body(error, SLICE_NONE, &frames->bytes);
     frame_end(frames);

@@ -185,6 +185,18 @@ writes_googles_words(void **state)
         "google.rpc.ErrorInfo\",\"reason\":\"no_upstream_available\",\"domain\":\"penstock\"},"
         "{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"1.500s\"},"
         "{\"@type\":\"type.googleapis.com/google.rpc.RequestInfo\",\"requestId\":\"req_1\"}]}}");
+    struct canon_error named = canon_error_of(ERR_UNSUPPORTED);
+    named.message = SLICE_LIT("not here");
+    named.param = SLICE_LIT("cachedContent");
+    check_body(
+        named, NULL,
+        "{\"error\":{\"code\":400,\"message\":\"not "
+        "here\",\"status\":\"INVALID_ARGUMENT\",\"details\":["
+        "{\"@type\":\"type.googleapis.com/"
+        "google.rpc.ErrorInfo\",\"reason\":\"unsupported_parameter\",\"domain\":\"penstock\"},"
+        "{\"@type\":\"type.googleapis.com/"
+        "google.rpc.BadRequest\",\"fieldViolations\":[{\"field\":\"cachedContent\",\"description\":"
+        "\"not here\"}]}]}}");
     check_body(canon_error_of(ERR_MODEL), NULL,
                "{\"error\":{\"code\":404,\"message\":\"unknown "
                "model\",\"status\":\"NOT_FOUND\",\"details\":["
@@ -229,6 +241,9 @@ answers_with_known_statuses(void **state)
     error.kind = KIND_BILLING;
     error.status = 402;
     assert_int_equal(gemini_dialect.error_status(&error), 429);
+    error.kind = KIND_NOT_FOUND; /* a pair: 404 is NOT_FOUND */
+    error.status = 400;
+    assert_int_equal(gemini_dialect.error_status(&error), 404);
     error.kind = KIND_INVALID;
     error.status = 422;
     assert_int_equal(gemini_dialect.error_status(&error), 422);

@@ -410,6 +410,44 @@ converts_offsets(void **state)
     gemini_offsets_fini(&offsets);
 }
 
+/* The last piece of a thought waits for a signature, which some libraries would lose on a part
+ * without text; and for nothing else. */
+static void
+signs_a_thought_with_its_last_piece(void **state)
+{
+    (void)state;
+#define THOUGHT(...)                                                                               \
+    (struct canon_event)                                                                           \
+    {                                                                                              \
+        .kind = CANON_DELTA, OF(0, BLOCK_THINKING), __VA_ARGS__                                    \
+    }
+    struct writing at;
+    begin(&at, (struct dialect_writer_options){.stream = true});
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_OPEN, OF(0, BLOCK_THINKING)}), 0);
+    assert_int_equal(put(&at, THOUGHT(.text = SLICE_LIT("a"))), 0);
+    expect(&at, "");
+    assert_int_equal(put(&at, THOUGHT(.text = SLICE_LIT("b"))), 0);
+    expect(&at, CHUNK("{\"text\":\"a\",\"thought\":true}"));
+    assert_int_equal(put(&at, THOUGHT(.signature = SLICE_LIT("QQ=="), .origin = ORIGIN_GEMINI)), 0);
+    expect(&at, CHUNK("{\"text\":\"b\",\"thought\":true,\"thoughtSignature\":\"QQ==\"}"));
+    assert_int_equal(put(&at, THOUGHT(.text = SLICE_LIT("c"))), 0);
+    assert_int_equal(put(&at, (struct canon_event){.kind = CANON_CLOSE, OF(0, BLOCK_THINKING)}), 0);
+    expect(&at, CHUNK("{\"text\":\"c\",\"thought\":true}"));
+    assert_int_equal(put(&at, THOUGHT(.text = SLICE_LIT("d"))), 0);
+    canon_events_clear(&at.events);
+    assert_int_equal(gemini_dialect.pass_event(&at.writer, SLICE_LIT("{}"), &at.events, &at.frames),
+                     0);
+    assert_int_equal(at.frames.count, 2);
+    assert_int_equal(at.frames.at[1].kind, FRAME_PASS);
+    frames_clear(&at.frames);
+    assert_int_equal(put(&at, THOUGHT(.text = SLICE_LIT("e"))), 0);
+    struct canon_error error = canon_error_of(ERR_RESET);
+    assert_int_equal(gemini_dialect.write_error(&at.writer, &error, &at.frames), 0);
+    assert_int_equal(at.frames.count, 2);
+    assert_true(text_find(sink_slice(&at.frames.bytes), SLICE_LIT("{\"text\":\"e\"")) > 0);
+    finish(&at);
+}
+
 /* A text too long for one line: its signature and its probabilities go with the last piece. */
 static void
 signs_the_last_piece(void **state)
@@ -497,6 +535,7 @@ main(void)
         cmocka_unit_test(does_not_write_an_unfinished_whole),
         cmocka_unit_test(converts_offsets),
         cmocka_unit_test(signs_the_last_piece),
+        cmocka_unit_test(signs_a_thought_with_its_last_piece),
         cmocka_unit_test(misses_nothing_that_passed),
         cmocka_unit_test(counts_no_less_than_nothing),
     };
