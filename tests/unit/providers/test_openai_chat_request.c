@@ -113,12 +113,12 @@ test_outline(void **state)
 {
     (void)state;
     struct canon_fault fault = {0};
-    struct canon_request request = request_of(
-        "{\"model\":\"a\\u0062\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    struct canon_request request = request_of("{\"model\":\"a\\u0062\",\"stream\":true," MESSAGES
+                                              ",\"stream_options\":{\"include_usage\":true}}");
     assert_int_equal(chat_outline(&request, &fault), 0);
     assert_true(slice_is(request.model, "ab"));
     assert_true(request.stream && request.include_usage);
-    request = request_of("{\"model\":\"a\",\"stream\":null,\"stream_options\":null}");
+    request = request_of("{\"model\":\"a\",\"stream\":null," MESSAGES ",\"stream_options\":null}");
     assert_int_equal(chat_outline(&request, &fault), 0);
     assert_false(request.stream || request.include_usage);
 }

@@ -74,7 +74,7 @@ writes_content(void **state)
         "{\"type\":\"input_text\",\"text\":\"T:\\nD\"},"
         "{\"type\":\"input_file\",\"file_url\":\"https://x/z\"}]}");
     check_refused(&openai_chat_dialect, &official,
-                  CHAT("\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"video_url\"}]}]"),
+                  CHAT("\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"video_url\",\"video_url\":{\"url\":\"https://x/y.mp4\"}}]}]"),
                   ERR_UNSUPPORTED, "messages");
     check_refused(&openai_chat_dialect, &plain,
                   CHAT("\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{"
