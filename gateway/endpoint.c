@@ -94,13 +94,26 @@ endpoint_is_work(enum endpoint endpoint)
 
 /* ---------------------------------------------------------------- queries */
 
+/* Is this, decoded, the parameter's name? A key that hides behind an escape is still a key. */
+static bool
+is_called(struct slice escaped, const char *name)
+{
+    if (!memchr(escaped.ptr ? escaped.ptr : "", '%', escaped.len))
+        return slice_is(escaped, name);
+    struct sink decoded;
+    sink_init(&decoded, 65536);
+    bool same = text_percent_decode(escaped, &decoded) && slice_is(sink_slice(&decoded), name);
+    sink_fini(&decoded);
+    return same;
+}
+
 struct slice
 endpoint_query(struct slice query, const char *name, struct arena *arena)
 {
     while (query.len > 0) {
         struct slice value = text_split(&query, '&');
         struct slice key = text_split(&value, '=');
-        if (!slice_is(key, name))
+        if (!is_called(key, name))
             continue;
         struct sink decoded;
         sink_init(&decoded, 65536);
@@ -121,7 +134,7 @@ endpoint_clean_query(struct slice query, const char *const *names, struct sink *
         struct slice key = text_split(&rest, '=');
         bool named = pair.len == 0;
         for (size_t i = 0; names[i] && !named; i++)
-            named = slice_is(key, names[i]);
+            named = is_called(key, names[i]);
         if (named)
             continue;
         sink_byte(out, separator);
@@ -173,7 +186,7 @@ endpoint_cors(const struct stream *stream, struct sink *out)
         sink_text(out, "Vary: Origin\r\n");
     if (stream->endpoint != ENDPOINT_PREFLIGHT)
         sink_text(out, "Access-Control-Expose-Headers: X-Request-Id, Retry-After, X-Penstock-Upstream, X-Penstock-Dropped, "
-                       "X-Penstock-Estimate\r\n");
+                       "X-Penstock-Estimate, X-Penstock-Truncated\r\n");
 }
 
 /* ---------------------------------------------------------------- paths */

@@ -382,6 +382,7 @@ files_find_an_upstream(void **unused)
         const char *line, *fields, *target;
     } rows[] = {
         {"GET /v1/files?model=chat&purpose=batch&key=secret HTTP/1.1", "", "/v1/files?purpose=batch"},
+        {"GET /v1/files?%6bey=secret&a=%26b&&mode%6C=chat HTTP/1.1", "", "/v1/files?a=%26b"},
         {"GET /v1/files/file-7/content HTTP/1.1", "X-Penstock-Model: chat\r\n", "/v1/files/file-7/content"},
         {"DELETE /v1/files/file-7 HTTP/1.1", "X-Penstock-Model: chat\r\n", "/v1/files/file-7"},
         {"POST /v1/files HTTP/1.1", FORM_TYPE "X-Penstock-Model: chat\r\n", "/v1/files"},
