@@ -5,7 +5,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { FakeProvider } from '../../tools/fake_provider/provider.mjs';
+import { FakeProvider, place_of } from '../../tools/fake_provider/provider.mjs';
 import { joined, make_turn } from '../../tools/fake_provider/turns.mjs';
 import { chat_json, chat_stream } from '../../tools/fake_provider/write_chat.mjs';
 import { anthropic_json, anthropic_stream } from '../../tools/fake_provider/write_anthropic.mjs';
@@ -295,4 +295,28 @@ test('a wrapper tells whose state it holds', () => {
     assert.deepEqual(unwrap(`penstock.1.anthropic.${inner}`), { origin: 'anthropic', redacted: false, state: 'c2ln+/=' });
     assert.deepEqual(unwrap(Buffer.from(`penstock.1.responses-redacted.${inner}`).toString('base64')), { origin: 'responses', redacted: true, state: 'c2ln+/=' });
     assert.deepEqual(unwrap('c2lnbmF0dXJl'), { origin: null, redacted: false, state: 'c2lnbmF0dXJl' });
+});
+
+test('the fake provider finds model and method in every kind of path', () => {
+    const vertex = '/v1/projects/p/locations/global/publishers';
+    const wanted = {
+        '/v1/chat/completions': ['chat', undefined, undefined],
+        '/openai/deployments/gpt%2D4o/chat/completions?api-version=2024-10-21': ['chat', 'gpt-4o', undefined],
+        '/v1/responses': ['responses', undefined, undefined],
+        '/v1/responses/input_tokens': ['responses', undefined, 'countTokens'],
+        '/v1/messages?beta=true': ['anthropic', undefined, undefined],
+        '/v1/messages/count_tokens': ['anthropic', undefined, 'countTokens'],
+        '/v1beta/models/text%2Cpace_ms=5:streamGenerateContent?alt=sse': ['gemini', 'text,pace_ms=5', 'streamGenerateContent'],
+        '/v1beta/models/gemini-x:countTokens': ['gemini', 'gemini-x', 'countTokens'],
+        [`${vertex}/google/models/gemini-x:generateContent`]: ['gemini', 'gemini-x', 'generateContent'],
+        [`${vertex}/anthropic/models/claude-x@20250101:streamRawPredict`]: ['anthropic', 'claude-x@20250101', 'streamRawPredict'],
+        [`${vertex}/anthropic/models/count-tokens:rawPredict`]: ['anthropic', undefined, 'countTokens'],
+    };
+    for (const [target, [dialect, model, method]] of Object.entries(wanted)) {
+        const place = place_of(target);
+        assert.deepEqual([place.dialect, place.model, place.method], [dialect, model, method], target);
+        if (method) assert.equal(place.stream ?? false, method.startsWith('stream'), target);
+    }
+    assert.equal(place_of('/v1beta/models/x:streamGenerateContent').as_array, true);
+    assert.equal(place_of('/v1beta/models/x:streamGenerateContent?alt=sse').as_array, false);
 });
