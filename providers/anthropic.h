@@ -114,6 +114,7 @@ struct anthropic_writer {
     struct canon_usage usage;
     enum canon_finish finish;
     struct slice stop_sequence; /* escaped, in the arena */
+    struct slice stop_details;  /* raw JSON, of a reply of our own dialect */
     uint32_t blocks;            /* the next index */
     /* the block that is open towards the client */
     bool open, is_signed, text_seen, custom;

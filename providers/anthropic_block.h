@@ -14,6 +14,8 @@ anthropic_streams(const struct anthropic_writer *writer)
     return writer->options.stream;
 }
 
+/* anthropic_put_line - raw JSON, in one line. */
+void anthropic_put_line(struct sink *out, struct slice raw);
 /* anthropic_begin_frame - a named event; its data is to be put into what is returned, then
  * frame_end. */
 struct sink *anthropic_begin_frame(struct frames *frames, const char *type);

@@ -55,8 +55,8 @@ write_delta(struct frames *frames, uint32_t index, const char *type, const char 
 }
 
 /* Raw JSON may have been laid out over several lines: between its tokens a line end is a space. */
-static void
-put_one_line(struct sink *out, struct slice raw)
+void
+anthropic_put_line(struct sink *out, struct slice raw)
 {
     size_t start = out->len;
     sink_put(out, raw);
@@ -120,7 +120,7 @@ put_block_start(const struct canon_event *event, struct anthropic_writer *writer
         sink_text(out, whole ? "\",\"input\":" : "\",\"input\":{}}");
         break;
     case BLOCK_NATIVE:
-        put_one_line(out, event->native);
+        anthropic_put_line(out, event->native);
         break;
     }
 }
@@ -241,7 +241,7 @@ anthropic_block_citation(struct anthropic_writer *writer, const struct canon_cit
     struct sink *out = anthropic_begin_frame(frames, "content_block_delta");
     put_block_head(out, "content_block_delta", writer->blocks - 1);
     sink_text(out, ",\"delta\":{\"type\":\"citations_delta\",\"citation\":");
-    put_one_line(out, citation->native);
+    anthropic_put_line(out, citation->native);
     sink_text(out, "}}");
     frame_end(frames);
 }
@@ -256,7 +256,7 @@ anthropic_block_native(struct anthropic_writer *writer, struct slice native, str
     struct sink *out = anthropic_begin_frame(frames, "content_block_delta");
     put_block_head(out, "content_block_delta", writer->blocks - 1);
     sink_text(out, ",\"delta\":");
-    put_one_line(out, native);
+    anthropic_put_line(out, native);
     sink_byte(out, '}');
     frame_end(frames);
 }

@@ -218,6 +218,8 @@ pass_block_delta(const struct passing *pass, const struct canon_event *event)
 static int
 pass_message_delta(const struct passing *pass, const struct canon_event *event)
 {
+    if (event->kind == CANON_NATIVE)
+        return 0; /* the raw event says it */
     if (event->kind != CANON_USAGE && event->kind != CANON_FINISH)
         return anthropic_write_one(pass->writer, event, pass->frames);
     track(pass->writer, event);

@@ -361,7 +361,11 @@ read_finish(struct anthropic_reader *reader, struct json delta, struct canon_eve
         event->finish = FINISH_STOP;
     event->stop_sequence = json_text(json_get(delta, "stop_sequence"));
     reader->finished = true;
-    return 0;
+    /* Why Claude refused has no words elsewhere: it counts as unsaid there. */
+    struct json details = json_get(delta, "stop_details");
+    return json_type(details) == JSON_OBJECT
+               ? add_native(events, SLICE_LIT("stop_details"), details, reader)
+               : 0;
 }
 
 static int

@@ -37,6 +37,10 @@ put_stop(const struct anthropic_writer *writer, struct sink *out)
     } else {
         sink_text(out, "null");
     }
+    if (slice_present(writer->stop_details)) {
+        sink_text(out, ",\"stop_details\":");
+        anthropic_put_line(out, writer->stop_details);
+    }
 }
 
 static void
@@ -271,7 +275,9 @@ native_event(struct anthropic_writer *writer, const struct canon_event *event,
              struct frames *frames)
 {
     bool at_hand = writer->open && writer->type == BLOCK_NATIVE && writer->block == event->block;
-    if (own_native(event) && event->type == BLOCK_NATIVE && at_hand)
+    if (own_native(event) && slice_is(event->name, "stop_details"))
+        writer->stop_details = arena_copy(writer->arena, event->native);
+    else if (own_native(event) && event->type == BLOCK_NATIVE && at_hand)
         anthropic_block_native(writer, event->native, frames);
     else
         frames->unsaid++;

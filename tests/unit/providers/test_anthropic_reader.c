@@ -167,13 +167,12 @@ reads_native_blocks_and_citations(void **state)
                       ",\"index\":0,\"content_block\":{\"type\":\"server_tool_use\",\"id\":\"s1\","
                       "\"name\":\"web_search\",\"input\":{}}") JSON(0, "{}") STOP(0) TEXT_START(1)
               EVENT("content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"citations_delta\","
-                                           "\"citation\":" WEB_CITATION "}") TEXT(1, "x") EVENT(
-                  "content_block_delta",
-                  ",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":" FILE_CITATION
-                  "}") STOP(1)
-                  EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":"
-                                               "\"redacted_thinking\",\"data\":\"QUJD\"}") STOP(2)
-                      FINISH("pause_turn", 3) END,
+                                           "\"citation\":" WEB_CITATION "}") TEXT(1, "x")
+                  EVENT("content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"citations_"
+                                               "delta\",\"citation\":" FILE_CITATION "}") STOP(1)
+                      EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":"
+                                                   "\"redacted_thinking\",\"data\":\"QUJD\"}")
+                          STOP(2) FINISH("pause_turn", 3) END,
           START_LINES
           "OPEN 0 native id=s1 name=server_tool_use origin=anthropic\n"
           "NATIVE name=input_json_delta origin=anthropic\nCLOSE 0 native\nOPEN 1 text\n"
@@ -444,11 +443,14 @@ reads_whole_messages(void **state)
         "{\"content\":[" ANSWER "],\"stop_reason\":\"tool_use\"}",
         "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nFINISH stop\nEND\n", 0);
     body_lines("{\"content\":[" ANSWER ",{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"g\","
-                                       "\"input\":{}}],\"stop_reason\":\"tool_use\"}",
+               "\"input\":{}}],\"stop_reason\":\"tool_use\"}",
                "START\nOPEN 0 text\nDELTA 0 text text={\\\"a\\\":1}\nCLOSE 0 text\nOPEN 1 call "
                "id=u name=g\n"
                "CLOSE 1 call\nFINISH calls\nEND\n",
                0);
+    body_lines(
+        "{\"content\":[],\"stop_reason\":\"refusal\",\"stop_details\":{\"type\":\"refusal\"}}",
+        "START\nFINISH filter\nNATIVE name=stop_details origin=anthropic\nEND\n", 0);
     body_lines("{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"oops\"}}",
                "ERROR upstream: oops\n", 0);
     body_lines("{\"content\":\"no list\"}", NULL, -ERR_UPSTREAM_PROTOCOL);

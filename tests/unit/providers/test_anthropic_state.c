@@ -269,6 +269,23 @@ replays_own_blocks_and_counts_others(void **state)
          WHOLE("{\"type\":\"server_tool_use\",\"id\":\"s\"}", "end_turn"), 3);
 }
 
+static void
+says_why_it_refused(void **state)
+{
+    (void)state;
+    const struct canon_event events[] = {
+        {.kind = CANON_START},
+        {.kind = CANON_FINISH, .finish = FINISH_FILTER},
+        {.kind = CANON_NATIVE,
+         .name = S("stop_details"),
+         .origin = ORIGIN_ANTHROPIC,
+         .native = S("{\"type\":\"refusal\"}")},
+        {.kind = CANON_END},
+    };
+    says(events, countof(events), true,
+         BEGIN FINISH("refusal", "null,\"stop_details\":{\"type\":\"refusal\"}", NO_USAGE) END, 0);
+}
+
 /* ---------------------------------------------------------------- on the way back */
 
 /* The parts of one assistant turn, a line each. */
@@ -351,6 +368,7 @@ main(void)
         cmocka_unit_test(notes_images),
         cmocka_unit_test(writes_own_citations_only),
         cmocka_unit_test(replays_own_blocks_and_counts_others),
+        cmocka_unit_test(says_why_it_refused),
         cmocka_unit_test(unwraps_what_it_wrapped),
         cmocka_unit_test(gives_states_back_to_their_owners),
     };
