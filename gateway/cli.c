@@ -27,6 +27,7 @@ static const char help_text[] =
     "source\n"
     "       penstock models [options]         the models served and where they lead\n"
     "       penstock providers                the providers known by name, and what is special about each\n"
+    "       penstock conform URL              judge a gateway by what its clients need (conform --help)\n"
     "       penstock tls-probe URL            connect to an upstream and describe its TLS\n"
     "       penstock version | help\n"
     "\n"

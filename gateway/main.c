@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "gateway/cli.h"
+#include "gateway/conform.h"
 #include "gateway/demo.h"
 #include "gateway/recall.h"
 #include "gateway/worker.h"
@@ -424,6 +425,8 @@ int
 main(int argc, char **argv)
 {
     struct cli cli;
+    if (argc > 1 && strcmp(argv[1], "conform") == 0) /* its options are its own */
+        return conform_main(argc - 1, argv + 1);
     int status = cli_parse(argc, argv, &cli);
     if (status != 0)
         return status;

@@ -56,6 +56,8 @@ chat_outline(struct canon_request *request, struct canon_fault *fault)
     if (request->model.len == 0)
         return chat_refuse(fault, ERR_REQUEST, "model",
                            "you must provide a model parameter, and it must be a string");
+    if (json_type(json_get(root, "messages")) != JSON_ARRAY)
+        return chat_refuse(fault, ERR_REQUEST, "messages", "messages must be a list");
     struct json stream = json_get(root, "stream"), options = json_get(root, "stream_options");
     if (!is_bool_or_none(stream))
         return chat_refuse(fault, ERR_REQUEST, "stream", "stream must be true or false");
