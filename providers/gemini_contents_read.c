@@ -2,9 +2,9 @@
  *
  * gemini_contents_read.c - the contents of a generateContent request as canonical messages.
  *
- * Clients replay a streamed answer as they got it, one content a chunk: model contents that follow one another are one message, and texts
- * without a signature of their own are joined. Calls need no id; those without get one, and their responses, matched by name and
- * order, get the same.
+ * Clients replay a streamed answer as they got it, one content a chunk: model contents that follow
+ * one another are one message, and texts without a signature of their own are joined. Calls need no
+ * id; those without get one, and their responses, matched by name and order, get the same.
  */
 #include "providers/gemini_read.h"
 
@@ -33,14 +33,17 @@ struct part_list {
 static int
 refuse_part(struct gemini_reading *at, const char *message)
 {
-    struct slice place = arena_printf(at->request->arena, "contents[%u].parts[%u]", at->content, at->part);
+    struct slice place =
+        arena_printf(at->request->arena, "contents[%u].parts[%u]", at->content, at->part);
     *at->fault = (struct canon_fault){
-        .message = arena_printf(at->request->arena, "%.*s: %s", SLICE_ARG(place), message), .param = place};
+        .message = arena_printf(at->request->arena, "%.*s: %s", SLICE_ARG(place), message),
+        .param = place};
     return -ERR_REQUEST;
 }
 
 static int
-add_part(struct gemini_reading *at, struct part_list *list, enum canon_part_kind kind, struct json value, struct canon_part **out)
+add_part(struct gemini_reading *at, struct part_list *list, enum canon_part_kind kind,
+         struct json value, struct canon_part **out)
 {
     struct canon_part *part = arena_take(at->request->arena, sizeof(*part));
     if (!part)
@@ -81,7 +84,8 @@ audio_format(struct slice type)
     struct slice format = slice_skip(type, 6);
     if (text_caseless_is(format, "mpeg") || text_caseless_is(format, "mp3"))
         return SLICE_LIT("mp3");
-    bool wave = text_caseless_is(format, "x-wav") || text_caseless_is(format, "wave") || text_caseless_is(format, "wav");
+    bool wave = text_caseless_is(format, "x-wav") || text_caseless_is(format, "wave") ||
+                text_caseless_is(format, "wav");
     return wave ? SLICE_LIT("wav") : format;
 }
 
@@ -108,7 +112,8 @@ static void
 read_resolution(struct gemini_reading *at, struct json value, struct canon_part *part)
 {
     struct json resolution = gemini_get(value, "mediaResolution");
-    struct json level = json_type(resolution) == JSON_OBJECT ? gemini_get(resolution, "level") : resolution;
+    struct json level =
+        json_type(resolution) == JSON_OBJECT ? gemini_get(resolution, "level") : resolution;
     if (!gemini_given(resolution))
         return;
     if (part->kind == PART_IMAGE && json_is(level, "MEDIA_RESOLUTION_LOW"))
@@ -140,11 +145,13 @@ read_inline(struct gemini_reading *at, struct part_list *list, struct json value
 static bool
 is_video_page(struct slice url)
 {
-    return text_find(url, SLICE_LIT("://www.youtube.com/")) >= 0 || text_find(url, SLICE_LIT("://youtube.com/")) >= 0 ||
+    return text_find(url, SLICE_LIT("://www.youtube.com/")) >= 0 ||
+           text_find(url, SLICE_LIT("://youtube.com/")) >= 0 ||
            text_find(url, SLICE_LIT("://youtu.be/")) >= 0;
 }
 
-/* A web address is a URL to anyone; a file in Google's stores is known to Google only, and this is read for others. */
+/* A web address is a URL to anyone; a file in Google's stores is known to Google only, and this is
+ * read for others. */
 static int
 read_file(struct gemini_reading *at, struct part_list *list, struct json value, struct json file)
 {
@@ -160,9 +167,11 @@ read_file(struct gemini_reading *at, struct part_list *list, struct json value, 
         type = slice_from(gemini_url_type(url));
     enum canon_part_kind kind = is_video_page(url) ? PART_VIDEO : kind_of(type);
     if (!web)
-        return gemini_refuse(at, ERR_UNSUPPORTED, "fileData", "a file in Google's stores is known to Google only");
+        return gemini_refuse(at, ERR_UNSUPPORTED, "fileData",
+                             "a file in Google's stores is known to Google only");
     if (kind == PART_AUDIO)
-        return gemini_refuse(at, ERR_UNSUPPORTED, "fileData", "the upstream behind this model takes no sound by URL");
+        return gemini_refuse(at, ERR_UNSUPPORTED, "fileData",
+                             "the upstream behind this model takes no sound by URL");
     int error = add_part(at, list, kind, value, &part);
     if (error != 0)
         return error;
@@ -174,7 +183,8 @@ read_file(struct gemini_reading *at, struct part_list *list, struct json value, 
 
 /* ---------------------------------------------------------------- signatures */
 
-/* Is the signature a wrapper of ours? Signatures are base64 to Gemini's clients, so the wrapper is inside; some send text back as it is. */
+/* Is the signature a wrapper of ours? Signatures are base64 to Gemini's clients, so the wrapper is
+ * inside; some send text back as it is. */
 static bool
 is_wrapper(struct gemini_reading *at, struct slice token, struct slice *wrapper)
 {
@@ -195,7 +205,8 @@ is_wrapper(struct gemini_reading *at, struct slice token, struct slice *wrapper)
 
 /* The state a part is signed with, and whose it is. */
 static bool
-read_signature(struct gemini_reading *at, struct json value, struct slice *state, enum canon_origin *origin, bool *redacted)
+read_signature(struct gemini_reading *at, struct json value, struct slice *state,
+               enum canon_origin *origin, bool *redacted)
 {
     struct slice token = json_text(gemini_get(value, "thoughtSignature")), wrapper;
     *state = token;
@@ -205,7 +216,8 @@ read_signature(struct gemini_reading *at, struct json value, struct slice *state
         return false;
     if (!is_wrapper(at, token, &wrapper))
         return true;
-    return canon_unwrap(wrapper, origin, redacted, state, at->request->arena); /* a broken wrapper is nobody's */
+    return canon_unwrap(wrapper, origin, redacted, state,
+                        at->request->arena); /* a broken wrapper is nobody's */
 }
 
 static int
@@ -237,7 +249,8 @@ add_thought(struct gemini_reading *at, struct part_list *list, struct json value
 
 /* A text or call signed by another provider: its state belongs to the thought before it. */
 static int
-add_foreign_state(struct gemini_reading *at, struct part_list *list, struct json value, struct slice *own)
+add_foreign_state(struct gemini_reading *at, struct part_list *list, struct json value,
+                  struct slice *own)
 {
     enum canon_origin origin;
     bool redacted;
@@ -257,7 +270,8 @@ static struct slice
 make_id(struct gemini_reading *at, struct json call)
 {
     uint64_t hash = canon_hash(json_raw(call));
-    return arena_printf(at->request->arena, "call_%016llx%08x", (unsigned long long)hash, (unsigned)at->calls);
+    return arena_printf(at->request->arena, "call_%016llx%08x", (unsigned long long)hash,
+                        (unsigned)at->calls);
 }
 
 static int
@@ -297,7 +311,8 @@ read_call(struct contents *all, struct part_list *list, struct json value, struc
     return 0;
 }
 
-/* The call that is answered: by its id, else the first of its name that waits (and, when an id was said, has none of its own). */
+/* The call that is answered: by its id, else the first of its name that waits (and, when an id was
+ * said, has none of its own). */
 static struct open_call *
 call_for(struct contents *all, struct slice id, struct slice name)
 {
@@ -325,9 +340,11 @@ add_escaped(struct gemini_reading *at, struct part_list *list, struct slice raw)
     return slice_present(part->text) ? 0 : -ERR_MEMORY;
 }
 
-/* What the tool said: a plain output, result or error when that is all there is, else the JSON text of the whole. */
+/* What the tool said: a plain output, result or error when that is all there is, else the JSON text
+ * of the whole. */
 static int
-read_answer(struct gemini_reading *at, struct part_list *list, struct json answer, struct canon_part *result)
+read_answer(struct gemini_reading *at, struct part_list *list, struct json answer,
+            struct canon_part *result)
 {
     struct json only = json_count(answer) == 1 ? json_first(answer) : JSON_NONE;
     struct canon_part *part;
@@ -373,11 +390,13 @@ read_response(struct contents *all, struct part_list *list, struct json value, s
     bool list_of_media = json_type(media) == JSON_ARRAY && json_count(media) > 0;
     if (!list_of_media || json_count(answer) > 0)
         error = read_answer(at, &inner, answer, part);
-    for (struct json one = list_of_media ? json_first(media) : JSON_NONE; json_present(one) && error == 0; one = json_next(one)) {
+    for (struct json one = list_of_media ? json_first(media) : JSON_NONE;
+         json_present(one) && error == 0; one = json_next(one)) {
         struct json blob = gemini_get(one, "inlineData"), file = gemini_get(one, "fileData");
-        error = json_type(blob) == JSON_OBJECT   ? read_inline(at, &inner, one, blob)
-                : json_type(file) == JSON_OBJECT ? read_file(at, &inner, one, file)
-                                                 : refuse_part(at, "functionResponse.parts takes inlineData and fileData");
+        error = json_type(blob) == JSON_OBJECT ? read_inline(at, &inner, one, blob)
+                : json_type(file) == JSON_OBJECT
+                    ? read_file(at, &inner, one, file)
+                    : refuse_part(at, "functionResponse.parts takes inlineData and fileData");
     }
     return error;
 }
@@ -405,7 +424,8 @@ read_text(struct gemini_reading *at, struct part_list *list, struct json value, 
 static bool
 is_modifier(struct json member)
 {
-    static const char *const names[] = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"};
+    static const char *const names[] = {"thought", "thoughtSignature", "videoMetadata",
+                                        "mediaResolution", "partMetadata"};
     for (size_t i = 0; i < countof(names); i++) {
         if (gemini_key_is(member, names[i]))
             return true;
@@ -420,7 +440,8 @@ read_part(struct contents *all, struct part_list *list, struct json value)
     struct json payload = JSON_NONE;
     if (json_type(value) != JSON_OBJECT)
         return refuse_part(at, "a part must be an object");
-    for (struct json one = json_first(value); json_present(one) && !json_present(payload); one = json_next(one)) {
+    for (struct json one = json_first(value); json_present(one) && !json_present(payload);
+         one = json_next(one)) {
         if (!is_modifier(one))
             payload = one;
     }
@@ -447,7 +468,8 @@ read_part(struct contents *all, struct part_list *list, struct json value)
 static bool
 joins(const struct canon_part *part, const struct canon_part *next)
 {
-    bool text = part->kind == PART_TEXT && next->kind == PART_TEXT && !slice_present(next->signature);
+    bool text =
+        part->kind == PART_TEXT && next->kind == PART_TEXT && !slice_present(next->signature);
     bool thought = part->kind == PART_THINKING && next->kind == PART_THINKING;
     return (text || thought) && !slice_present(part->signature);
 }
@@ -490,7 +512,8 @@ open_message(struct contents *all, enum canon_role role, struct json value)
     struct canon_message *last = all->message;
     if (last && last->role == ROLE_ASSISTANT && role == ROLE_ASSISTANT)
         return 0;
-    int error = last && last->role == ROLE_ASSISTANT ? join_texts(last, all->at->request->arena) : 0;
+    int error =
+        last && last->role == ROLE_ASSISTANT ? join_texts(last, all->at->request->arena) : 0;
     if (role == ROLE_ASSISTANT)
         all->call_count = 0;
     struct canon_message *message = arena_take(all->at->request->arena, sizeof(*message));
@@ -529,9 +552,11 @@ read_content(struct contents *all, struct json content)
     if (json_type(content) != JSON_OBJECT)
         return gemini_refuse(all->at, ERR_REQUEST, "contents", "a content must be an object");
     bool model = json_is(role, "model");
-    bool user = !gemini_given(role) || json_is(role, "") || json_is(role, "user") || json_is(role, "function") || json_is(role, "tool");
+    bool user = !gemini_given(role) || json_is(role, "") || json_is(role, "user") ||
+                json_is(role, "function") || json_is(role, "tool");
     if (!model && !user)
-        return gemini_refuse(all->at, ERR_REQUEST, "contents", "Please use a valid role: user, model.");
+        return gemini_refuse(all->at, ERR_REQUEST, "contents",
+                             "Please use a valid role: user, model.");
     int error = open_message(all, model ? ROLE_ASSISTANT : ROLE_USER, content);
     return error != 0 ? error : read_parts(all, gemini_get(content, "parts"));
 }

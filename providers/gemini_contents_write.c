@@ -2,8 +2,9 @@
  *
  * gemini_contents_write.c - canonical messages as contents of a generateContent request.
  *
- * The responses to a model's calls have a content of their own, in the order of the calls and as many as these: whatever else the user
- * sent with them follows in another. What has no part is refused by name.
+ * The responses to a model's calls have a content of their own, in the order of the calls and as
+ * many as these: whatever else the user sent with them follows in another. What has no part is
+ * refused by name.
  */
 #include "providers/gemini_write.h"
 
@@ -75,15 +76,18 @@ put_file(struct gemini_writing *at, struct slice url, struct slice type)
 static bool
 is_googles(struct slice url)
 {
-    return slice_starts(url, SLICE_LIT("gs://")) || slice_starts(url, SLICE_LIT("https://generativelanguage.googleapis.com/")) ||
-           slice_starts(url, SLICE_LIT("https://www.youtube.com/")) || slice_starts(url, SLICE_LIT("https://youtu.be/"));
+    return slice_starts(url, SLICE_LIT("gs://")) ||
+           slice_starts(url, SLICE_LIT("https://generativelanguage.googleapis.com/")) ||
+           slice_starts(url, SLICE_LIT("https://www.youtube.com/")) ||
+           slice_starts(url, SLICE_LIT("https://youtu.be/"));
 }
 
 static int
 put_url(struct gemini_writing *at, const struct canon_part *part, const char *param)
 {
     if (!at->upstream->url_media && !is_googles(part->url))
-        return gemini_unsupported(at, param, "this model takes no media by URL; send the data itself");
+        return gemini_unsupported(at, param,
+                                  "this model takes no media by URL; send the data itself");
     put_file(at, part->url, part->media_type);
     return 0;
 }
@@ -91,11 +95,13 @@ put_url(struct gemini_writing *at, const struct canon_part *part, const char *pa
 static int
 put_image(struct gemini_writing *at, const struct canon_part *part)
 {
-    static const char *const taken[] = {"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"};
+    static const char *const taken[] = {"image/png", "image/jpeg", "image/webp", "image/heic",
+                                        "image/heif"};
     if (slice_present(part->detail) && !slice_is(part->detail, "auto"))
         canon_drop(at->report, "image_url.detail");
     if (!slice_present(part->data))
-        return slice_present(part->url) ? put_url(at, part, "image_url") : gemini_unsupported(at, "image", "it has no data");
+        return slice_present(part->url) ? put_url(at, part, "image_url")
+                                        : gemini_unsupported(at, "image", "it has no data");
     const char *found = gemini_image_type(part->data), *type = NULL;
     for (size_t i = 0; i < countof(taken); i++) {
         if (found ? strcmp(found, taken[i]) == 0 : text_caseless_is(part->media_type, taken[i]))
@@ -110,7 +116,8 @@ static int
 put_document(struct gemini_writing *at, const struct canon_part *part)
 {
     if (slice_present(part->text) && part->name.len > 0) {
-        struct slice named = arena_printf(at->arena, "%.*s\\n\\n%.*s", SLICE_ARG(part->name), SLICE_ARG(part->text));
+        struct slice named =
+            arena_printf(at->arena, "%.*s\\n\\n%.*s", SLICE_ARG(part->name), SLICE_ARG(part->text));
         if (!slice_present(named))
             return -ERR_MEMORY;
         gemini_put_text_part(at, named, SLICE_NONE);
@@ -121,8 +128,10 @@ put_document(struct gemini_writing *at, const struct canon_part *part)
         return 0;
     }
     if (!slice_present(part->data))
-        return slice_present(part->url) ? put_url(at, part, "file_url") : gemini_unsupported(at, "file", "it has no content");
-    return put_inline(at, part->media_type.len > 0 ? part->media_type : SLICE_LIT("application/pdf"), part->data);
+        return slice_present(part->url) ? put_url(at, part, "file_url")
+                                        : gemini_unsupported(at, "file", "it has no content");
+    return put_inline(
+        at, part->media_type.len > 0 ? part->media_type : SLICE_LIT("application/pdf"), part->data);
 }
 
 static int
@@ -130,7 +139,8 @@ put_audio(struct gemini_writing *at, const struct canon_part *part)
 {
     struct slice type = part->media_type.len > 0 ? part->media_type : SLICE_LIT("wav");
     if (!slice_present(part->data))
-        return slice_present(part->url) ? put_url(at, part, "input_audio") : gemini_unsupported(at, "input_audio", "it has no data");
+        return slice_present(part->url) ? put_url(at, part, "input_audio")
+                                        : gemini_unsupported(at, "input_audio", "it has no data");
     if (!memchr(type.ptr, '/', type.len))
         type = arena_printf(at->arena, "audio/%.*s", SLICE_ARG(type));
     return slice_present(type) ? put_inline(at, type, part->data) : -ERR_MEMORY;
@@ -140,8 +150,10 @@ static int
 put_video(struct gemini_writing *at, const struct canon_part *part)
 {
     if (!slice_present(part->data))
-        return slice_present(part->url) ? put_url(at, part, "video_url") : gemini_unsupported(at, "video", "it has no data");
-    return put_inline(at, part->media_type.len > 0 ? part->media_type : SLICE_LIT("video/mp4"), part->data);
+        return slice_present(part->url) ? put_url(at, part, "video_url")
+                                        : gemini_unsupported(at, "video", "it has no data");
+    return put_inline(at, part->media_type.len > 0 ? part->media_type : SLICE_LIT("video/mp4"),
+                      part->data);
 }
 
 static int
@@ -180,7 +192,8 @@ put_plain(struct gemini_writing *at, const struct canon_part *part, struct slice
     case PART_NATIVE:
         break;
     }
-    struct slice name = part->name.len > 0 ? arena_copy(at->arena, part->name) : SLICE_LIT("this content part");
+    struct slice name =
+        part->name.len > 0 ? arena_copy(at->arena, part->name) : SLICE_LIT("this content part");
     if (!slice_present(name))
         return -ERR_MEMORY;
     return gemini_unsupported(at, name.ptr, "only its own provider knows it");
@@ -253,7 +266,8 @@ put_call(struct gemini_writing *at, const struct gemini_item *item, bool first_o
 static bool
 is_text(const struct canon_part *part)
 {
-    return part->kind == PART_TEXT || part->kind == PART_REFUSAL || (part->kind == PART_DOCUMENT && slice_present(part->text));
+    return part->kind == PART_TEXT || part->kind == PART_REFUSAL ||
+           (part->kind == PART_DOCUMENT && slice_present(part->text));
 }
 
 /* May this stand in functionResponse.parts? */
@@ -280,7 +294,8 @@ texts_of(struct gemini_writing *at, const struct canon_part *result, struct slic
 {
     struct sink text;
     bool any = false;
-    if (result->parts && !result->parts->next && is_text(result->parts) && slice_present(result->parts->text)) {
+    if (result->parts && !result->parts->next && is_text(result->parts) &&
+        slice_present(result->parts->text)) {
         *out = result->parts->text; /* nearly always */
         return 0;
     }
@@ -303,7 +318,8 @@ static int
 put_result(struct gemini_writing *at, const struct gemini_item *call)
 {
     const struct canon_part *result = call->answer;
-    struct slice name = gemini_tool_name(call->part->name, at->arena), text = SLICE_LIT("[no result]");
+    struct slice name = gemini_tool_name(call->part->name, at->arena),
+                 text = SLICE_LIT("[no result]");
     int error = result ? texts_of(at, result, &text) : 0;
     if (error != 0 || !slice_present(name))
         return -ERR_MEMORY;
@@ -332,14 +348,16 @@ put_result(struct gemini_writing *at, const struct gemini_item *call)
     return error;
 }
 
-/* What a result holds that no response can: behind all responses, under a line that says whose it is. */
+/* What a result holds that no response can: behind all responses, under a line that says whose it
+ * is. */
 static int
 put_attached(struct gemini_writing *at, const struct gemini_item *call)
 {
     if (!has_media(at, call->answer, false))
         return 0;
     int error = put_note(at, "[from the result of ", call->part->name, "]");
-    for (const struct canon_part *part = call->answer->parts; part && error == 0; part = part->next) {
+    for (const struct canon_part *part = call->answer->parts; part && error == 0;
+         part = part->next) {
         if (!is_text(part) && !goes_inside(at, part))
             error = put_plain(at, part, SLICE_NONE);
     }
@@ -406,20 +424,25 @@ put_results(struct gemini_writing *at, const struct gemini_turn *before)
     return error;
 }
 
-/* before: the model's turn whose calls are answered here; NULL: none are. turn: what the user says; NULL: nothing. */
+/* before: the model's turn whose calls are answered here; NULL: none are. turn: what the user says;
+ * NULL: nothing. */
 static int
-put_user(struct gemini_writing *at, const struct gemini_turn *before, const struct gemini_turn *turn)
+put_user(struct gemini_writing *at, const struct gemini_turn *before,
+         const struct gemini_turn *turn)
 {
     bool calls = before && before->calls, more = turn && turn->items;
     int error = calls ? put_results(at, before) : 0;
-    for (const struct gemini_item *call = calls ? before->calls : NULL; call; call = call->next_call)
+    for (const struct gemini_item *call = calls ? before->calls : NULL; call;
+         call = call->next_call)
         more = more || has_media(at, call->answer, false);
     if (!more)
         return error;
     begin_content(at, false);
-    for (const struct gemini_item *call = calls ? before->calls : NULL; call && error == 0; call = call->next_call)
+    for (const struct gemini_item *call = calls ? before->calls : NULL; call && error == 0;
+         call = call->next_call)
         error = put_attached(at, call);
-    for (const struct gemini_item *item = turn ? turn->items : NULL; item && error == 0; item = item->next)
+    for (const struct gemini_item *item = turn ? turn->items : NULL; item && error == 0;
+         item = item->next)
         error = put_item(at, turn, item);
     end_content(at);
     return error;

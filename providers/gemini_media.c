@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_media.c - base64 in both alphabets, and media types known by first bytes or by the ending of a name.
+ * gemini_media.c - base64 in both alphabets, and media types known by first bytes or by the ending
+ * of a name.
  */
 #include "providers/gemini_request.h"
 
@@ -29,7 +30,8 @@ skipped(char byte)
 bool
 gemini_base64(struct sink *out, struct slice data)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *room = sink_reserve(out, data.len + 4);
     size_t n = 0;
     if (!room)
@@ -96,7 +98,8 @@ gemini_image_type(struct slice data)
         return "image/jpeg";
     if (slice_starts(bytes, SLICE_LIT("GIF8")))
         return "image/gif";
-    if (slice_starts(bytes, SLICE_LIT("RIFF")) && slice_starts(slice_skip(bytes, 8), SLICE_LIT("WEBP")))
+    if (slice_starts(bytes, SLICE_LIT("RIFF")) &&
+        slice_starts(slice_skip(bytes, 8), SLICE_LIT("WEBP")))
         return "image/webp";
     if (slice_starts(slice_skip(bytes, 4), SLICE_LIT("ftyphei")))
         return "image/heic";
@@ -109,10 +112,12 @@ gemini_url_type(struct slice url)
     static const struct {
         const char *ending, *type;
     } table[] = {
-        {".png", "image/png"},  {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"}, {".webp", "image/webp"},
-        {".gif", "image/gif"},  {".heic", "image/heic"}, {".heif", "image/heif"}, {".pdf", "application/pdf"},
-        {".txt", "text/plain"}, {".mp4", "video/mp4"},  {".mov", "video/mov"},   {".webm", "video/webm"},
-        {".wav", "audio/wav"},  {".mp3", "audio/mp3"},  {".flac", "audio/flac"}, {".ogg", "audio/ogg"},
+        {".png", "image/png"},   {".jpg", "image/jpeg"},      {".jpeg", "image/jpeg"},
+        {".webp", "image/webp"}, {".gif", "image/gif"},       {".heic", "image/heic"},
+        {".heif", "image/heif"}, {".pdf", "application/pdf"}, {".txt", "text/plain"},
+        {".mp4", "video/mp4"},   {".mov", "video/mov"},       {".webm", "video/webm"},
+        {".wav", "audio/wav"},   {".mp3", "audio/mp3"},       {".flac", "audio/flac"},
+        {".ogg", "audio/ogg"},
     };
     struct slice path = url;
     struct slice name = text_split(&path, '#');
@@ -120,7 +125,8 @@ gemini_url_type(struct slice url)
     name = text_split(&path, '?');
     for (size_t i = 0; i < countof(table); i++) {
         struct slice ending = slice_from(table[i].ending);
-        if (name.len > ending.len && text_caseless_eq(slice_skip(name, name.len - ending.len), ending))
+        if (name.len > ending.len &&
+            text_caseless_eq(slice_skip(name, name.len - ending.len), ending))
             return table[i].type;
     }
     return NULL;

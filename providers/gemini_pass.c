@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_pass.c - where a Gemini upstream is asked, with which key, and a Gemini client's own bytes on the way there.
+ * gemini_pass.c - where a Gemini upstream is asked, with which key, and a Gemini client's own bytes
+ * on the way there.
  *
- * The model is part of the path, so a client's body passes as it is; only what is configured is spliced in.
+ * The model is part of the path, so a client's body passes as it is; only what is configured is
+ * spliced in.
  */
 #include "providers/gemini_write.h"
 
@@ -15,7 +17,8 @@ static bool
 plain_in_path(char byte)
 {
     bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-    return letter || (byte >= '0' && byte <= '9') || (byte != '\0' && strchr("-._~!$&'()*+,;=:@/", byte));
+    return letter || (byte >= '0' && byte <= '9') ||
+           (byte != '\0' && strchr("-._~!$&'()*+,;=:@/", byte));
 }
 
 /* A model's name may come from a client: nothing in it may end the path. */
@@ -33,7 +36,8 @@ put_encoded(struct sink *out, struct slice text)
 void
 gemini_put_model(struct sink *out, struct slice model)
 {
-    bool resource = slice_starts(model, SLICE_LIT("models/")) || slice_starts(model, SLICE_LIT("tunedModels/"));
+    bool resource =
+        slice_starts(model, SLICE_LIT("models/")) || slice_starts(model, SLICE_LIT("tunedModels/"));
     sink_text(out, resource ? "" : "models/");
     sink_put(out, model);
 }
@@ -76,7 +80,8 @@ gemini_put_target(struct sink *out, const struct dialect_upstream *upstream, boo
 }
 
 int
-gemini_fields(const struct dialect_upstream *upstream, struct arena *scratch, struct dialect_field out[4])
+gemini_fields(const struct dialect_upstream *upstream, struct arena *scratch,
+              struct dialect_field out[4])
 {
     return dialect_auth_field(upstream, AUTH_GOOG_API_KEY, scratch, out);
 }
@@ -100,7 +105,9 @@ splice_model(struct splice *splice, struct json root, const struct dialect_upstr
     } else if (!slice_eq(name, sink_slice(&text)) && !slice_eq(name, upstream->model)) {
         struct slice copy = arena_copy(splice->arena, sink_slice(&text));
         struct slice escaped = slice_present(copy) ? canon_escape(copy, splice->arena) : SLICE_NONE;
-        struct slice quoted = slice_present(escaped) ? arena_printf(splice->arena, "\"%.*s\"", SLICE_ARG(escaped)) : SLICE_NONE;
+        struct slice quoted = slice_present(escaped)
+                                  ? arena_printf(splice->arena, "\"%.*s\"", SLICE_ARG(escaped))
+                                  : SLICE_NONE;
         if (slice_present(quoted))
             splice_replace(splice, json_raw(model), quoted);
         else
@@ -115,17 +122,19 @@ static void
 splice_roles(struct splice *splice, struct json root)
 {
     struct json contents = json_get(root, "contents");
-    for (struct json one = json_type(contents) == JSON_ARRAY ? json_first(contents) : JSON_NONE; json_present(one); one = json_next(one)) {
+    for (struct json one = json_type(contents) == JSON_ARRAY ? json_first(contents) : JSON_NONE;
+         json_present(one); one = json_next(one)) {
         if (json_type(one) == JSON_OBJECT && !json_present(json_get(one, "role")))
             splice_add(splice, one, SLICE_LIT("role"), SLICE_LIT("\"user\""));
     }
 }
 
-/* Configured members of generationConfig, spliced into the client's or gathered into one of their own. */
+/* Configured members of generationConfig, spliced into the client's or gathered into one of their
+ * own. */
 struct adding {
     struct splice *splice;
-    struct json own;       /* the client's; absent: none */
-    struct sink text;      /* else: the members */
+    struct json own;        /* the client's; absent: none */
+    struct sink text;       /* else: the members */
     struct slice names[32]; /* added so far: two words may mean the same */
     int count;
 };
@@ -165,12 +174,15 @@ static void
 add_all_config(struct adding *at, struct json defaults)
 {
     struct json config = gemini_get(defaults, "generationConfig");
-    for (struct json one = json_type(config) == JSON_OBJECT ? json_first(config) : JSON_NONE; json_present(one); one = json_next(one))
+    for (struct json one = json_type(config) == JSON_OBJECT ? json_first(config) : JSON_NONE;
+         json_present(one); one = json_next(one))
         add_config(at, json_key(one), json_raw(one));
     for (struct json one = json_first(defaults); json_present(one); one = json_next(one)) {
         const char *name = gemini_config_name(one);
         bool single = name && strcmp(name, "stopSequences") == 0 && json_type(one) == JSON_STRING;
-        struct slice value = single ? arena_printf(at->splice->arena, "[%.*s]", SLICE_ARG(json_raw(one))) : json_raw(one);
+        struct slice value =
+            single ? arena_printf(at->splice->arena, "[%.*s]", SLICE_ARG(json_raw(one)))
+                   : json_raw(one);
         if (name && gemini_given(one) && slice_present(value))
             add_config(at, slice_from(name), value);
     }
@@ -186,7 +198,8 @@ splice_config(struct splice *splice, struct json root, struct json defaults)
     sink_init(&at.text, GEMINI_REQUEST_BYTES);
     add_all_config(&at, defaults);
     if (at.text.len > 0 && at.text.error == 0) {
-        struct slice object = arena_printf(splice->arena, "{%.*s}", SLICE_ARG(sink_slice(&at.text)));
+        struct slice object =
+            arena_printf(splice->arena, "{%.*s}", SLICE_ARG(sink_slice(&at.text)));
         if (slice_present(object) && json_present(own))
             splice_replace(splice, json_raw(own), object);
         else if (slice_present(object))
@@ -204,7 +217,8 @@ splice_params(struct splice *splice, struct json root, const struct dialect_upst
     struct slice params = upstream->default_params;
     if (!slice_present(params))
         return 0;
-    int error = json_parse(params, GEMINI_REQUEST_DEPTH, GEMINI_REQUEST_TOKENS, splice->arena, &defaults);
+    int error =
+        json_parse(params, GEMINI_REQUEST_DEPTH, GEMINI_REQUEST_TOKENS, splice->arena, &defaults);
     if (error != 0)
         return error == -ERR_MEMORY ? error : -ERR_CONFIG;
     splice_config(splice, root, defaults);
@@ -249,7 +263,8 @@ splice_grounding(struct splice *splice, struct json root, enum dialect_switch gr
         sink_printf(&text, "%s{\"googleSearch\":{}}", kept > 0 ? "," : "");
     sink_byte(&text, ']');
     bool change = grounding == SWITCH_ON ? searches == 0 : searches > 0;
-    struct slice list = text.error == 0 && change ? arena_copy(splice->arena, sink_slice(&text)) : SLICE_NONE;
+    struct slice list =
+        text.error == 0 && change ? arena_copy(splice->arena, sink_slice(&text)) : SLICE_NONE;
     int error = change && !slice_present(list) ? -ERR_MEMORY : 0;
     sink_fini(&text);
     if (!change || error != 0)
@@ -262,7 +277,8 @@ splice_grounding(struct splice *splice, struct json root, enum dialect_switch gr
 }
 
 int
-gemini_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out)
+gemini_pass_request(const struct canon_request *request, const struct dialect_upstream *upstream,
+                    struct sink *out)
 {
     struct splice splice;
     struct json root = request->root;
@@ -300,7 +316,8 @@ gemini_put_count_target(struct sink *out, const struct dialect_upstream *upstrea
 static int
 unwrap_count(struct json inner, struct sink *out)
 {
-    static const char *const counted[] = {"contents", "systemInstruction", "tools", "generationConfig"};
+    static const char *const counted[] = {"contents", "systemInstruction", "tools",
+                                          "generationConfig"};
     struct json_writer json;
     json_writer_init(&json, out);
     json_object(&json);
@@ -313,7 +330,8 @@ unwrap_count(struct json inner, struct sink *out)
     return out->error;
 }
 
-/* More than contents, for the surface that takes contents alone: all of it inside a generateContentRequest. */
+/* More than contents, for the surface that takes contents alone: all of it inside a
+ * generateContentRequest. */
 static int
 wrap_count(struct json root, struct slice model, struct sink *out)
 {
@@ -341,8 +359,8 @@ wrap_count(struct json root, struct slice model, struct sink *out)
 }
 
 int
-gemini_write_count(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
-                   struct canon_report *report, struct canon_fault *fault)
+gemini_write_count(const struct canon_request *request, const struct dialect_upstream *upstream,
+                   struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
     if (request->from != DIALECT_GEMINI)
         return gemini_write_counted(request, upstream, out, report, fault);
@@ -350,7 +368,8 @@ gemini_write_count(const struct canon_request *request, const struct dialect_ups
     bool vertex = upstream->surface == SURFACE_VERTEX, wrapped = root.at != request->root.at;
     if (vertex && wrapped)
         return unwrap_count(root, out);
-    uint32_t plain = json_present(json_get(root, "contents")) + json_present(json_get(root, "model"));
+    uint32_t plain =
+        json_present(json_get(root, "contents")) + json_present(json_get(root, "model"));
     if (!vertex && !wrapped && json_count(root) > plain)
         return wrap_count(root, upstream->model, out);
     struct splice splice;

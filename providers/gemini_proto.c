@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_proto.c - members and enums as protobuf JSON allows them: two spellings of a name, words or numbers.
+ * gemini_proto.c - members and enums as protobuf JSON allows them: two spellings of a name, words
+ * or numbers.
  */
 #include "providers/gemini_request.h"
 
@@ -33,7 +34,8 @@ gemini_get(struct json object, const char *name)
     return strcmp(name, other) == 0 ? JSON_NONE : json_get(object, other);
 }
 
-/* The same name, where "_x" of the key may stand for "X"? Ends at the first difference: requests may have very many members. */
+/* The same name, where "_x" of the key may stand for "X"? Ends at the first difference: requests
+ * may have very many members. */
 static bool
 spells(struct slice key, const char *name)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_read.h - what the files that read a generateContent request share. Private to providers/gemini_*_read.c.
+ * gemini_read.h - what the files that read a generateContent request share. Private to
+ * providers/gemini_*_read.c.
  */
 #ifndef PENSTOCK_GEMINI_READ_H
 #define PENSTOCK_GEMINI_READ_H
@@ -16,9 +17,11 @@ struct gemini_reading {
 
 /* gemini_refuse - the fault, and -error. */
 int gemini_refuse(struct gemini_reading *at, int error, const char *param, const char *message);
-/* gemini_request_root - the request itself: of a countTokens body what is in its generateContentRequest. */
+/* gemini_request_root - the request itself: of a countTokens body what is in its
+ * generateContentRequest. */
 struct json gemini_request_root(const struct canon_request *request);
-/* gemini_widened - an OpenAPI schema as JSON Schema text in the arena. 0, -ERR_MEMORY, -ERR_REQUEST with fault. */
+/* gemini_widened - an OpenAPI schema as JSON Schema text in the arena. 0, -ERR_MEMORY, -ERR_REQUEST
+ * with fault. */
 int gemini_widened(struct gemini_reading *at, struct json schema, struct slice *out);
 
 int gemini_read_contents(struct gemini_reading *at, struct json root);

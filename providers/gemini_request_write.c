@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_request_write.c - a canonical request as a generateContent request, or as the question how many tokens it has.
+ * gemini_request_write.c - a canonical request as a generateContent request, or as the question how
+ * many tokens it has.
  *
- * An unknown name is an error to Gemini, so nothing is sent that is not in its grammar. What cannot be said is dropped and reported, unless
- * it changes the meaning of the answer: then the request is refused by the name of the field (wire-formats 11.6).
+ * An unknown name is an error to Gemini, so nothing is sent that is not in its grammar. What cannot
+ * be said is dropped and reported, unless it changes the meaning of the answer: then the request is
+ * refused by the name of the field (wire-formats 11.6).
  */
 #include "providers/gemini_write.h"
 
@@ -85,7 +87,8 @@ put_limit(struct gemini_writing *at)
 static void
 put_seed(struct gemini_writing *at)
 {
-    struct slice seed = at->request->seed, digits = slice_starts(seed, SLICE_LIT("-")) ? slice_skip(seed, 1) : seed;
+    struct slice seed = at->request->seed,
+                 digits = slice_starts(seed, SLICE_LIT("-")) ? slice_skip(seed, 1) : seed;
     if (slice_present(seed) && gemini_whole(digits, UINT64_MAX) > INT32_MAX)
         canon_drop(at->report, "seed");
     else
@@ -124,12 +127,14 @@ put_logprobs(struct gemini_writing *at)
         put_number(at, "logprobs", request->top_logprobs);
 }
 
-/* Before the third generation a form of the answer and functions exclude each other: then the form is asked for in words. */
+/* Before the third generation a form of the answer and functions exclude each other: then the form
+ * is asked for in words. */
 static bool
 form_in_words(const struct gemini_writing *at)
 {
     enum canon_format format = at->request->format;
-    return at->functions && !at->upstream->thinking_level && (format == FORMAT_JSON_OBJECT || format == FORMAT_JSON_SCHEMA);
+    return at->functions && !at->upstream->thinking_level &&
+           (format == FORMAT_JSON_OBJECT || format == FORMAT_JSON_SCHEMA);
 }
 
 static int
@@ -156,21 +161,27 @@ put_format(struct gemini_writing *at)
         json_put_raw(&at->json, sink_slice(&text));
     }
     sink_fini(&text);
-    return result == -ERR_UNSUPPORTED ? gemini_unsupported(at, "response_format", "this schema cannot be said to this model")
-           : result < 0               ? result
-                                      : 0;
+    return result == -ERR_UNSUPPORTED
+               ? gemini_unsupported(at, "response_format",
+                                    "this schema cannot be said to this model")
+           : result < 0 ? result
+                        : 0;
 }
 
 /* Chat's word for answers that are more than text. */
 static int
 put_modalities(struct gemini_writing *at)
 {
-    struct json list = at->request->from == DIALECT_OPENAI_CHAT ? json_get(at->request->root, "modalities") : JSON_NONE;
+    struct json list = at->request->from == DIALECT_OPENAI_CHAT
+                           ? json_get(at->request->root, "modalities")
+                           : JSON_NONE;
     bool image = false;
-    for (struct json one = json_type(list) == JSON_ARRAY ? json_first(list) : JSON_NONE; json_present(one); one = json_next(one)) {
+    for (struct json one = json_type(list) == JSON_ARRAY ? json_first(list) : JSON_NONE;
+         json_present(one); one = json_next(one)) {
         image = image || json_is(one, "image");
         if (!json_is(one, "image") && !json_is(one, "text"))
-            return gemini_unsupported(at, "modalities", "this model answers with text and images only");
+            return gemini_unsupported(at, "modalities",
+                                      "this model answers with text and images only");
     }
     if (image) {
         gemini_config(at, "responseModalities");
@@ -208,7 +219,8 @@ gemini_config_name(struct json member)
     return NULL;
 }
 
-const char *const gemini_own_fields[] = {"safetySettings", "labels", "serviceTier", "cachedContent"};
+const char *const gemini_own_fields[] = {"safetySettings", "labels", "serviceTier",
+                                         "cachedContent"};
 const size_t gemini_own_field_count = countof(gemini_own_fields);
 
 static bool
@@ -250,7 +262,8 @@ static int
 put_config_defaults(struct gemini_writing *at)
 {
     struct json config = at->default_config;
-    for (struct json one = json_type(config) == JSON_OBJECT ? json_first(config) : JSON_NONE; json_present(one); one = json_next(one)) {
+    for (struct json one = json_type(config) == JSON_OBJECT ? json_first(config) : JSON_NONE;
+         json_present(one); one = json_next(one)) {
         if (settled(at, one))
             continue;
         struct slice name = json_unescape(json_key(one), at->arena);
@@ -272,22 +285,14 @@ put_config_defaults(struct gemini_writing *at)
     return 0;
 }
 
-/* A top-level field of Gemini's own that only the configuration sets. */
-static void
-put_configured(struct gemini_writing *at, const char *name)
-{
-    struct json value = gemini_get(at->defaults, name);
-    if (gemini_given(value))
-        json_member_raw(&at->json, name, json_raw(value));
-}
-
 static int
 read_defaults(struct gemini_writing *at)
 {
     at->max_tokens = at->request->max_tokens;
     if (!slice_present(at->upstream->default_params))
         return 0;
-    int error = json_parse(at->upstream->default_params, GEMINI_REQUEST_DEPTH, GEMINI_REQUEST_TOKENS, at->arena, &at->defaults);
+    int error = json_parse(at->upstream->default_params, GEMINI_REQUEST_DEPTH,
+                           GEMINI_REQUEST_TOKENS, at->arena, &at->defaults);
     if (error != 0)
         return error == -ERR_MEMORY ? error : -ERR_CONFIG;
     at->default_config = gemini_get(at->defaults, "generationConfig");
@@ -336,17 +341,21 @@ leads(const struct canon_message *message)
     return message && (message->role == ROLE_SYSTEM || message->role == ROLE_DEVELOPER);
 }
 
-static const struct slice json_instruction = SLICE_LIT("Answer with exactly one JSON object and nothing else: no prose, no code fence.");
+static const struct slice json_instruction =
+    SLICE_LIT("Answer with exactly one JSON object and nothing else: no prose, no code fence.");
 
 static int
 put_form_in_words(struct gemini_writing *at)
 {
-    struct slice schema = at->request->format == FORMAT_JSON_SCHEMA ? at->request->format_schema : SLICE_NONE, text = json_instruction;
+    struct slice schema = at->request->format == FORMAT_JSON_SCHEMA ? at->request->format_schema
+                                                                    : SLICE_NONE,
+                 text = json_instruction;
     canon_drop(at->report, "response_format");
     if (slice_present(schema)) {
         struct slice escaped = canon_escape(schema, at->arena);
         text = slice_present(escaped)
-                   ? arena_printf(at->arena, "%.*s It must match this JSON Schema: %.*s", SLICE_ARG(json_instruction), SLICE_ARG(escaped))
+                   ? arena_printf(at->arena, "%.*s It must match this JSON Schema: %.*s",
+                                  SLICE_ARG(json_instruction), SLICE_ARG(escaped))
                    : SLICE_NONE;
     }
     if (!slice_present(text))
@@ -373,7 +382,8 @@ put_system(struct gemini_writing *at)
 {
     bool open = false;
     int error = 0;
-    for (const struct canon_message *message = at->request->messages; leads(message); message = message->next) {
+    for (const struct canon_message *message = at->request->messages; leads(message);
+         message = message->next) {
         for (const struct canon_part *part = message->parts; part; part = part->next) {
             if (slice_present(part->cache_control))
                 canon_drop(at->report, "cache_control");
@@ -396,106 +406,6 @@ put_system(struct gemini_writing *at)
     return error;
 }
 
-/* ---------------------------------------------------------------- the rest */
-
-static void
-put_tier(struct gemini_writing *at)
-{
-    struct slice tier = at->request->service_tier;
-    const char *word = slice_is(tier, "default")    ? "standard"
-                       : slice_is(tier, "flex")     ? "flex"
-                       : slice_is(tier, "priority") ? "priority"
-                                                    : NULL;
-    if (word && at->upstream->surface != SURFACE_VERTEX)
-        json_member_text(&at->json, "serviceTier", word);
-    else if (slice_present(tier) && !slice_is(tier, "auto"))
-        canon_drop(at->report, "service_tier");
-    else if (at->upstream->surface != SURFACE_VERTEX)
-        put_configured(at, "serviceTier");
-}
-
-/* A label is short and lower-case; a name begins with a letter. */
-static bool
-is_label(struct slice text, bool name)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        bool letter = byte >= 'a' && byte <= 'z';
-        if (!letter && ((name && i == 0) || !((byte >= '0' && byte <= '9') || byte == '_' || byte == '-')))
-            return false;
-    }
-    return text.len <= 63 && (!name || text.len > 0);
-}
-
-static void
-put_label(struct gemini_writing *at, struct slice name, struct slice value, const char *field, bool *open)
-{
-    if (at->upstream->surface != SURFACE_VERTEX || !is_label(name, true) || !slice_present(value) || !is_label(value, false)) {
-        canon_drop(at->report, field);
-        return;
-    }
-    if (!*open) {
-        json_name(&at->json, "labels");
-        json_object(&at->json);
-    }
-    *open = true;
-    json_name_slice(&at->json, name);
-    json_put_escaped(&at->json, value);
-}
-
-/* Only Vertex has a place for who asks and why. */
-static int
-put_labels(struct gemini_writing *at)
-{
-    const struct canon_request *request = at->request;
-    struct json metadata = JSON_NONE;
-    bool open = false, has_user = false;
-    if (slice_present(request->metadata) && json_parse(request->metadata, 8, 4096, at->arena, &metadata) == -ERR_MEMORY)
-        return -ERR_MEMORY;
-    for (struct json one = json_first(metadata); json_type(metadata) == JSON_OBJECT && json_present(one); one = json_next(one)) {
-        has_user = has_user || slice_is(json_key(one), "user");
-        if (!slice_is(json_key(one), "user_id") || request->user.len == 0) /* Anthropic's is the user itself */
-            put_label(at, json_key(one), json_text(one), "metadata", &open);
-    }
-    if (request->user.len > 0 && !has_user)
-        put_label(at, SLICE_LIT("user"), request->user, "user", &open);
-    if (open)
-        json_end(&at->json);
-    else
-        put_configured(at, "labels");
-    return 0;
-}
-
-static void
-put_safety(struct gemini_writing *at)
-{
-    if (slice_present(at->request->safety))
-        json_member_raw(&at->json, "safetySettings", at->request->safety);
-    else if (slice_present(at->upstream->safety))
-        json_member_raw(&at->json, "safetySettings", at->upstream->safety);
-    else
-        put_configured(at, "safetySettings");
-}
-
-static void
-report_fields(struct gemini_writing *at)
-{
-    const struct canon_request *request = at->request;
-    const struct {
-        const char *name;
-        struct slice value;
-    } dropped[] = {
-        {"logit_bias", request->logit_bias},
-        {"verbosity", request->verbosity},
-        {"prompt_cache_key", request->cache_key},
-        {"store", slice_is(request->store, "true") ? request->store : SLICE_NONE}, /* nothing is kept anyway */
-    };
-    for (size_t i = 0; i < countof(dropped); i++) {
-        if (slice_present(dropped[i].value) && !slice_is(dropped[i].value, "null"))
-            canon_drop(at->report, dropped[i].name);
-    }
-}
-
 /* ---------------------------------------------------------------- the whole */
 
 static int
@@ -513,26 +423,27 @@ put_body(struct gemini_writing *at)
         error = put_config(at);
     if (error != 0 || at->counted)
         return error;
-    put_safety(at);
-    put_tier(at);
-    put_configured(at, "cachedContent");
-    return put_labels(at);
+    return gemini_put_rest(at);
 }
 
 static int
 begin(struct gemini_writing *at)
 {
     json_writer_init(&at->json, at->out);
-    report_fields(at);
+    gemini_report_fields(at);
     return read_defaults(at);
 }
 
 int
-gemini_write_request(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
-                     struct canon_report *report, struct canon_fault *fault)
+gemini_write_request(const struct canon_request *request, const struct dialect_upstream *upstream,
+                     struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
-    struct gemini_writing at = {
-        .request = request, .upstream = upstream, .arena = request->arena, .out = out, .report = report, .fault = fault};
+    struct gemini_writing at = {.request = request,
+                                .upstream = upstream,
+                                .arena = request->arena,
+                                .out = out,
+                                .report = report,
+                                .fault = fault};
     int error = begin(&at);
     if (error != 0)
         return error;
@@ -545,8 +456,8 @@ gemini_write_request(const struct canon_request *request, const struct dialect_u
 }
 
 int
-gemini_write_counted(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
-                     struct canon_report *report, struct canon_fault *fault)
+gemini_write_counted(const struct canon_request *request, const struct dialect_upstream *upstream,
+                     struct sink *out, struct canon_report *report, struct canon_fault *fault)
 {
     struct gemini_writing at = {.request = request,
                                 .upstream = upstream,

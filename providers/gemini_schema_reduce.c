@@ -2,20 +2,19 @@
  *
  * gemini_schema_reduce.c - a JSON Schema written as the OpenAPI subset that Gemini takes.
  *
- * A walk with a stack of its own: each frame is one value and writes its keywords, then what is inside. When the stack or the document it
- * writes would get too deep, an object without further description stands in.
+ * A walk with a stack of its own: each frame is one value and writes its keywords, then what is
+ * inside. When the stack or the document it writes would get too deep, an object without further
+ * description stands in.
  */
 #include "providers/gemini_schema.h"
-
-#include "providers/canon.h"
 
 #define SCHEMA_TEXT_DEPTH 64
 #define SCHEMA_TOKENS_MAX 200000
 #define SCHEMA_MEMORY_MAX (64u << 20)
 #define WRITER_DEPTH_MAX 54 /* of 64: one frame adds up to five */
-#define HINT_BYTES_MAX 4096
 
-static const char *const type_words[] = {NULL, "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"};
+static const char *const type_words[] = {NULL,      "STRING", "NUMBER", "INTEGER",
+                                         "BOOLEAN", "ARRAY",  "OBJECT", "NULL"};
 
 static void
 fail(struct schema_walk *walk, int error)
@@ -32,7 +31,8 @@ push_frame(struct schema_walk *walk)
 {
     if (++walk->nodes > SCHEMA_NODES_MAX)
         fail(walk, -ERR_UNSUPPORTED);
-    assert(walk->depth < SCHEMA_FRAMES_MAX); /* the writer gets deeper at least as fast, and ends the descent */
+    assert(walk->depth <
+           SCHEMA_FRAMES_MAX); /* the writer gets deeper at least as fast, and ends the descent */
     struct schema_frame *frame = &walk->frames[walk->depth];
     *frame = (struct schema_frame){.stage = STAGE_BEGIN};
     return frame;
@@ -45,98 +45,6 @@ descend(struct schema_walk *walk, struct json schema, struct slice description)
     schema_push(walk, &frame->view, schema, false);
     frame->description = description;
     walk->depth++;
-}
-
-/* ---------------------------------------------------------------- enums */
-
-struct words {
-    struct json *at;
-    uint32_t count;
-};
-
-static struct words
-add_words(struct schema_walk *walk, struct words words, struct json schema)
-{
-    struct json values = json_get(schema, "enum"), constant = json_get(schema, "const");
-    bool listed = json_type(values) == JSON_ARRAY;
-    uint32_t more = listed ? json_count(values) : json_present(constant);
-    struct json *at = arena_take(&walk->arena, (words.count + more) * sizeof(*at));
-    if (!at) {
-        fail(walk, -ERR_MEMORY);
-        return words;
-    }
-    if (words.count > 0)
-        memcpy(at, words.at, words.count * sizeof(*at));
-    words.at = at;
-    for (struct json one = listed ? json_first(values) : JSON_NONE; json_present(one); one = json_next(one))
-        words.at[words.count++] = one;
-    if (!listed && more)
-        words.at[words.count++] = constant;
-    return words;
-}
-
-/* All values that an enum, a const or constant alternatives allow. */
-static struct words
-words_of(struct schema_walk *walk, const struct schema_view *view)
-{
-    struct words words = {0};
-    if (view->choices != CHOICES_ENUM) {
-        for (int i = 0; i < view->count && words.count == 0; i++)
-            words = add_words(walk, words, view->layers[i]);
-        return words;
-    }
-    for (struct json one = json_first(view->alternatives); json_present(one) && walk->error == 0; one = json_next(one)) {
-        walk->work += words.count;
-        words = add_words(walk, words, one);
-    }
-    return words;
-}
-
-/* Gemini takes enums of texts that are not empty. */
-static bool
-all_texts(struct words words, bool *any)
-{
-    *any = false;
-    for (uint32_t i = 0; i < words.count; i++) {
-        enum json_type type = json_type(words.at[i]);
-        if (type != JSON_STRING && type != JSON_NULL)
-            return false;
-        *any = *any || json_text(words.at[i]).len > 0;
-    }
-    return true;
-}
-
-static void
-put_enum(struct schema_walk *walk, struct words words)
-{
-    json_name(&walk->json, "enum");
-    json_array(&walk->json);
-    for (uint32_t i = 0; i < words.count; i++) {
-        if (json_text(words.at[i]).len > 0)
-            json_put_raw(&walk->json, json_raw(words.at[i]));
-    }
-    json_end(&walk->json);
-}
-
-/* Values that cannot be said as an enum are told in words: "Allowed values: 1, 2." Escaped; absent when that would be long. */
-static struct slice
-hint_of(struct schema_walk *walk, struct words words)
-{
-    struct sink text;
-    struct slice hint = SLICE_NONE;
-    sink_init(&text, HINT_BYTES_MAX);
-    sink_text(&text, "Allowed values: ");
-    for (uint32_t i = 0; i < words.count; i++) {
-        sink_text(&text, i > 0 ? ", " : "");
-        sink_put(&text, json_raw(words.at[i]));
-    }
-    sink_byte(&text, '.');
-    if (text.error == 0) {
-        struct slice copy = arena_copy(&walk->arena, sink_slice(&text));
-        hint = slice_present(copy) ? canon_escape(copy, &walk->arena) : SLICE_NONE;
-    }
-    sink_fini(&text);
-    return hint;
 }
 
 /* ---------------------------------------------------------------- keywords */
@@ -158,7 +66,8 @@ put_description(struct schema_walk *walk, const struct schema_frame *frame, stru
 }
 
 static void
-put_numbers(struct schema_walk *walk, const struct schema_view *view, const char *const names[], size_t count)
+put_numbers(struct schema_walk *walk, const struct schema_view *view, const char *const names[],
+            size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct json value = schema_lookup(view, names[i]);
@@ -167,25 +76,28 @@ put_numbers(struct schema_walk *walk, const struct schema_view *view, const char
     }
 }
 
-/* One end of a range. An exclusive bound of integers is the next integer; of others it is the bound itself, which says a little too much
- * but nothing wrong to ask for. Draft 4 had exclusive bounds as flags. */
+/* One end of a range. An exclusive bound of integers is the next integer; of others it is the bound
+ * itself, which says a little too much but nothing wrong to ask for. Draft 4 had exclusive bounds
+ * as flags. */
 static void
-put_bound(struct schema_walk *walk, const struct schema_view *view, enum schema_type type, const char *inclusive, const char *exclusive,
-          int step)
+put_bound(struct schema_walk *walk, const struct schema_view *view, enum schema_type type,
+          const char *inclusive, const char *exclusive, int step)
 {
     struct json bound = schema_lookup(view, inclusive), other = schema_lookup(view, exclusive);
     int64_t number, open;
     bool flagged = json_type(other) == JSON_TRUE && json_type(bound) == JSON_NUMBER;
     if (flagged)
         other = bound;
-    bool whole = type == SCHEMA_INTEGER && json_i64(other, &open) && open > -(1ll << 52) && open < 1ll << 52;
+    bool whole =
+        type == SCHEMA_INTEGER && json_i64(other, &open) && open > -(1ll << 52) && open < 1ll << 52;
     if (json_type(other) == JSON_NUMBER && whole) {
         open += step;
         if (!flagged && json_i64(bound, &number) && (step > 0 ? number > open : number < open))
             open = number;
         json_member_i64(&walk->json, inclusive, open);
     } else if (json_type(bound) == JSON_NUMBER || json_type(other) == JSON_NUMBER) {
-        json_member_raw(&walk->json, inclusive, json_raw(json_type(bound) == JSON_NUMBER ? bound : other));
+        json_member_raw(&walk->json, inclusive,
+                        json_raw(json_type(bound) == JSON_NUMBER ? bound : other));
     }
 }
 
@@ -195,8 +107,11 @@ put_format(struct schema_walk *walk, const struct schema_view *view, enum schema
     static const struct {
         const char *word;
         enum schema_type type;
-    } taken[] = {{"date-time", SCHEMA_STRING}, {"float", SCHEMA_NUMBER}, {"double", SCHEMA_NUMBER},
-                 {"int32", SCHEMA_INTEGER},    {"int64", SCHEMA_INTEGER}};
+    } taken[] = {{"date-time", SCHEMA_STRING},
+                 {"float", SCHEMA_NUMBER},
+                 {"double", SCHEMA_NUMBER},
+                 {"int32", SCHEMA_INTEGER},
+                 {"int64", SCHEMA_INTEGER}};
     struct json format = schema_lookup(view, "format");
     for (size_t i = 0; i < countof(taken); i++) {
         if (taken[i].type == type && json_is(format, taken[i].word))
@@ -207,7 +122,8 @@ put_format(struct schema_walk *walk, const struct schema_view *view, enum schema
 static void
 put_limits(struct schema_walk *walk, const struct schema_view *view, enum schema_type type)
 {
-    static const char *const of_text[] = {"minLength", "maxLength"}, *const of_list[] = {"minItems", "maxItems"},
+    static const char *const of_text[] = {"minLength", "maxLength"},
+                             *const of_list[] = {"minItems", "maxItems"},
                              *const of_object[] = {"minProperties", "maxProperties"};
     struct json pattern = schema_lookup(view, "pattern");
     put_format(walk, view, type);
@@ -269,16 +185,17 @@ next_property(struct schema_walk *walk, struct schema_frame *frame)
 {
     while (frame->at < frame->view.count && walk->error == 0) {
         struct json properties = json_get(frame->view.layers[frame->at], "properties");
-        frame->cursor = json_present(frame->cursor)               ? json_next(frame->cursor)
+        frame->cursor = json_present(frame->cursor)            ? json_next(frame->cursor)
                         : json_type(properties) == JSON_OBJECT ? json_first(properties)
-                                                                  : JSON_NONE;
+                                                               : JSON_NONE;
         if (!json_present(frame->cursor)) {
             frame->at++;
             continue;
         }
         bool seen = !allowed(frame->cursor);
         for (int i = 0; i < frame->at && !seen; i++)
-            seen = json_present(schema_member(walk, json_get(frame->view.layers[i], "properties"), json_key(frame->cursor)));
+            seen = json_present(schema_member(walk, json_get(frame->view.layers[i], "properties"),
+                                              json_key(frame->cursor)));
         if (!seen)
             return frame->cursor;
     }
@@ -308,7 +225,8 @@ step_properties(struct schema_walk *walk, struct schema_frame *frame)
     struct schema_frame *child = push_frame(walk);
     for (int i = frame->at; i < frame->view.count; i++) {
         struct json properties = json_get(frame->view.layers[i], "properties");
-        struct json one = i == frame->at ? property : schema_member(walk, properties, json_key(property));
+        struct json one =
+            i == frame->at ? property : schema_member(walk, properties, json_key(property));
         schema_push(walk, &child->view, one, false);
     }
     walk->depth++;
@@ -322,13 +240,15 @@ put_required(struct schema_walk *walk, const struct schema_frame *frame)
         struct json required = json_get(frame->view.layers[i], "required");
         if (frame->view.soft[i] || json_type(required) != JSON_ARRAY)
             continue;
-        for (struct json one = json_first(required); json_present(one) && walk->error == 0; one = json_next(one)) {
-            bool named = json_type(one) == JSON_STRING && has_property(walk, &frame->view, json_text(one));
+        for (struct json one = json_first(required); json_present(one) && walk->error == 0;
+             one = json_next(one)) {
+            bool named =
+                json_type(one) == JSON_STRING && has_property(walk, &frame->view, json_text(one));
             for (int k = 0; k < i && named; k++) { /* not twice */
                 struct json earlier = json_get(frame->view.layers[k], "required");
                 walk->work += json_count(earlier);
-                for (struct json same = json_first(earlier); named && !frame->view.soft[k] && json_present(same);
-                     same = json_next(same))
+                for (struct json same = json_first(earlier);
+                     named && !frame->view.soft[k] && json_present(same); same = json_next(same))
                     named = !slice_eq(json_text(same), json_text(one));
             }
             if (!named)
@@ -400,10 +320,10 @@ put_value(struct schema_walk *walk, struct schema_frame *frame, enum schema_type
 {
     bool any;
     struct schema_view *view = &frame->view;
-    struct words words = words_of(walk, view);
+    struct schema_words words = schema_words_of(walk, view);
     for (uint32_t i = 0; i < words.count; i++)
         view->nullable = view->nullable || json_type(words.at[i]) == JSON_NULL;
-    bool texts = all_texts(words, &any) && (type == SCHEMA_STRING || type == SCHEMA_ANY);
+    bool texts = schema_all_texts(words, &any) && (type == SCHEMA_STRING || type == SCHEMA_ANY);
     bool hinted = words.count > 0 && !texts && type != SCHEMA_NULL;
     struct json title = schema_lookup(view, "title"), fallback = schema_lookup(view, "default");
     if (texts && any)
@@ -414,9 +334,9 @@ put_value(struct schema_walk *walk, struct schema_frame *frame, enum schema_type
         json_member_bool(&walk->json, "nullable", true);
     if (json_type(title) == JSON_STRING)
         json_member_raw(&walk->json, "title", json_raw(title));
-    put_description(walk, frame, hinted ? hint_of(walk, words) : SLICE_NONE);
+    put_description(walk, frame, hinted ? schema_hint_of(walk, words) : SLICE_NONE);
     if (texts && any)
-        put_enum(walk, words);
+        schema_put_enum(walk, words);
     put_limits(walk, view, type);
     if (json_present(fallback) && json_type(fallback) != JSON_NULL)
         json_member_raw(&walk->json, "default", json_raw(fallback));
@@ -462,7 +382,8 @@ step_begin(struct schema_walk *walk, struct schema_frame *frame)
 static void
 step_choices(struct schema_walk *walk, struct schema_frame *frame)
 {
-    while (json_present(frame->cursor) && (schema_is_null(frame->cursor) || json_type(frame->cursor) == JSON_FALSE))
+    while (json_present(frame->cursor) &&
+           (schema_is_null(frame->cursor) || json_type(frame->cursor) == JSON_FALSE))
         frame->cursor = json_next(frame->cursor);
     if (!json_present(frame->cursor)) {
         json_end(&walk->json);
@@ -576,7 +497,10 @@ reduce(struct schema_walk *walk, struct slice schema, bool parameters, struct si
     if (error != 0)
         return error == -ERR_MEMORY ? error : -ERR_UNSUPPORTED;
     if (json_type(walk->root) != JSON_OBJECT)
-        return parameters && json_type(walk->root) != JSON_NULL && json_type(walk->root) != JSON_TRUE ? -ERR_UNSUPPORTED : 0;
+        return parameters && json_type(walk->root) != JSON_NULL &&
+                       json_type(walk->root) != JSON_TRUE
+                   ? -ERR_UNSUPPORTED
+                   : 0;
     if (parameters && is_empty(walk))
         return walk->error;
     walk->frames = arena_take(&walk->arena, SCHEMA_FRAMES_MAX * sizeof(*walk->frames));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_schema_view.c - what all schemas for one value say together: references followed, allOf merged, alternatives counted.
+ * gemini_schema_view.c - what all schemas for one value say together: references followed, allOf
+ * merged, alternatives counted.
  *
- * Nothing is copied: a view is a short list of schemas of the same document, asked in turn. Every look is counted, so that a schema made
- * to explode is refused in bounded time.
+ * Nothing is copied: a view is a short list of schemas of the same document, asked in turn. Every
+ * look is counted, so that a schema made to explode is refused in bounded time.
  */
 #include "providers/gemini_schema.h"
 
@@ -20,10 +21,12 @@ work(struct schema_walk *walk, uint32_t amount)
 enum schema_type
 schema_type_of(struct json word)
 {
-    static const char *const words[] = {NULL, "string", "number", "integer", "boolean", "array", "object", "null"};
+    static const char *const words[] = {NULL,      "string", "number", "integer",
+                                        "boolean", "array",  "object", "null"};
     int64_t number;
     if (json_i64(word, &number)) /* protobuf's enums may be numbers */
-        return number > 0 && number < (int64_t)countof(words) ? (enum schema_type)number : SCHEMA_ANY;
+        return number > 0 && number < (int64_t)countof(words) ? (enum schema_type)number
+                                                              : SCHEMA_ANY;
     for (size_t i = 1; i < countof(words); i++) {
         if (text_caseless_is(json_text(word), words[i]))
             return (enum schema_type)i;
@@ -45,7 +48,8 @@ schema_member(struct schema_walk *walk, struct json object, struct slice key)
 {
     struct json found = JSON_NONE;
     work(walk, json_count(object));
-    for (struct json one = json_first(object); json_present(one) && walk->error == 0; one = json_next(one)) {
+    for (struct json one = json_first(object); json_present(one) && walk->error == 0;
+         one = json_next(one)) {
         if (slice_eq(json_key(one), key))
             found = one;
     }
@@ -75,7 +79,8 @@ step_to(struct schema_walk *walk, struct json at, struct slice step)
     }
     size_t n = 0;
     for (size_t i = 0; i < step.len; i++) { /* RFC 6901: ~0 is a tilde, ~1 a slash */
-        bool escape = step.ptr[i] == '~' && i + 1 < step.len && (step.ptr[i + 1] == '0' || step.ptr[i + 1] == '1');
+        bool escape = step.ptr[i] == '~' && i + 1 < step.len &&
+                      (step.ptr[i + 1] == '0' || step.ptr[i + 1] == '1');
         name[n++] = escape ? (step.ptr[i + 1] == '0' ? '~' : '/') : step.ptr[i];
         i += escape;
     }
@@ -145,12 +150,13 @@ schema_push(struct schema_walk *walk, struct schema_view *view, struct json sche
 static void
 expand(struct schema_walk *walk, struct schema_view *view, int i)
 {
-    struct json layer = view->layers[i], reference = json_get(layer, "$ref"), all = json_get(layer, "allOf");
+    struct json layer = view->layers[i], reference = json_get(layer, "$ref"),
+                all = json_get(layer, "allOf");
     work(walk, json_count(layer) + 1);
     if (json_type(reference) == JSON_STRING)
         schema_push(walk, view, resolve(walk, reference), view->soft[i]);
-    for (struct json one = json_type(all) == JSON_ARRAY ? json_first(all) : JSON_NONE; json_present(one) && walk->error == 0;
-         one = json_next(one))
+    for (struct json one = json_type(all) == JSON_ARRAY ? json_first(all) : JSON_NONE;
+         json_present(one) && walk->error == 0; one = json_next(one))
         schema_push(walk, view, one, view->soft[i]);
 }
 
@@ -159,7 +165,8 @@ expand(struct schema_walk *walk, struct schema_view *view, int i)
 bool
 schema_is_null(struct json schema)
 {
-    struct json type = json_get(schema, "type"), constant = json_get(schema, "const"), values = json_get(schema, "enum");
+    struct json type = json_get(schema, "type"), constant = json_get(schema, "const"),
+                values = json_get(schema, "enum");
     if (schema_type_of(type) == SCHEMA_NULL || json_type(constant) == JSON_NULL)
         return true;
     return json_count(values) == 1 && json_type(json_first(values)) == JSON_NULL;
@@ -181,7 +188,8 @@ is_words(struct json schema)
 static bool
 says_something(const struct schema_view *view)
 {
-    static const char *const keywords[] = {"type", "properties", "items", "prefixItems", "enum", "const"};
+    static const char *const keywords[] = {"type",        "properties", "items",
+                                           "prefixItems", "enum",       "const"};
     for (size_t i = 0; i < countof(keywords); i++) {
         if (json_present(schema_lookup(view, keywords[i])))
             return true;
@@ -208,11 +216,14 @@ open_alternatives(struct schema_walk *walk, struct schema_view *view, struct jso
     bool own = says_something(view);
     if (others == 1) {
         schema_push(walk, view, only, false);
-    } else if (others > 1 && words == others && !object && !json_present(schema_lookup(view, "enum"))) {
+    } else if (others > 1 && words == others && !object &&
+               !json_present(schema_lookup(view, "enum"))) {
         view->choices = CHOICES_ENUM;
         view->alternatives = list;
-    } else if (others > 1 && (object || type == SCHEMA_OBJECT || json_present(schema_lookup(view, "properties")))) {
-        for (struct json one = json_first(list); json_present(one) && walk->error == 0; one = json_next(one))
+    } else if (others > 1 && (object || type == SCHEMA_OBJECT ||
+                              json_present(schema_lookup(view, "properties")))) {
+        for (struct json one = json_first(list); json_present(one) && walk->error == 0;
+             one = json_next(one))
             schema_push(walk, view, one, true);
     } else if (others > 1 && !own) {
         view->choices = CHOICES_LIST;
@@ -230,7 +241,8 @@ schema_settle(struct schema_walk *walk, struct schema_view *view, bool object)
             expand(walk, view, expanded++);
         struct json list = JSON_NONE;
         for (int i = 0; i < view->count && !json_present(list); i++) {
-            for (size_t k = 0; k < countof(keywords) && !view->opened[i] && !json_present(list); k++)
+            for (size_t k = 0; k < countof(keywords) && !view->opened[i] && !json_present(list);
+                 k++)
                 list = json_get(view->layers[i], keywords[k]);
             view->opened[i] = true;
         }
@@ -277,7 +289,8 @@ type_of_values(struct json values)
         enum schema_type found = type_of_value(one);
         if (found == SCHEMA_ANY)
             continue;
-        bool numbers = (found == SCHEMA_INTEGER && type == SCHEMA_NUMBER) || (found == SCHEMA_NUMBER && type == SCHEMA_INTEGER);
+        bool numbers = (found == SCHEMA_INTEGER && type == SCHEMA_NUMBER) ||
+                       (found == SCHEMA_NUMBER && type == SCHEMA_INTEGER);
         if (type != SCHEMA_ANY && type != found && !numbers)
             return SCHEMA_ANY;
         type = numbers ? SCHEMA_NUMBER : found;
@@ -292,9 +305,12 @@ infer(const struct schema_view *view)
         const char *keyword;
         enum schema_type type;
     } hints[] = {
-        {"properties", SCHEMA_OBJECT}, {"additionalProperties", SCHEMA_OBJECT}, {"required", SCHEMA_OBJECT}, {"items", SCHEMA_ARRAY},
-        {"prefixItems", SCHEMA_ARRAY}, {"minItems", SCHEMA_ARRAY},  {"maxItems", SCHEMA_ARRAY}, {"pattern", SCHEMA_STRING}, {"minLength", SCHEMA_STRING},
-        {"maxLength", SCHEMA_STRING},  {"minimum", SCHEMA_NUMBER},              {"maximum", SCHEMA_NUMBER},
+        {"properties", SCHEMA_OBJECT}, {"additionalProperties", SCHEMA_OBJECT},
+        {"required", SCHEMA_OBJECT},   {"items", SCHEMA_ARRAY},
+        {"prefixItems", SCHEMA_ARRAY}, {"minItems", SCHEMA_ARRAY},
+        {"maxItems", SCHEMA_ARRAY},    {"pattern", SCHEMA_STRING},
+        {"minLength", SCHEMA_STRING},  {"maxLength", SCHEMA_STRING},
+        {"minimum", SCHEMA_NUMBER},    {"maximum", SCHEMA_NUMBER},
     };
     if (view->choices == CHOICES_ENUM)
         return SCHEMA_STRING;

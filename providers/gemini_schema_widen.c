@@ -11,7 +11,14 @@
 #define WIDEN_DEPTH_MAX 60
 
 /* What stands below a keyword. */
-enum below { BELOW_VALUE, BELOW_SCHEMA, BELOW_LIST /* of schemas */, BELOW_MAP /* of schemas by name */, BELOW_NUMBER, BELOW_NOWHERE };
+enum below {
+    BELOW_VALUE,
+    BELOW_SCHEMA,
+    BELOW_LIST /* of schemas */,
+    BELOW_MAP /* of schemas by name */,
+    BELOW_NUMBER,
+    BELOW_NOWHERE
+};
 
 struct keyword {
     const char *name, *as; /* as: NULL: the same */
@@ -19,15 +26,31 @@ struct keyword {
 };
 
 static const struct keyword keywords[] = {
-    {"type", NULL, BELOW_NOWHERE},          {"nullable", NULL, BELOW_NOWHERE},       {"propertyOrdering", NULL, BELOW_NOWHERE},
-    {"example", NULL, BELOW_NOWHERE},       {"format", NULL, BELOW_VALUE},           {"title", NULL, BELOW_VALUE},
-    {"description", NULL, BELOW_VALUE},     {"default", NULL, BELOW_VALUE},          {"enum", NULL, BELOW_VALUE},
-    {"pattern", NULL, BELOW_VALUE},         {"required", NULL, BELOW_VALUE},         {"items", NULL, BELOW_SCHEMA},
+    {"type", NULL, BELOW_NOWHERE},
+    {"nullable", NULL, BELOW_NOWHERE},
+    {"propertyOrdering", NULL, BELOW_NOWHERE},
+    {"example", NULL, BELOW_NOWHERE},
+    {"format", NULL, BELOW_VALUE},
+    {"title", NULL, BELOW_VALUE},
+    {"description", NULL, BELOW_VALUE},
+    {"default", NULL, BELOW_VALUE},
+    {"enum", NULL, BELOW_VALUE},
+    {"pattern", NULL, BELOW_VALUE},
+    {"required", NULL, BELOW_VALUE},
+    {"items", NULL, BELOW_SCHEMA},
     {"additionalProperties", NULL, BELOW_SCHEMA},
-    {"anyOf", NULL, BELOW_LIST},            {"properties", NULL, BELOW_MAP},         {"defs", "$defs", BELOW_MAP},
-    {"ref", "$ref", BELOW_VALUE},           {"minItems", NULL, BELOW_NUMBER},        {"maxItems", NULL, BELOW_NUMBER},
-    {"minLength", NULL, BELOW_NUMBER},      {"maxLength", NULL, BELOW_NUMBER},       {"minProperties", NULL, BELOW_NUMBER},
-    {"maxProperties", NULL, BELOW_NUMBER},  {"minimum", NULL, BELOW_NUMBER},         {"maximum", NULL, BELOW_NUMBER},
+    {"anyOf", NULL, BELOW_LIST},
+    {"properties", NULL, BELOW_MAP},
+    {"defs", "$defs", BELOW_MAP},
+    {"ref", "$ref", BELOW_VALUE},
+    {"minItems", NULL, BELOW_NUMBER},
+    {"maxItems", NULL, BELOW_NUMBER},
+    {"minLength", NULL, BELOW_NUMBER},
+    {"maxLength", NULL, BELOW_NUMBER},
+    {"minProperties", NULL, BELOW_NUMBER},
+    {"maxProperties", NULL, BELOW_NUMBER},
+    {"minimum", NULL, BELOW_NUMBER},
+    {"maximum", NULL, BELOW_NUMBER},
 };
 
 struct level {
@@ -50,7 +73,8 @@ keyword_of(struct json member)
 static void
 put_type(struct json_writer *json, struct json schema)
 {
-    static const char *const words[] = {NULL, "string", "number", "integer", "boolean", "array", "object", "null"};
+    static const char *const words[] = {NULL,      "string", "number", "integer",
+                                        "boolean", "array",  "object", "null"};
     struct json type = json_get(schema, "type");
     enum schema_type found = schema_type_of(type);
     bool nullable = json_type(gemini_get(schema, "nullable")) == JSON_TRUE;
@@ -73,7 +97,8 @@ put_number(struct json_writer *json, const char *name, struct json value)
 {
     struct json_scan scan;
     struct slice text = json_type(value) == JSON_STRING ? json_text(value) : json_raw(value);
-    bool number = text.len > 0 && (text.ptr[0] == '-' || (text.ptr[0] >= '0' && text.ptr[0] <= '9'));
+    bool number =
+        text.len > 0 && (text.ptr[0] == '-' || (text.ptr[0] >= '0' && text.ptr[0] <= '9'));
     if (number && json_scan(text, 1, &scan) == 0)
         json_member_raw(json, name, text);
 }
@@ -92,14 +117,16 @@ put_enum(struct json_writer *json, struct json values, bool nullable)
 
 /* One keyword with a value that is not a schema. */
 static void
-put_keyword(struct json_writer *json, const struct keyword *keyword, struct json member, bool nullable)
+put_keyword(struct json_writer *json, const struct keyword *keyword, struct json member,
+            bool nullable)
 {
     const char *name = keyword->as ? keyword->as : keyword->name;
     if (strcmp(name, "enum") == 0 && json_type(member) == JSON_ARRAY)
         put_enum(json, member, nullable);
     else if (keyword->below == BELOW_NUMBER)
         put_number(json, name, member);
-    else if (strcmp(name, "format") != 0 || !json_is(member, "enum")) /* "enum" is no format of JSON Schema */
+    else if (strcmp(name, "format") != 0 ||
+             !json_is(member, "enum")) /* "enum" is no format of JSON Schema */
         json_member_raw(json, name, json_raw(member));
 }
 
@@ -132,7 +159,8 @@ enter(struct widening *at, enum below kind, struct json value)
         json_object(&at->json);
     if (kind == BELOW_SCHEMA)
         put_type(&at->json, value);
-    at->levels[at->depth++] = (struct level){.next = json_first(value), .kind = kind, .nullable = nullable};
+    at->levels[at->depth++] =
+        (struct level){.next = json_first(value), .kind = kind, .nullable = nullable};
     return 0;
 }
 
@@ -160,7 +188,8 @@ step_schema(struct widening *at, struct level *level, struct json member)
     }
     if (keyword->below == BELOW_NOWHERE || type == JSON_NULL)
         return 0;
-    bool list = keyword->below == BELOW_LIST && type == JSON_ARRAY, map = keyword->below == BELOW_MAP && type == JSON_OBJECT;
+    bool list = keyword->below == BELOW_LIST && type == JSON_ARRAY,
+         map = keyword->below == BELOW_MAP && type == JSON_OBJECT;
     if (keyword->below == BELOW_SCHEMA || list || map)
         json_name(&at->json, keyword->as ? keyword->as : keyword->name);
     if (keyword->below == BELOW_SCHEMA)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_think_write.c - how much a Gemini model is told to think: in levels from the third generation on, before in tokens.
+ * gemini_think_write.c - how much a Gemini model is told to think: in levels from the third
+ * generation on, before in tokens.
  *
- * What the client did not say stays the model's own business, but for the default budget of the configuration (R98), and for seeing the
- * thoughts, which must be asked for.
+ * What the client did not say stays the model's own business, but for the default budget of the
+ * configuration (R98), and for seeing the thoughts, which must be asked for.
  */
 #include "providers/gemini_write.h"
 
@@ -21,7 +22,8 @@ named(const struct gemini_writing *at, const char *word)
 static bool
 cannot_think(const struct gemini_writing *at)
 {
-    static const char *const words[] = {"gemini-1.", "gemini-2.0", "gemma", "learnlm", "2.5-flash-image", "-tts"};
+    static const char *const words[] = {"gemini-1.", "gemini-2.0",      "gemma",
+                                        "learnlm",   "2.5-flash-image", "-tts"};
     for (size_t i = 0; i < countof(words); i++) {
         if (named(at, words[i]))
             return true;
@@ -34,8 +36,8 @@ static bool
 surely_thinks(const struct gemini_writing *at)
 {
     const struct dialect_upstream *upstream = at->upstream;
-    return upstream->thinking_level || upstream->thinking_budget_max != 0 || named(at, "gemini-2.5") || named(at, "gemini-3") ||
-           named(at, "-latest");
+    return upstream->thinking_level || upstream->thinking_budget_max != 0 ||
+           named(at, "gemini-2.5") || named(at, "gemini-3") || named(at, "-latest");
 }
 
 /* ---------------------------------------------------------------- levels */
@@ -48,7 +50,8 @@ level_of_effort(const struct gemini_writing *at, struct slice effort)
     if (slice_is(effort, "low"))
         return "LOW";
     if (slice_is(effort, "medium"))
-        return named(at, "gemini-3-pro") ? "HIGH" : "MEDIUM"; /* the first of them knew two levels */
+        return named(at, "gemini-3-pro") ? "HIGH"
+                                         : "MEDIUM"; /* the first of them knew two levels */
     return "HIGH";
 }
 
@@ -105,7 +108,8 @@ budget_of_effort(struct slice effort)
     static const struct {
         const char *word;
         uint64_t budget;
-    } table[] = {{"minimal", 1024}, {"low", 1024}, {"medium", 8192}, {"high", 24576}, {"xhigh", 32768}, {"max", 32768}};
+    } table[] = {{"minimal", 1024}, {"low", 1024},    {"medium", 8192},
+                 {"high", 24576},   {"xhigh", 32768}, {"max", 32768}};
     for (size_t i = 0; i < countof(table); i++) {
         if (slice_is(effort, table[i].word))
             return table[i].budget;
@@ -113,7 +117,8 @@ budget_of_effort(struct slice effort)
     return 8192;
 }
 
-/* Thoughts count against the limit of the answer: a budget nobody asked for by number leaves a fifth of it. */
+/* Thoughts count against the limit of the answer: a budget nobody asked for by number leaves a
+ * fifth of it. */
 static uint64_t
 leaving_room(const struct gemini_writing *at, uint64_t budget)
 {
@@ -129,7 +134,8 @@ plan_budget(const struct gemini_writing *at, bool off, int64_t *budget)
     uint64_t usual = at->upstream->thinking_budget_max;
     bool unasked = request->thinking == THINKING_UNSET && !slice_present(request->effort);
     if (off)
-        *budget = named(at, "2.5-pro") ? range.least : 0; /* the large model cannot be told not to think */
+        *budget = named(at, "2.5-pro") ? range.least
+                                       : 0; /* the large model cannot be told not to think */
     else if (slice_present(request->thinking_budget))
         *budget = within(range, gemini_whole(request->thinking_budget, 8192));
     else if (slice_present(request->effort))
@@ -151,7 +157,8 @@ gemini_put_thinking(struct gemini_writing *at)
     const struct canon_request *request = at->request;
     bool off = request->thinking == THINKING_DISABLED || slice_is(request->effort, "none") ||
                slice_is(request->thinking_budget, "0");
-    bool asked = request->thinking != THINKING_UNSET || slice_present(request->effort) || slice_present(request->thinking_budget);
+    bool asked = request->thinking != THINKING_UNSET || slice_present(request->effort) ||
+                 slice_present(request->thinking_budget);
     if (cannot_think(at)) {
         if (asked && !off)
             canon_drop(at->report, "reasoning_effort");
@@ -161,7 +168,8 @@ gemini_put_thinking(struct gemini_writing *at)
     int64_t budget = 0;
     const char *level = levels ? plan_level(at, off) : NULL;
     bool budgeted = !levels && plan_budget(at, off, &budget);
-    bool shown = !off && request->show_thoughts != 0 && (asked || request->show_thoughts == 1 || surely_thinks(at));
+    bool shown = !off && request->show_thoughts != 0 &&
+                 (asked || request->show_thoughts == 1 || surely_thinks(at));
     bool hidden = request->show_thoughts == 0 && asked && !off;
     /* Nothing asked, something configured: the whole of it is the configuration's. */
     if (!asked && json_present(gemini_get(at->default_config, "thinkingConfig")))

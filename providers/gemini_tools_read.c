@@ -17,11 +17,14 @@ gemini_widened(struct gemini_reading *at, struct json schema, struct slice *out)
         error = slice_present(*out) ? 0 : -ERR_MEMORY;
     }
     sink_fini(&text);
-    return error == -ERR_REQUEST ? gemini_refuse(at, ERR_REQUEST, "schema", "a schema nests too deeply") : error;
+    return error == -ERR_REQUEST
+               ? gemini_refuse(at, ERR_REQUEST, "schema", "a schema nests too deeply")
+               : error;
 }
 
 static int
-add_tool(struct gemini_reading *at, struct canon_tool ***end, struct canon_tool **out, struct json value)
+add_tool(struct gemini_reading *at, struct canon_tool ***end, struct canon_tool **out,
+         struct json value)
 {
     struct canon_tool *tool = arena_take(at->request->arena, sizeof(*tool));
     if (!tool)
@@ -37,7 +40,8 @@ static int
 read_function(struct gemini_reading *at, struct json value, struct canon_tool ***end)
 {
     struct canon_tool *tool;
-    struct json standard = gemini_get(value, "parametersJsonSchema"), parameters = gemini_get(value, "parameters");
+    struct json standard = gemini_get(value, "parametersJsonSchema"),
+                parameters = gemini_get(value, "parameters");
     int error = add_tool(at, end, &tool, value);
     if (error != 0)
         return error;
@@ -45,7 +49,8 @@ read_function(struct gemini_reading *at, struct json value, struct canon_tool **
     tool->description = json_text(gemini_get(value, "description"));
     if (tool->name.len == 0)
         return gemini_refuse(at, ERR_REQUEST, "tools", "a function declaration needs a name");
-    if (gemini_given(gemini_get(value, "response")) || gemini_given(gemini_get(value, "responseJsonSchema")))
+    if (gemini_given(gemini_get(value, "response")) ||
+        gemini_given(gemini_get(value, "responseJsonSchema")))
         canon_drop(&at->request->unsaid, "functionDeclarations.response");
     if (gemini_given(gemini_get(value, "behavior")))
         canon_drop(&at->request->unsaid, "functionDeclarations.behavior");
@@ -64,7 +69,8 @@ read_tool(struct gemini_reading *at, struct json value, struct canon_tool ***end
     int error = 0;
     if (json_type(value) != JSON_OBJECT)
         return gemini_refuse(at, ERR_REQUEST, "tools", "a tool must be an object");
-    for (struct json member = json_first(value); json_present(member) && error == 0; member = json_next(member)) {
+    for (struct json member = json_first(value); json_present(member) && error == 0;
+         member = json_next(member)) {
         bool functions = gemini_key_is(member, "functionDeclarations");
         if (!gemini_given(member))
             continue;
@@ -78,7 +84,8 @@ read_tool(struct gemini_reading *at, struct json value, struct canon_tool ***end
         }
         if (json_type(member) != JSON_ARRAY)
             return gemini_refuse(at, ERR_REQUEST, "tools", "functionDeclarations must be a list");
-        for (struct json one = json_first(member); json_present(one) && error == 0; one = json_next(one))
+        for (struct json one = json_first(member); json_present(one) && error == 0;
+             one = json_next(one))
             error = read_function(at, one, end);
     }
     return error;
@@ -91,17 +98,20 @@ read_allowed(struct gemini_reading *at, struct json names)
 {
     struct canon_request *request = at->request;
     struct canon_stop **end = &request->choice_allowed;
-    for (struct json one = json_first(names); json_type(names) == JSON_ARRAY && json_present(one); one = json_next(one)) {
+    for (struct json one = json_first(names); json_type(names) == JSON_ARRAY && json_present(one);
+         one = json_next(one)) {
         struct canon_stop *entry = arena_take(request->arena, sizeof(*entry));
         if (!entry)
             return -ERR_MEMORY;
         *entry = (struct canon_stop){.text = json_text(one)};
         if (entry->text.len == 0)
-            return gemini_refuse(at, ERR_REQUEST, "allowedFunctionNames", "allowedFunctionNames must be a list of names");
+            return gemini_refuse(at, ERR_REQUEST, "allowedFunctionNames",
+                                 "allowedFunctionNames must be a list of names");
         *end = entry;
         end = &entry->next;
     }
-    if (request->choice == CHOICE_REQUIRED && request->choice_allowed && !request->choice_allowed->next) {
+    if (request->choice == CHOICE_REQUIRED && request->choice_allowed &&
+        !request->choice_allowed->next) {
         request->choice = CHOICE_NAMED;
         request->choice_name = request->choice_allowed->text;
         request->choice_allowed = NULL;
@@ -114,8 +124,10 @@ read_choice(struct gemini_reading *at, struct json root)
 {
     enum { MODE_UNSPECIFIED, MODE_AUTO, MODE_ANY, MODE_NONE, MODE_VALIDATED };
     static const char *const modes[] = {"MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"};
-    static const enum canon_choice choices[] = {CHOICE_UNSET, CHOICE_AUTO, CHOICE_REQUIRED, CHOICE_NONE, CHOICE_AUTO};
-    struct json config = gemini_get(gemini_get(root, "toolConfig"), "functionCallingConfig"), mode = gemini_get(config, "mode");
+    static const enum canon_choice choices[] = {CHOICE_UNSET, CHOICE_AUTO, CHOICE_REQUIRED,
+                                                CHOICE_NONE, CHOICE_AUTO};
+    struct json config = gemini_get(gemini_get(root, "toolConfig"), "functionCallingConfig"),
+                mode = gemini_get(config, "mode");
     if (!gemini_given(config))
         return 0;
     int found = gemini_given(mode) ? gemini_enum(mode, modes, countof(modes)) : MODE_UNSPECIFIED;
@@ -136,7 +148,8 @@ gemini_read_tools(struct gemini_reading *at, struct json root)
     int error = 0;
     if (gemini_given(tools) && !list && json_type(tools) != JSON_OBJECT)
         return gemini_refuse(at, ERR_REQUEST, "tools", "tools must be a list");
-    for (struct json one = list ? json_first(tools) : tools; gemini_given(one) && error == 0; one = list ? json_next(one) : JSON_NONE)
+    for (struct json one = list ? json_first(tools) : tools; gemini_given(one) && error == 0;
+         one = list ? json_next(one) : JSON_NONE)
         error = read_tool(at, one, &end);
     return error != 0 ? error : read_choice(at, root);
 }

@@ -2,8 +2,8 @@
  *
  * gemini_tools_write.c - tools and the choice among them, as a generateContent request has them.
  *
- * Built-in tools of other providers are refused by name. A web search is Google's when the route is configured to ground its answers, and
- * nothing when it is configured not to.
+ * Built-in tools of other providers are refused by name. A web search is Google's when the route is
+ * configured to ground its answers, and nothing when it is configured not to.
  */
 #include "providers/gemini_write.h"
 
@@ -35,8 +35,8 @@ refuse_tool(struct gemini_writing *at, const struct canon_tool *tool, const char
 static bool
 searches_web(const struct canon_tool *tool)
 {
-    return tool->kind == TOOL_NATIVE &&
-           (slice_starts(tool->type, SLICE_LIT("web_search")) || slice_is(tool->type, "openrouter:web_search"));
+    return tool->kind == TOOL_NATIVE && (slice_starts(tool->type, SLICE_LIT("web_search")) ||
+                                         slice_is(tool->type, "openrouter:web_search"));
 }
 
 /* ---------------------------------------------------------------- declarations */
@@ -50,11 +50,13 @@ put_schema(struct gemini_writing *at, const struct canon_tool *tool)
     if (result == -ERR_UNSUPPORTED && at->upstream->json_schema)
         result = 1; /* the upstream judges what it reads itself */
     if (result == 1)
-        json_member_raw(&at->json, at->upstream->json_schema ? "parametersJsonSchema" : "parameters",
+        json_member_raw(&at->json,
+                        at->upstream->json_schema ? "parametersJsonSchema" : "parameters",
                         at->upstream->json_schema ? tool->schema : sink_slice(&text));
     sink_fini(&text);
     if (result == -ERR_UNSUPPORTED)
-        return refuse_tool(at, tool, "its parameters must be a JSON Schema of type object, and not too large");
+        return refuse_tool(
+            at, tool, "its parameters must be a JSON Schema of type object, and not too large");
     return result < 0 ? result : 0;
 }
 
@@ -73,7 +75,9 @@ put_function(struct gemini_writing *at, const struct canon_tool *tool)
         json_put_escaped(&at->json, tool->description);
     }
     if (tool->kind == TOOL_CUSTOM) {
-        json_member_raw(&at->json, at->upstream->json_schema ? "parametersJsonSchema" : "parameters", canon_custom_schema);
+        json_member_raw(&at->json,
+                        at->upstream->json_schema ? "parametersJsonSchema" : "parameters",
+                        canon_custom_schema);
         if (slice_present(tool->format))
             canon_drop(at->report, "tools.format");
     } else if (slice_present(tool->schema)) {
@@ -94,7 +98,8 @@ put_functions(struct gemini_writing *at)
     json_object(&at->json);
     json_name(&at->json, "functionDeclarations");
     json_array(&at->json);
-    for (const struct canon_tool *tool = at->request->tools; tool && error == 0; tool = tool->next) {
+    for (const struct canon_tool *tool = at->request->tools; tool && error == 0;
+         tool = tool->next) {
         if (tool->kind != TOOL_NATIVE)
             error = put_function(at, tool);
     }
@@ -120,7 +125,8 @@ put_allowed(struct gemini_writing *at)
 {
     const struct canon_request *request = at->request;
     struct canon_stop only = {.text = request->choice_name};
-    const struct canon_stop *names = request->choice == CHOICE_NAMED ? &only : request->choice_allowed;
+    const struct canon_stop *names =
+        request->choice == CHOICE_NAMED ? &only : request->choice_allowed;
     bool any = false;
     for (const struct canon_stop *one = names; one; one = one->next) {
         if (!declared(request, one->text))
@@ -143,11 +149,15 @@ put_allowed(struct gemini_writing *at)
 static int
 put_choice(struct gemini_writing *at)
 {
-    static const char *const modes[] = {
-        [CHOICE_UNSET] = "VALIDATED", [CHOICE_AUTO] = "AUTO", [CHOICE_NONE] = "NONE", [CHOICE_REQUIRED] = "ANY", [CHOICE_NAMED] = "ANY"};
+    static const char *const modes[] = {[CHOICE_UNSET] = "VALIDATED",
+                                        [CHOICE_AUTO] = "AUTO",
+                                        [CHOICE_NONE] = "NONE",
+                                        [CHOICE_REQUIRED] = "ANY",
+                                        [CHOICE_NAMED] = "ANY"};
     const struct canon_request *request = at->request;
     assert((unsigned)request->choice < countof(modes));
-    /* A list of names goes with ANY and VALIDATED only; the latter leaves the model free to answer in words. */
+    /* A list of names goes with ANY and VALIDATED only; the latter leaves the model free to answer
+     * in words. */
     bool listed = request->choice_allowed && request->choice == CHOICE_AUTO;
     if (request->choice == CHOICE_UNSET && !request->choice_allowed)
         return 0;
@@ -165,7 +175,8 @@ put_choice(struct gemini_writing *at)
 /* ---------------------------------------------------------------- grounding */
 
 enum dialect_switch
-dialect_grounding(const struct canon_request *request, struct slice field, enum dialect_switch configured)
+dialect_grounding(const struct canon_request *request, struct slice field,
+                  enum dialect_switch configured)
 {
     struct slice word = text_trim(field);
     if (text_caseless_is(word, "true") || slice_is(word, "1"))

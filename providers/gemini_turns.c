@@ -2,8 +2,9 @@
  *
  * gemini_turns.c - canonical messages as the contents Gemini takes (wire-formats 11.1, 11.4, 11.5).
  *
- * Roles alternate; a turn of N calls is answered by exactly N responses in their order; a signature goes back on the part it came with,
- * or on the part behind the thought that carried it. Nothing is ever moved past a turn.
+ * Roles alternate; a turn of N calls is answered by exactly N responses in their order; a signature
+ * goes back on the part it came with, or on the part behind the thought that carried it. Nothing is
+ * ever moved past a turn.
  */
 #include "providers/gemini_turns.h"
 
@@ -38,7 +39,8 @@ turn_for(struct building *at, bool model)
 }
 
 static int
-add_item(struct building *at, bool model, enum gemini_item_kind kind, const struct canon_part *part, struct slice signature)
+add_item(struct building *at, bool model, enum gemini_item_kind kind, const struct canon_part *part,
+         struct slice signature)
 {
     struct gemini_turn *turn = turn_for(at, model);
     struct gemini_item *item = arena_take(at->request->arena, sizeof(*item));
@@ -60,19 +62,22 @@ add_item(struct building *at, bool model, enum gemini_item_kind kind, const stru
 static int
 misplaced(struct building *at, const char *message)
 {
-    *at->fault = (struct canon_fault){.message = slice_from(message), .param = SLICE_LIT("messages")};
+    *at->fault =
+        (struct canon_fault){.message = slice_from(message), .param = SLICE_LIT("messages")};
     return -ERR_REQUEST;
 }
 
 /* ---------------------------------------------------------------- collecting */
 
-/* A thought is not replayed. What Gemini signed it with is kept for the next part, what others did is no use here. */
+/* A thought is not replayed. What Gemini signed it with is kept for the next part, what others did
+ * is no use here. */
 static int
 take_thought(struct building *at, const struct canon_part *part)
 {
     struct slice state = part->signature;
     if (part->kind == PART_REDACTED) {
-        state = part->origin == ORIGIN_GEMINI ? canon_escape(part->data, at->request->arena) : SLICE_NONE;
+        state = part->origin == ORIGIN_GEMINI ? canon_escape(part->data, at->request->arena)
+                                              : SLICE_NONE;
         if (part->origin == ORIGIN_GEMINI && !slice_present(state))
             return -ERR_MEMORY;
     }
@@ -91,7 +96,8 @@ collect_model_part(struct building *at, const struct canon_part *part)
     if (part->kind == PART_THINKING || part->kind == PART_REDACTED)
         return take_thought(at, part);
     bool text = part->kind == PART_TEXT || part->kind == PART_REFUSAL;
-    struct slice signature = part->origin == ORIGIN_GEMINI && part->signature.len > 0 ? part->signature : SLICE_NONE;
+    struct slice signature =
+        part->origin == ORIGIN_GEMINI && part->signature.len > 0 ? part->signature : SLICE_NONE;
     if (text && part->text.len == 0 && !slice_present(signature))
         return 0;
     if (!slice_present(signature) && (text || part->kind == PART_CALL)) {
@@ -102,7 +108,8 @@ collect_model_part(struct building *at, const struct canon_part *part)
 }
 
 static int
-collect_part(struct building *at, const struct canon_message *message, const struct canon_part *part)
+collect_part(struct building *at, const struct canon_message *message,
+             const struct canon_part *part)
 {
     bool note = message->role == ROLE_SYSTEM || message->role == ROLE_DEVELOPER;
     if (slice_present(part->cache_control))
@@ -175,7 +182,8 @@ static void
 mark_repeated(const struct gemini_turn *turn)
 {
     for (struct gemini_item *call = turn->calls; call; call = call->next_call) {
-        for (struct gemini_item *later = call->next_call; later && !call->repeated; later = later->next_call)
+        for (struct gemini_item *later = call->next_call; later && !call->repeated;
+             later = later->next_call)
             later->repeated = later->repeated || slice_eq(later->part->id, call->part->id);
     }
 }
@@ -202,12 +210,13 @@ pair_all(struct building *at)
 }
 
 int
-gemini_turns_build(const struct canon_request *request, const struct canon_message *messages, struct canon_report *report,
-                   struct canon_fault *fault, struct gemini_turn **out)
+gemini_turns_build(const struct canon_request *request, const struct canon_message *messages,
+                   struct canon_report *report, struct canon_fault *fault, struct gemini_turn **out)
 {
     struct building at = {.request = request, .report = report, .fault = fault};
     int error = 0;
-    for (const struct canon_message *message = messages; message && error == 0; message = message->next)
+    for (const struct canon_message *message = messages; message && error == 0;
+         message = message->next)
         error = collect(&at, message);
     if (error == 0)
         error = pair_all(&at);

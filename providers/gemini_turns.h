@@ -34,11 +34,13 @@ struct gemini_turn {
 };
 
 /*
- * gemini_turns_build - turns of alternating roles from messages behind the leading instructions. Each call finds its result in the turn
- * behind it, or none; other results become orphans. Thoughts are gone: what signed them, if Gemini made it, stands on the part they led to.
- * returns 0, -ERR_MEMORY, -ERR_REQUEST with fault
+ * gemini_turns_build - turns of alternating roles from messages behind the leading instructions.
+ * Each call finds its result in the turn behind it, or none; other results become orphans. Thoughts
+ * are gone: what signed them, if Gemini made it, stands on the part they led to. returns 0,
+ * -ERR_MEMORY, -ERR_REQUEST with fault
  */
-int gemini_turns_build(const struct canon_request *request, const struct canon_message *messages, struct canon_report *report,
-                       struct canon_fault *fault, struct gemini_turn **out);
+int gemini_turns_build(const struct canon_request *request, const struct canon_message *messages,
+                       struct canon_report *report, struct canon_fault *fault,
+                       struct gemini_turn **out);
 
 #endif

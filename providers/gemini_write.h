@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_write.h - what the files that write a generateContent request share. Private to providers/gemini*.c.
+ * gemini_write.h - what the files that write a generateContent request share. Private to
+ * providers/gemini*.c.
  */
 #ifndef PENSTOCK_GEMINI_WRITE_H
 #define PENSTOCK_GEMINI_WRITE_H
@@ -14,27 +15,33 @@ struct gemini_writing {
     struct arena *arena;
     struct sink *out;
     struct json_writer json;              /* over out */
-    struct json defaults, default_config; /* configured, for what the request leaves out; default_config: Gemini's own words */
+    struct json defaults, default_config; /* configured, for what the request leaves out;
+                                             default_config: Gemini's own words */
     struct slice max_tokens;              /* raw: the client's, else the configured one; absent */
     struct canon_report *report;
     struct canon_fault *fault;
-    bool counted;      /* for Vertex's countTokens: only what that takes */
-    bool functions;    /* function declarations are sent */
-    bool config_open;  /* generationConfig has begun */
-    const char *settled[32]; /* members of generationConfig that are written, or deliberately left out */
+    bool counted;     /* for Vertex's countTokens: only what that takes */
+    bool functions;   /* function declarations are sent */
+    bool config_open; /* generationConfig has begun */
+    const char
+        *settled[32]; /* members of generationConfig that are written, or deliberately left out */
     int settled_count;
 };
 
 /* gemini_unsupported - the fault, and -ERR_UNSUPPORTED. param is a literal. */
 int gemini_unsupported(struct gemini_writing *at, const char *param, const char *why);
-/* gemini_config - begin a member of generationConfig: its value is to be written next. name is a literal. */
+/* gemini_config - begin a member of generationConfig: its value is to be written next. name is a
+ * literal. */
 void gemini_config(struct gemini_writing *at, const char *name);
-/* gemini_whole - a JSON number as a whole one, at least 0; the fallback if it is absent or is not. */
+/* gemini_whole - a JSON number as a whole one, at least 0; the fallback if it is absent or is not.
+ */
 uint64_t gemini_whole(struct slice number, uint64_t fallback);
-/* gemini_tool_name - a tool's name as Gemini takes it: what canon_legal_name makes of it, and not a digit in front. Absent without memory. */
+/* gemini_tool_name - a tool's name as Gemini takes it: what canon_legal_name makes of it, and not a
+ * digit in front. Absent without memory. */
 struct slice gemini_tool_name(struct slice name, struct arena *arena);
 
-/* gemini_config_name - what a configured default in another API's word is in generationConfig; NULL: it has no equivalent. */
+/* gemini_config_name - what a configured default in another API's word is in generationConfig;
+ * NULL: it has no equivalent. */
 const char *gemini_config_name(struct json member);
 /* Top-level fields that only the configuration may set. */
 extern const char *const gemini_own_fields[];
@@ -48,9 +55,15 @@ int gemini_put_contents(struct gemini_writing *at, const struct canon_message *m
 int gemini_put_tools(struct gemini_writing *at);
 /* gemini_put_thinking - thinkingConfig. */
 void gemini_put_thinking(struct gemini_writing *at);
+/* gemini_put_rest - safety settings, tier, cached content, labels. 0 or -ERR_MEMORY. */
+int gemini_put_rest(struct gemini_writing *at);
+/* gemini_report_fields - note what has no place in any request to Gemini. */
+void gemini_report_fields(struct gemini_writing *at);
 
-/* gemini_write_counted - the body of countTokens for a request of another dialect. Errors as gemini_write_request. */
-int gemini_write_counted(const struct canon_request *request, const struct dialect_upstream *upstream, struct sink *out,
+/* gemini_write_counted - the body of countTokens for a request of another dialect. Errors as
+ * gemini_write_request. */
+int gemini_write_counted(const struct canon_request *request,
+                         const struct dialect_upstream *upstream, struct sink *out,
                          struct canon_report *report, struct canon_fault *fault);
 /* gemini_put_model - the model's name as a resource: "models/X", unless it is one already. */
 void gemini_put_model(struct sink *out, struct slice model);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_gemini_schema.c - any bytes as a schema, on the way to Gemini and back: never too long, never too deep, and what comes out has no
- * keyword that Gemini does not know. The first byte chooses the way.
+ * fuzz_gemini_schema.c - any bytes as a schema, on the way to Gemini and back: never too long,
+ * never too deep, and what comes out has no keyword that Gemini does not know. The first byte
+ * chooses the way.
  */
 #include "providers/gemini_schema.h"
 #include "providers/gemini_request.h"
@@ -23,9 +24,10 @@ enum below { BELOW_NOTHING, BELOW_SCHEMA, BELOW_LIST, BELOW_MAP };
 static enum below
 below_of(struct json member)
 {
-    static const char *const plain[] = {"type",      "nullable",  "title",         "description",   "enum",      "format",  "minimum", "maximum",
-                                        "minLength", "maxLength", "pattern",       "minItems",      "maxItems",  "default", "required",
-                                        "minProperties", "maxProperties"};
+    static const char *const plain[] = {
+        "type",     "nullable", "title",     "description",   "enum",         "format",
+        "minimum",  "maximum",  "minLength", "maxLength",     "pattern",      "minItems",
+        "maxItems", "default",  "required",  "minProperties", "maxProperties"};
     if (json_key_is(member, "items"))
         return BELOW_SCHEMA;
     if (json_key_is(member, "anyOf"))
@@ -43,7 +45,8 @@ static void
 check_node(struct json schema)
 {
     must(json_type(schema) == JSON_OBJECT);
-    must(!json_present(json_get(schema, "type")) || schema_type_of(json_get(schema, "type")) != SCHEMA_ANY);
+    must(!json_present(json_get(schema, "type")) ||
+         schema_type_of(json_get(schema, "type")) != SCHEMA_ANY);
     must(!json_present(json_get(schema, "anyOf")) || json_count(schema) == 1);
     must(!json_is(json_get(schema, "type"), "ARRAY") || json_present(json_get(schema, "items")));
     struct json required = json_get(schema, "required"), values = json_get(schema, "enum");
@@ -66,7 +69,8 @@ check_all(struct json root)
     levels[0].kind = BELOW_SCHEMA;
     while (depth > 0) {
         struct json one = levels[depth - 1].next;
-        enum below kind = levels[depth - 1].kind, inside = kind == BELOW_SCHEMA ? BELOW_NOTHING : BELOW_SCHEMA;
+        enum below kind = levels[depth - 1].kind,
+                   inside = kind == BELOW_SCHEMA ? BELOW_NOTHING : BELOW_SCHEMA;
         if (!json_present(one)) {
             depth--;
             continue;
@@ -97,7 +101,9 @@ fuzz_reduce(struct slice text, bool parameters)
     if (result == 1) {
         must(json_parse(sink_slice(&out), LEVELS, 1u << 20, &arena, &root) == 0);
         check_all(root);
-        must(!parameters || (json_is(json_get(root, "type"), "OBJECT") && json_count(json_get(root, "properties")) > 0) ||
+        must(!parameters ||
+             (json_is(json_get(root, "type"), "OBJECT") &&
+              json_count(json_get(root, "properties")) > 0) ||
              json_count(root) > 0);
     }
     arena_fini(&arena);
@@ -113,7 +119,8 @@ fuzz_widen(struct slice text)
     struct json_scan scan;
     sink_init(&out, 8u << 20);
     arena_init(&arena, 64u << 20);
-    if (json_parse(text, GEMINI_REQUEST_DEPTH, 100000, &arena, &root) == 0 && gemini_schema_widen(root, &arena, &out) == 0)
+    if (json_parse(text, GEMINI_REQUEST_DEPTH, 100000, &arena, &root) == 0 &&
+        gemini_schema_widen(root, &arena, &out) == 0)
         must(json_scan(sink_slice(&out), 128, &scan) == 0);
     arena_fini(&arena);
     sink_fini(&out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gemini_request_read.c - generateContent requests read as canonical ones, and passed on to Gemini as they are.
+ * test_gemini_request_read.c - generateContent requests read as canonical ones, and passed on to
+ * Gemini as they are.
  */
 #include "tests/unit/providers/asking.h"
 
@@ -53,7 +54,8 @@ outlined(const char *body, int error, const char *param)
     assert_int_equal(asking.error, -error);
     if (error != 0) {
         assert_true(slice_present(asking.fault.message));
-        assert_true(param ? slice_is(asking.fault.param, param) : !slice_present(asking.fault.param));
+        assert_true(param ? slice_is(asking.fault.param, param)
+                          : !slice_present(asking.fault.param));
     } else {
         assert_int_equal(asking.request.from, DIALECT_GEMINI);
         assert_true(asking.request.include_usage);
@@ -76,30 +78,43 @@ refuses_what_is_wrong(void **state)
     outlined("{\"contents\":[{\"role\":\"system\",\"parts\":[]}]}", ERR_REQUEST, "contents");
     outlined("{\"contents\":[{\"parts\":[7]}]}", ERR_REQUEST, "contents[0].parts[0]");
     outlined("{\"contents\":[{\"parts\":[{\"text\":7}]}]}", ERR_REQUEST, "contents[0].parts[0]");
-    outlined("{\"contents\":[{\"parts\":[{\"text\":\"\"},{\"functionCall\":{\"name\":\"f\"}}]}]}", ERR_REQUEST, "contents[0].parts[1]");
-    outlined("{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":[]}}]}]}", ERR_REQUEST,
-             "contents[0].parts[0]");
-    outlined("{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionResponse\":{\"name\":\"f\"}}]}]}", ERR_REQUEST, "contents[0].parts[0]");
-    outlined("{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"a*b\"}}]}]}", ERR_REQUEST,
-             "contents[0].parts[0]");
+    outlined("{\"contents\":[{\"parts\":[{\"text\":\"\"},{\"functionCall\":{\"name\":\"f\"}}]}]}",
+             ERR_REQUEST, "contents[0].parts[1]");
+    outlined("{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\","
+             "\"args\":[]}}]}]}",
+             ERR_REQUEST, "contents[0].parts[0]");
+    outlined(
+        "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionResponse\":{\"name\":\"f\"}}]}]}",
+        ERR_REQUEST, "contents[0].parts[0]");
+    outlined("{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/"
+             "png\",\"data\":\"a*b\"}}]}]}",
+             ERR_REQUEST, "contents[0].parts[0]");
     outlined("{" USER ",\"generationConfig\":{\"topP\":\"high\"}}", ERR_REQUEST, "topP");
-    outlined("{" USER ",\"generationConfig\":{\"stopSequences\":[1]}}", ERR_REQUEST, "stopSequences");
-    outlined("{" USER ",\"generationConfig\":{\"thinkingConfig\":{\"thinkingLevel\":\"HUGE\"}}}", ERR_REQUEST, "thinkingLevel");
-    outlined("{" USER ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"SOME\"}}}", ERR_REQUEST, "mode");
-    outlined("{" USER ",\"tools\":[{\"functionDeclarations\":[{\"description\":\"\"}]}]}", ERR_REQUEST, "tools");
+    outlined("{" USER ",\"generationConfig\":{\"stopSequences\":[1]}}", ERR_REQUEST,
+             "stopSequences");
+    outlined("{" USER ",\"generationConfig\":{\"thinkingConfig\":{\"thinkingLevel\":\"HUGE\"}}}",
+             ERR_REQUEST, "thinkingLevel");
+    outlined("{" USER ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"SOME\"}}}",
+             ERR_REQUEST, "mode");
+    outlined("{" USER ",\"tools\":[{\"functionDeclarations\":[{\"description\":\"\"}]}]}",
+             ERR_REQUEST, "tools");
     outlined("{" USER ",\"cachedContent\":\"cachedContents/x\"}", ERR_UNSUPPORTED, "cachedContent");
-    outlined("{" USER ",\"generationConfig\":{\"responseModalities\":[\"TEXT\",\"IMAGE\"]}}", ERR_UNSUPPORTED,
-             "generationConfig.responseModalities");
-    outlined("{" USER ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\"}}", ERR_UNSUPPORTED, "generationConfig.responseMimeType");
+    outlined("{" USER ",\"generationConfig\":{\"responseModalities\":[\"TEXT\",\"IMAGE\"]}}",
+             ERR_UNSUPPORTED, "generationConfig.responseModalities");
+    outlined("{" USER ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\"}}",
+             ERR_UNSUPPORTED, "generationConfig.responseMimeType");
 }
 
 static void
 refuses_what_only_google_has(void **state)
 {
     (void)state;
-#define FILE_AT(uri) "{\"contents\":[{\"parts\":[{\"fileData\":{\"fileUri\":\"" uri "\",\"mimeType\":\"audio/wav\"}}]}]}"
+#define FILE_AT(uri)                                                                               \
+    "{\"contents\":[{\"parts\":[{\"fileData\":{\"fileUri\":\"" uri                                 \
+    "\",\"mimeType\":\"audio/wav\"}}]}]}"
     outlined(FILE_AT("gs://b/o"), ERR_UNSUPPORTED, "fileData");
-    outlined(FILE_AT("https://generativelanguage.googleapis.com/v1beta/files/x"), ERR_UNSUPPORTED, "fileData");
+    outlined(FILE_AT("https://generativelanguage.googleapis.com/v1beta/files/x"), ERR_UNSUPPORTED,
+             "fileData");
     outlined(FILE_AT("https://example.com/a.wav"), ERR_UNSUPPORTED, "fileData");
     struct asking asking; /* the name is in the message: the envelope has no other place for it */
     asking_read(&asking, &gemini_dialect, FILE_AT("gs://b/o"));
@@ -114,12 +129,18 @@ reads_every_field(void **state)
 {
     (void)state;
     struct asking asking;
-    reads(&asking, "{" USER ",\"systemInstruction\":{\"parts\":[{\"text\":\"a\"},{\"text\":\"b\"}]},"
-                   "\"generationConfig\":{\"temperature\":0,\"topP\":0.0,\"topK\":40.0,\"candidateCount\":2,\"maxOutputTokens\":\"100\","
-                   "\"stopSequences\":[\"x\",\"\"],\"seed\":-1,\"presencePenalty\":0.5,\"frequencyPenalty\":-1.5,\"responseLogprobs\":true,"
-                   "\"logprobs\":2,\"responseMimeType\":\"application/json\",\"responseSchema\":{\"type\":\"STRING\",\"nullable\":true},"
-                   "\"thinkingConfig\":{\"includeThoughts\":false,\"thinkingBudget\":512},\"speechConfig\":{}},"
-                   "\"safetySettings\":[{\"category\":\"C\"}],\"labels\":{\"a\":\"b\"},\"serviceTier\":\"standard\",\"future\":1}");
+    reads(&asking,
+          "{" USER ",\"systemInstruction\":{\"parts\":[{\"text\":\"a\"},{\"text\":\"b\"}]},"
+          "\"generationConfig\":{\"temperature\":0,\"topP\":0.0,\"topK\":40.0,\"candidateCount\":2,"
+          "\"maxOutputTokens\":\"100\","
+          "\"stopSequences\":[\"x\",\"\"],\"seed\":-1,\"presencePenalty\":0.5,\"frequencyPenalty\":"
+          "-1.5,\"responseLogprobs\":true,"
+          "\"logprobs\":2,\"responseMimeType\":\"application/"
+          "json\",\"responseSchema\":{\"type\":\"STRING\",\"nullable\":true},"
+          "\"thinkingConfig\":{\"includeThoughts\":false,\"thinkingBudget\":512},\"speechConfig\":{"
+          "}},"
+          "\"safetySettings\":[{\"category\":\"C\"}],\"labels\":{\"a\":\"b\"},\"serviceTier\":"
+          "\"standard\",\"future\":1}");
     const struct canon_request *request = &asking.request;
     TEXT_IS(request->temperature, "0");
     TEXT_IS(request->top_p, "0.0");
@@ -157,12 +178,15 @@ reads_the_other_spellings(void **state)
 {
     (void)state;
     struct asking asking;
-    reads(&asking,
-          "{" USER ",\"system_instruction\":\"plain\",\"generation_config\":{\"max_output_tokens\":5,\"top_k\":3,"
-          "\"response_mime_type\":\"application/json\",\"response_json_schema\":{\"type\":\"object\"},"
-          "\"thinking_config\":{\"include_thoughts\":true,\"thinking_level\":3}},"
-          "\"tools\":{\"function_declarations\":[{\"name\":\"f\",\"description\":null,\"parameters_json_schema\":{\"type\":\"object\",\"x\":1}}]},"
-          "\"tool_config\":{\"function_calling_config\":{\"mode\":2,\"allowed_function_names\":[\"f\"]}}}");
+    reads(&asking, "{" USER ",\"system_instruction\":\"plain\",\"generation_config\":{\"max_output_"
+                            "tokens\":5,\"top_k\":3,"
+                   "\"response_mime_type\":\"application/"
+                   "json\",\"response_json_schema\":{\"type\":\"object\"},"
+                   "\"thinking_config\":{\"include_thoughts\":true,\"thinking_level\":3}},"
+                   "\"tools\":{\"function_declarations\":[{\"name\":\"f\",\"description\":null,"
+                   "\"parameters_json_schema\":{\"type\":\"object\",\"x\":1}}]},"
+                   "\"tool_config\":{\"function_calling_config\":{\"mode\":2,\"allowed_function_"
+                   "names\":[\"f\"]}}}");
     TEXT_IS(asking.request.max_tokens, "5");
     TEXT_IS(asking.request.top_k, "3");
     TEXT_IS(asking.request.format_schema, "{\"type\":\"object\"}");
@@ -189,7 +213,8 @@ choice_of(const char *config, enum canon_choice choice, const char *allowed)
     sink_byte(&body, '\0');
     reads(&asking, body.ptr);
     assert_int_equal(asking.request.choice, choice);
-    assert_true(allowed ? slice_is(asking.request.choice_allowed->text, allowed) : asking.request.choice_allowed == NULL);
+    assert_true(allowed ? slice_is(asking.request.choice_allowed->text, allowed)
+                        : asking.request.choice_allowed == NULL);
     asking_close(&asking);
     sink_fini(&body);
 }
@@ -220,12 +245,15 @@ reads_tools(void **state)
 {
     (void)state;
     struct asking asking;
-    reads(&asking, "{" USER ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"a\",\"parameters\":{\"type\":\"OBJECT\",\"properties\":{\"p\":"
-                   "{\"type\":\"STRING\",\"nullable\":true}}},\"response\":{\"type\":\"STRING\"}},{\"name\":\"b\"}],\"googleSearch\":{}},"
+    reads(&asking, "{" USER ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"a\",\"parameters\":"
+                            "{\"type\":\"OBJECT\",\"properties\":{\"p\":"
+                   "{\"type\":\"STRING\",\"nullable\":true}}},\"response\":{\"type\":\"STRING\"}},{"
+                   "\"name\":\"b\"}],\"googleSearch\":{}},"
                    "{\"codeExecution\":{}}]}");
     const struct canon_tool *tool = asking.request.tools;
     TEXT_IS(tool->name, "a");
-    TEXT_IS(tool->schema, "{\"type\":\"object\",\"properties\":{\"p\":{\"type\":[\"string\",\"null\"]}}}");
+    TEXT_IS(tool->schema,
+            "{\"type\":\"object\",\"properties\":{\"p\":{\"type\":[\"string\",\"null\"]}}}");
     tool = tool->next;
     TEXT_IS(tool->name, "b");
     assert_false(slice_present(tool->schema));
@@ -245,11 +273,16 @@ reads_media(void **state)
     (void)state;
     struct asking asking;
     reads(&asking,
-          "{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"-_8=\"}},"
-          "{\"inline_data\":{\"mime_type\":\"audio/x-wav\",\"data\":\"QUJD\"}},{\"inlineData\":{\"mimeType\":\"video/mp4\",\"data\":\"QUJD\"}},"
-          "{\"inlineData\":{\"mimeType\":\"application/pdf\",\"data\":\"QU\\r\\nJD\",\"displayName\":\"n.pdf\"}},"
+          "{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/"
+          "png\",\"data\":\"-_8=\"}},"
+          "{\"inline_data\":{\"mime_type\":\"audio/"
+          "x-wav\",\"data\":\"QUJD\"}},{\"inlineData\":{\"mimeType\":\"video/"
+          "mp4\",\"data\":\"QUJD\"}},"
+          "{\"inlineData\":{\"mimeType\":\"application/"
+          "pdf\",\"data\":\"QU\\r\\nJD\",\"displayName\":\"n.pdf\"}},"
           "{\"fileData\":{\"fileUri\":\"https://example.com/a.png?x=1\"}},"
-          "{\"fileData\":{\"fileUri\":\"https://www.youtube.com/watch?v=x\"}},{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"}}]}]}");
+          "{\"fileData\":{\"fileUri\":\"https://www.youtube.com/"
+          "watch?v=x\"}},{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"}}]}]}");
     const struct canon_part *part = part_at(&asking, 0, 0);
     assert_int_equal(part->kind, PART_IMAGE);
     TEXT_IS(part->media_type, "image/png");
@@ -278,19 +311,30 @@ reads_media(void **state)
 #define CALL(name, args) "{\"functionCall\":{\"name\":\"" name "\",\"args\":" args "}}"
 #define RESPONSE(name, text) "{\"functionResponse\":{\"name\":\"" name "\",\"response\":" text "}}"
 
-/* Calls without ids get one, and the responses of that name, in order, the same: in every request again. */
+/* Calls without ids get one, and the responses of that name, in order, the same: in every request
+ * again. */
 static void
 pairs_calls_without_ids(void **state)
 {
     (void)state;
-    static const char body[] =
-        "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"go\"}]},{\"role\":\"model\",\"parts\":[" CALL("f", "{\"a\":1}") "," CALL(
-            "g", "{}") "," CALL("f", "{\"a\":2}") "]},{\"role\":\"function\",\"parts\":[" RESPONSE("f", "{\"output\":\"one\"}") "," RESPONSE(
-            "f", "{\"result\":{\"deep\":[1]}}") "," RESPONSE("g", "{\"error\":\"no\"}") "," RESPONSE("h", "{\"x\":\"y\",\"z\":1}") "]}]}";
+    static const char body[] = "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"go\"}]},{"
+                               "\"role\":\"model\",\"parts\":[" CALL("f", "{\"a\":1}") "," CALL("g", "{}") "," CALL("f", "{\"a\":2}") "]},{\"role\":\"function\",\"parts\":[" RESPONSE(
+                                   "f",
+                                   "{\"output\":\"one\"}") "," RESPONSE("f",
+                                                                        "{\"result\":{\"deep\":[1]}"
+                                                                        "}") "," RESPONSE("g", "{\""
+                                                                                               "err"
+                                                                                               "or"
+                                                                                               "\":"
+                                                                                               "\"n"
+                                                                                               "o\""
+                                                                                               "}") "," RESPONSE("h",
+                                                                                                                 "{\"x\":\"y\",\"z\":1}") "]}]}";
     struct asking asking, again;
     reads(&asking, body);
     reads(&again, body);
-    const struct canon_part *first = part_at(&asking, 1, 0), *second = first->next, *third = second->next;
+    const struct canon_part *first = part_at(&asking, 1, 0), *second = first->next,
+                            *third = second->next;
     assert_int_equal(first->id.len, 29);
     assert_true(slice_starts(first->id, S("call_")));
     assert_false(slice_eq(first->id, third->id));
@@ -318,9 +362,14 @@ keeps_ids_that_are_given(void **state)
 {
     (void)state;
     struct asking asking;
-    reads(&asking, "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\"}},{\"functionCall\":{\"id\":\"c2\","
-                   "\"name\":\"f\"}}]},{\"role\":\"user\",\"parts\":[{\"functionResponse\":{\"id\":\"c2\",\"name\":\"f\",\"response\":{},\"parts\":"
-                   "[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"QUJD\"}}]}},{\"functionResponse\":{\"name\":\"f\",\"response\":{}}}]}]}");
+    reads(
+        &asking,
+        "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"id\":\"c1\",\"name\":"
+        "\"f\"}},{\"functionCall\":{\"id\":\"c2\","
+        "\"name\":\"f\"}}]},{\"role\":\"user\",\"parts\":[{\"functionResponse\":{\"id\":\"c2\","
+        "\"name\":\"f\",\"response\":{},\"parts\":"
+        "[{\"inlineData\":{\"mimeType\":\"image/"
+        "png\",\"data\":\"QUJD\"}}]}},{\"functionResponse\":{\"name\":\"f\",\"response\":{}}}]}]}");
     TEXT_IS(part_at(&asking, 0, 0)->arguments, "{}");
     TEXT_IS(part_at(&asking, 1, 0)->id, "c2");
     assert_int_equal(part_at(&asking, 1, 0)->parts->kind, PART_IMAGE);
@@ -330,18 +379,21 @@ keeps_ids_that_are_given(void **state)
     asking_close(&asking);
 }
 
-/* P28: a signature may stand on any part. What another provider signed is unwrapped, and stands with the thought it belongs to. */
+/* P28: a signature may stand on any part. What another provider signed is unwrapped, and stands
+ * with the thought it belongs to. */
 static void
 reads_signatures(void **state)
 {
     (void)state;
     struct asking asking;
-    reads(&asking,
-          "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"q\"}]},"
-          "{\"role\":\"model\",\"parts\":[{\"text\":\"think \",\"thought\":true},{\"text\":\"more\",\"thought\":true}]},"
-          "{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]},{\"role\":\"model\",\"parts\":[{\"text\":\"b\"},"
-          "{\"functionCall\":{\"name\":\"f\"},\"thoughtSignature\":\"c2ln\"},{\"text\":\"\",\"thoughtSignature\":\"ZW5k\"}]},"
-          "{\"role\":\"user\",\"parts\":[{\"text\":\"x\"},{\"text\":\"y\"}]}]}");
+    reads(&asking, "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"q\"}]},"
+                   "{\"role\":\"model\",\"parts\":[{\"text\":\"think "
+                   "\",\"thought\":true},{\"text\":\"more\",\"thought\":true}]},"
+                   "{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]},{\"role\":\"model\","
+                   "\"parts\":[{\"text\":\"b\"},"
+                   "{\"functionCall\":{\"name\":\"f\"},\"thoughtSignature\":\"c2ln\"},{\"text\":"
+                   "\"\",\"thoughtSignature\":\"ZW5k\"}]},"
+                   "{\"role\":\"user\",\"parts\":[{\"text\":\"x\"},{\"text\":\"y\"}]}]}");
     const struct canon_part *part = part_at(&asking, 1, 0);
     assert_int_equal(part->kind, PART_THINKING);
     TEXT_IS(part->text, "think more");
@@ -359,10 +411,13 @@ reads_signatures(void **state)
     TEXT_IS(part_at(&asking, 2, 1)->text, "y"); /* what a user says in pieces stays so */
     asking_close(&asking);
     /* base64 of "penstock.1.anthropic.c3RhdGU", and the wrapper itself for redacted reasoning */
-    reads(&asking, "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"text\":\"t1\",\"thought\":true},"
-                   "{\"text\":\"\",\"thoughtSignature\":\"cGVuc3RvY2suMS5hbnRocm9waWMuYzNSaGRHVQ==\"},{\"text\":\"say\"},"
-                   "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"penstock.1.anthropic-redacted.c3RhdGU\"},"
-                   "{\"text\":\"x\",\"thoughtSignature\":\"penstock.1.nobody.c3RhdGU\"}]}]}");
+    reads(&asking,
+          "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"text\":\"t1\",\"thought\":true},"
+          "{\"text\":\"\",\"thoughtSignature\":\"cGVuc3RvY2suMS5hbnRocm9waWMuYzNSaGRHVQ==\"},{"
+          "\"text\":\"say\"},"
+          "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"penstock.1.anthropic-redacted."
+          "c3RhdGU\"},"
+          "{\"text\":\"x\",\"thoughtSignature\":\"penstock.1.nobody.c3RhdGU\"}]}]}");
     part = part_at(&asking, 0, 0);
     assert_int_equal(part->kind, PART_THINKING);
     TEXT_IS(part->text, "t1");
@@ -399,18 +454,24 @@ passes_bytes_unchanged(void **state)
     static const char odd[] = " { \"future\" : [ 1.0 ], " USER " ,\"safety_settings\":[] }\n";
     passes(&upstream, odd, odd);
     passes(&upstream, "{" USER ",\"cachedContent\":\"c\"}", "{" USER ",\"cachedContent\":\"c\"}");
-    passes(&upstream, "{" USER ",\"model\":\"models/alias\"}", "{" USER ",\"model\":\"models/gemini-x\"}");
-    passes(&upstream, "{" USER ",\"model\":\"models/gemini-x\"}", "{" USER ",\"model\":\"models/gemini-x\"}");
+    passes(&upstream, "{" USER ",\"model\":\"models/alias\"}",
+           "{" USER ",\"model\":\"models/gemini-x\"}");
+    passes(&upstream, "{" USER ",\"model\":\"models/gemini-x\"}",
+           "{" USER ",\"model\":\"models/gemini-x\"}");
     upstream.safety = S("[{\"threshold\":\"OFF\"}]");
     passes(&upstream, odd, odd);
     passes(&upstream, "{" USER "}", "{" USER ",\"safetySettings\":[{\"threshold\":\"OFF\"}]}");
     upstream.safety = SLICE_NONE;
     upstream.default_params =
-        S("{\"temperature\":0.5,\"max_tokens\":7,\"stop\":\"x\",\"foreign\":1,\"labels\":{\"a\":\"b\"},\"generationConfig\":{\"topK\":3,\"temperature\":0.1}}");
+        S("{\"temperature\":0.5,\"max_tokens\":7,\"stop\":\"x\",\"foreign\":1,\"labels\":{\"a\":"
+          "\"b\"},\"generationConfig\":{\"topK\":3,\"temperature\":0.1}}");
     passes(&upstream, "{" USER "}",
-           "{" USER ",\"generationConfig\":{\"topK\":3,\"temperature\":0.1,\"maxOutputTokens\":7,\"stopSequences\":[\"x\"]},\"labels\":{\"a\":\"b\"}}");
-    passes(&upstream, "{" USER ",\"generation_config\":{\"top_k\":1,\"maxOutputTokens\":0},\"labels\":{}}",
-           "{" USER ",\"generation_config\":{\"top_k\":1,\"maxOutputTokens\":0,\"temperature\":0.1,\"stopSequences\":[\"x\"]},\"labels\":{}}");
+           "{" USER ",\"generationConfig\":{\"topK\":3,\"temperature\":0.1,\"maxOutputTokens\":7,"
+                    "\"stopSequences\":[\"x\"]},\"labels\":{\"a\":\"b\"}}");
+    passes(&upstream,
+           "{" USER ",\"generation_config\":{\"top_k\":1,\"maxOutputTokens\":0},\"labels\":{}}",
+           "{" USER ",\"generation_config\":{\"top_k\":1,\"maxOutputTokens\":0,\"temperature\":0.1,"
+                    "\"stopSequences\":[\"x\"]},\"labels\":{}}");
 }
 
 static void
@@ -419,10 +480,13 @@ passes_with_grounding_as_configured(void **state)
     (void)state;
     struct dialect_upstream upstream = {.model = S("m"), .grounding = SWITCH_ON};
     passes(&upstream, "{" USER "}", "{" USER ",\"tools\":[{\"googleSearch\":{}}]}");
-    passes(&upstream, "{" USER ",\"tools\":[{\"urlContext\":{}}]}", "{" USER ",\"tools\":[{\"urlContext\":{}},{\"googleSearch\":{}}]}");
-    passes(&upstream, "{" USER ",\"tools\":[ {\"google_search\":{}} ]}", "{" USER ",\"tools\":[ {\"google_search\":{}} ]}");
+    passes(&upstream, "{" USER ",\"tools\":[{\"urlContext\":{}}]}",
+           "{" USER ",\"tools\":[{\"urlContext\":{}},{\"googleSearch\":{}}]}");
+    passes(&upstream, "{" USER ",\"tools\":[ {\"google_search\":{}} ]}",
+           "{" USER ",\"tools\":[ {\"google_search\":{}} ]}");
     upstream.grounding = SWITCH_OFF;
-    passes(&upstream, "{" USER ",\"tools\":[{\"googleSearch\":{}},{\"urlContext\":{}}]}", "{" USER ",\"tools\":[{\"urlContext\":{}}]}");
+    passes(&upstream, "{" USER ",\"tools\":[{\"googleSearch\":{}},{\"urlContext\":{}}]}",
+           "{" USER ",\"tools\":[{\"urlContext\":{}}]}");
     passes(&upstream, "{" USER "}", "{" USER "}");
     upstream = (struct dialect_upstream){.model = S("m"), .surface = SURFACE_VERTEX};
     passes(&upstream, "{\"contents\":[{\"parts\":[]},{\"role\":\"model\"}]}",

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gemini_request_recordings.c - every recorded request, when the recordings lie beside the repository.
+ * test_gemini_request_recordings.c - every recorded request, when the recordings lie beside the
+ * repository.
  *
- * A generateContent request passes unchanged and can be said to every other dialect, or is refused by name; a request of another dialect
- * becomes a generateContent request that keeps Gemini's rules, or is refused by name.
+ * A generateContent request passes unchanged and can be said to every other dialect, or is refused
+ * by name; a request of another dialect becomes a generateContent request that keeps Gemini's
+ * rules, or is refused by name.
  */
 #include "tests/unit/providers/asking.h"
 
@@ -49,12 +51,15 @@ static bool
 answers(struct json model, struct json user)
 {
     struct json response = json_first(json_get(user, "parts"));
-    for (struct json one = json_first(json_get(model, "parts")); json_present(one); one = json_next(one)) {
-        struct json call = json_get(one, "functionCall"), reply = json_get(response, "functionResponse");
+    for (struct json one = json_first(json_get(model, "parts")); json_present(one);
+         one = json_next(one)) {
+        struct json call = json_get(one, "functionCall"),
+                    reply = json_get(response, "functionResponse");
         if (!json_present(call))
             continue;
         if (!slice_eq(json_text(json_get(call, "name")), json_text(json_get(reply, "name"))) ||
-            json_type(json_get(reply, "response")) != JSON_OBJECT || json_type(json_get(call, "args")) != JSON_OBJECT)
+            json_type(json_get(reply, "response")) != JSON_OBJECT ||
+            json_type(json_get(call, "args")) != JSON_OBJECT)
             return false;
         response = json_next(response);
     }
@@ -69,7 +74,8 @@ judge_contents(struct json contents)
         return "no contents";
     for (struct json one = json_first(contents); json_present(one); one = json_next(one)) {
         bool model = json_is(json_get(one, "role"), "model");
-        uint32_t calls = count_parts(one, "functionCall"), results = count_parts(one, "functionResponse");
+        uint32_t calls = count_parts(one, "functionCall"),
+                 results = count_parts(one, "functionResponse");
         uint32_t due = count_parts(before, "functionCall");
         if (json_count(json_get(one, "parts")) == 0)
             return "a content without parts";
@@ -77,7 +83,8 @@ judge_contents(struct json contents)
             return "a model content where the user's turn is";
         if (!model && calls > 0)
             return "a call by the user";
-        if (results != due || (results > 0 && (results != json_count(json_get(one, "parts")) || !answers(before, one))))
+        if (results != due || (results > 0 && (results != json_count(json_get(one, "parts")) ||
+                                               !answers(before, one))))
             return "results that do not answer the calls";
         before = one;
     }
@@ -100,24 +107,42 @@ only_known(struct json object, const char *const names[], size_t count)
 static const char *
 judge_request(struct json root, bool json_schema)
 {
-    static const char *const top[] = {"contents", "tools", "toolConfig", "systemInstruction", "generationConfig", "safetySettings",
-                                      "serviceTier", "labels"};
-    static const char *const config[] = {
-        "temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "seed", "presencePenalty", "frequencyPenalty",
-        "candidateCount", "responseLogprobs", "logprobs", "responseMimeType", "responseSchema", "responseJsonSchema", "thinkingConfig",
-        "responseModalities"};
+    static const char *const top[] = {
+        "contents",         "tools",          "toolConfig",  "systemInstruction",
+        "generationConfig", "safetySettings", "serviceTier", "labels"};
+    static const char *const config[] = {"temperature",
+                                         "topP",
+                                         "topK",
+                                         "maxOutputTokens",
+                                         "stopSequences",
+                                         "seed",
+                                         "presencePenalty",
+                                         "frequencyPenalty",
+                                         "candidateCount",
+                                         "responseLogprobs",
+                                         "logprobs",
+                                         "responseMimeType",
+                                         "responseSchema",
+                                         "responseJsonSchema",
+                                         "thinkingConfig",
+                                         "responseModalities"};
     static const char *const thinking[] = {"includeThoughts", "thinkingBudget", "thinkingLevel"};
-    static const char *const function[] = {"name", "description", "parameters", "parametersJsonSchema"};
-    struct json generation = json_get(root, "generationConfig"), think = json_get(generation, "thinkingConfig");
+    static const char *const function[] = {"name", "description", "parameters",
+                                           "parametersJsonSchema"};
+    struct json generation = json_get(root, "generationConfig"),
+                think = json_get(generation, "thinkingConfig");
     if (!only_known(root, top, countof(top)) || !only_known(generation, config, countof(config)) ||
         !only_known(think, thinking, countof(thinking)))
         return "a field Gemini does not know";
-    if (json_present(json_get(think, "thinkingBudget")) && json_present(json_get(think, "thinkingLevel")))
+    if (json_present(json_get(think, "thinkingBudget")) &&
+        json_present(json_get(think, "thinkingLevel")))
         return "budget and level";
-    for (struct json tool = json_first(json_get(root, "tools")); json_present(tool); tool = json_next(tool)) {
+    for (struct json tool = json_first(json_get(root, "tools")); json_present(tool);
+         tool = json_next(tool)) {
         struct json functions = json_get(tool, "functionDeclarations");
         for (struct json one = json_first(functions); json_present(one); one = json_next(one)) {
-            if (!only_known(one, function, countof(function)) || json_present(json_get(one, json_schema ? "parameters" : "parametersJsonSchema")))
+            if (!only_known(one, function, countof(function)) ||
+                json_present(json_get(one, json_schema ? "parameters" : "parametersJsonSchema")))
                 return "a function declaration that is none";
         }
     }
@@ -132,8 +157,15 @@ struct tally {
 
 static const struct dialect_upstream upstreams[] = {
     {.model = {"gemini-2.5-flash", 16}, .thinking_budget_max = 24576, .result_media = false},
-    {.model = {"gemini-3-pro-preview", 20}, .thinking_level = true, .json_schema = true, .result_media = true, .url_media = true},
-    {.model = {"gemini-2.5-pro", 14}, .surface = SURFACE_VERTEX, .grounding = SWITCH_ON, .url_media = true},
+    {.model = {"gemini-3-pro-preview", 20},
+     .thinking_level = true,
+     .json_schema = true,
+     .result_media = true,
+     .url_media = true},
+    {.model = {"gemini-2.5-pro", 14},
+     .surface = SURFACE_VERTEX,
+     .grounding = SWITCH_ON,
+     .url_media = true},
 };
 
 static void
@@ -144,13 +176,16 @@ complain(struct tally *tally, const char *file, const char *why, struct slice wh
 }
 
 static void
-judge_written(struct tally *tally, const char *file, struct asking *asking, const struct dialect_upstream *upstream)
+judge_written(struct tally *tally, const char *file, struct asking *asking,
+              const struct dialect_upstream *upstream)
 {
     struct json root;
     sink_reset(&asking->out, 0);
     asking->report = (struct canon_report){.count = 0};
-    int error = gemini_dialect.write_request(&asking->request, upstream, &asking->out, &asking->report, &asking->fault);
-    if (error == -ERR_UNSUPPORTED && slice_present(asking->fault.param) && slice_present(asking->fault.message)) {
+    int error = gemini_dialect.write_request(&asking->request, upstream, &asking->out,
+                                             &asking->report, &asking->fault);
+    if (error == -ERR_UNSUPPORTED && slice_present(asking->fault.param) &&
+        slice_present(asking->fault.message)) {
         tally->refused++;
         if (getenv("PENSTOCK_TELL"))
             printf("%s: %.*s\n", file, SLICE_ARG(asking->fault.message));
@@ -158,8 +193,9 @@ judge_written(struct tally *tally, const char *file, struct asking *asking, cons
     }
     const char *why = "it cannot be written";
     if (error == 0)
-        why = json_parse(sink_slice(&asking->out), 64, 1u << 20, &asking->arena, &root) == 0 ? judge_request(root, upstream->json_schema)
-                                                                                                : "no JSON";
+        why = json_parse(sink_slice(&asking->out), 64, 1u << 20, &asking->arena, &root) == 0
+                  ? judge_request(root, upstream->json_schema)
+                  : "no JSON";
     if (why)
         complain(tally, file, why, error == 0 ? sink_slice(&asking->out) : asking->fault.message);
     else
@@ -181,8 +217,10 @@ judge_other(struct tally *tally, const char *file, const char *body, const struc
 static void
 judge_own(struct tally *tally, const char *file, const char *body, bool wrong)
 {
-    static const enum dialect_id others[] = {DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_OPENAI_RESPONSES};
-    struct dialect_upstream upstream = {.model = SLICE_LIT("m"), .extra_fields = true, .effort = TELL_REASONING_EFFORT};
+    static const enum dialect_id others[] = {DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC,
+                                             DIALECT_OPENAI_RESPONSES};
+    struct dialect_upstream upstream = {
+        .model = SLICE_LIT("m"), .extra_fields = true, .effort = TELL_REASONING_EFFORT};
     struct asking asking;
     asking_read(&asking, &gemini_dialect, body);
     bool refused = asking.error == -ERR_UNSUPPORTED && slice_present(asking.fault.param);
@@ -192,7 +230,8 @@ judge_own(struct tally *tally, const char *file, const char *body, bool wrong)
         complain(tally, file, "it cannot be read", asking.fault.message);
     for (size_t i = 0; i < countof(others) && asking.error == 0; i++) {
         sink_reset(&asking.out, 0);
-        int error = dialect_of(others[i])->write_request(&asking.request, &upstream, &asking.out, &asking.report, &asking.fault);
+        int error = dialect_of(others[i])->write_request(&asking.request, &upstream, &asking.out,
+                                                         &asking.report, &asking.fault);
         struct json_scan scan;
         if (error == -ERR_UNSUPPORTED && slice_present(asking.fault.param))
             tally->refused++;
@@ -249,7 +288,8 @@ says_recorded_requests_to_gemini(void **state)
     (void)state;
     struct tally tally = {0};
     judge_all(false, &tally);
-    printf("requests of others for Gemini: %d written, %d refused by name, %d bad\n", tally.written, tally.refused, tally.bad);
+    printf("requests of others for Gemini: %d written, %d refused by name, %d bad\n", tally.written,
+           tally.refused, tally.bad);
     assert_int_equal(tally.bad, 0);
 }
 
@@ -259,7 +299,8 @@ says_recorded_gemini_requests_to_others(void **state)
     (void)state;
     struct tally tally = {0};
     judge_all(true, &tally);
-    printf("requests of Gemini for others: %d written, %d refused by name, %d bad\n", tally.written, tally.refused, tally.bad);
+    printf("requests of Gemini for others: %d written, %d refused by name, %d bad\n", tally.written,
+           tally.refused, tally.bad);
     assert_int_equal(tally.bad, 0);
 }
 

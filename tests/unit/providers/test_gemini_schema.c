@@ -39,8 +39,10 @@ static void
 property(const char *schema, const char *expected)
 {
     char from[2048], to[2048];
-    assert_true(snprintf(from, sizeof(from), "{\"type\":\"object\",\"properties\":{\"p\":%s}}", schema) < (int)sizeof(from));
-    assert_true(snprintf(to, sizeof(to), "{\"type\":\"OBJECT\",\"properties\":{\"p\":%s}}", expected) < (int)sizeof(to));
+    assert_true(snprintf(from, sizeof(from), "{\"type\":\"object\",\"properties\":{\"p\":%s}}",
+                         schema) < (int)sizeof(from));
+    assert_true(snprintf(to, sizeof(to), "{\"type\":\"OBJECT\",\"properties\":{\"p\":%s}}",
+                         expected) < (int)sizeof(to));
     reduces(true, from, to);
 }
 
@@ -49,18 +51,28 @@ leaves_out_what_gemini_does_not_know(void **state)
 {
     (void)state;
     reduces(true,
-            "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"x\",\"$comment\":\"c\",\"type\":\"object\","
-            "\"additionalProperties\":false,\"patternProperties\":{\"^x\":{}},\"propertyNames\":{\"pattern\":\"a\"},"
-            "\"properties\":{\"a\":{\"type\":\"array\",\"uniqueItems\":true,\"contains\":{},\"items\":{\"type\":\"string\","
-            "\"examples\":[\"x\"],\"readOnly\":true,\"contentEncoding\":\"base64\",\"not\":{\"const\":1}},\"minItems\":1}},"
-            "\"if\":{},\"then\":{},\"else\":{},\"dependentRequired\":{\"a\":[\"b\"]},\"unevaluatedProperties\":false,\"deprecated\":true}",
-            "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"ARRAY\",\"minItems\":1,\"items\":{\"type\":\"STRING\"}}}}");
-    property("{\"type\":\"number\",\"multipleOf\":2,\"minimum\":0.5,\"maximum\":1e3,\"format\":\"double\"}",
+            "{\"$schema\":\"https://json-schema.org/draft/2020-12/"
+            "schema\",\"$id\":\"x\",\"$comment\":\"c\",\"type\":\"object\","
+            "\"additionalProperties\":false,\"patternProperties\":{\"^x\":{}},\"propertyNames\":{"
+            "\"pattern\":\"a\"},"
+            "\"properties\":{\"a\":{\"type\":\"array\",\"uniqueItems\":true,\"contains\":{},"
+            "\"items\":{\"type\":\"string\","
+            "\"examples\":[\"x\"],\"readOnly\":true,\"contentEncoding\":\"base64\",\"not\":{"
+            "\"const\":1}},\"minItems\":1}},"
+            "\"if\":{},\"then\":{},\"else\":{},\"dependentRequired\":{\"a\":[\"b\"]},"
+            "\"unevaluatedProperties\":false,\"deprecated\":true}",
+            "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"ARRAY\",\"minItems\":1,"
+            "\"items\":{\"type\":\"STRING\"}}}}");
+    property("{\"type\":\"number\",\"multipleOf\":2,\"minimum\":0.5,\"maximum\":1e3,\"format\":"
+             "\"double\"}",
              "{\"type\":\"NUMBER\",\"format\":\"double\",\"minimum\":0.5,\"maximum\":1e3}");
-    property("{\"type\":\"string\",\"format\":\"uri\",\"minLength\":0,\"maxLength\":5,\"pattern\":\"^a\\\\d+$\"}",
+    property("{\"type\":\"string\",\"format\":\"uri\",\"minLength\":0,\"maxLength\":5,\"pattern\":"
+             "\"^a\\\\d+$\"}",
              "{\"type\":\"STRING\",\"minLength\":0,\"maxLength\":5,\"pattern\":\"^a\\\\d+$\"}");
-    property("{\"type\":\"string\",\"format\":\"date-time\",\"default\":\"now\",\"title\":\"T\",\"description\":\"d\"}",
-             "{\"type\":\"STRING\",\"title\":\"T\",\"description\":\"d\",\"format\":\"date-time\",\"default\":\"now\"}");
+    property("{\"type\":\"string\",\"format\":\"date-time\",\"default\":\"now\",\"title\":\"T\","
+             "\"description\":\"d\"}",
+             "{\"type\":\"STRING\",\"title\":\"T\",\"description\":\"d\",\"format\":\"date-time\","
+             "\"default\":\"now\"}");
 }
 
 /* P43: a property may be called as a keyword is. */
@@ -69,34 +81,51 @@ keeps_names_and_their_order(void **state)
 {
     (void)state;
     reduces(true,
-            "{\"type\":\"object\",\"properties\":{\"z\":{\"type\":\"string\"},\"format\":{\"type\":\"string\"},\"$schema\":{\"type\":\"integer\"},"
-            "\"default\":{\"type\":\"boolean\"},\"title\":{\"type\":\"string\"},\"additionalProperties\":{\"type\":\"null\"},"
-            "\"\\u0061\\\"b\":{\"type\":\"string\",\"description\":\"x \\\"y\\\" \\u00e9\"},\"$ref\":{\"type\":\"string\"}},"
+            "{\"type\":\"object\",\"properties\":{\"z\":{\"type\":\"string\"},\"format\":{\"type\":"
+            "\"string\"},\"$schema\":{\"type\":\"integer\"},"
+            "\"default\":{\"type\":\"boolean\"},\"title\":{\"type\":\"string\"},"
+            "\"additionalProperties\":{\"type\":\"null\"},"
+            "\"\\u0061\\\"b\":{\"type\":\"string\",\"description\":\"x \\\"y\\\" "
+            "\\u00e9\"},\"$ref\":{\"type\":\"string\"}},"
             "\"required\":[\"title\",\"nowhere\",\"$schema\",7,\"format\"]}",
-            "{\"type\":\"OBJECT\",\"required\":[\"title\",\"$schema\",\"format\"],\"properties\":{\"z\":{\"type\":\"STRING\"},"
-            "\"format\":{\"type\":\"STRING\"},\"$schema\":{\"type\":\"INTEGER\"},\"default\":{\"type\":\"BOOLEAN\"},"
+            "{\"type\":\"OBJECT\",\"required\":[\"title\",\"$schema\",\"format\"],\"properties\":{"
+            "\"z\":{\"type\":\"STRING\"},"
+            "\"format\":{\"type\":\"STRING\"},\"$schema\":{\"type\":\"INTEGER\"},\"default\":{"
+            "\"type\":\"BOOLEAN\"},"
             "\"title\":{\"type\":\"STRING\"},\"additionalProperties\":{\"type\":\"NULL\"},"
-            "\"a\\\"b\":{\"type\":\"STRING\",\"description\":\"x \\\"y\\\" \\u00e9\"},\"$ref\":{\"type\":\"STRING\"}}}");
+            "\"a\\\"b\":{\"type\":\"STRING\",\"description\":\"x \\\"y\\\" "
+            "\\u00e9\"},\"$ref\":{\"type\":\"STRING\"}}}");
 }
 
 static void
 resolves_references(void **state)
 {
     (void)state;
-    reduces(true,
-            "{\"type\":\"object\",\"properties\":{\"n\":{\"$ref\":\"#/$defs/Node\",\"description\":\"first\"}},\"$defs\":{\"Node\":{\"type\":\"object\","
-            "\"description\":\"a node\",\"properties\":{\"v\":{\"type\":\"number\"},\"next\":{\"$ref\":\"#/$defs/Node\"},"
-            "\"kids\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/Node\"}}}}}}",
-            "{\"type\":\"OBJECT\",\"properties\":{\"n\":{\"type\":\"OBJECT\",\"description\":\"first\",\"properties\":{\"v\":{\"type\":\"NUMBER\"},"
-            "\"next\":{\"type\":\"OBJECT\"},\"kids\":{\"type\":\"ARRAY\",\"items\":{\"type\":\"OBJECT\"}}}}}}");
+    reduces(
+        true,
+        "{\"type\":\"object\",\"properties\":{\"n\":{\"$ref\":\"#/$defs/"
+        "Node\",\"description\":\"first\"}},\"$defs\":{\"Node\":{\"type\":\"object\","
+        "\"description\":\"a "
+        "node\",\"properties\":{\"v\":{\"type\":\"number\"},\"next\":{\"$ref\":\"#/$defs/Node\"},"
+        "\"kids\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/Node\"}}}}}}",
+        "{\"type\":\"OBJECT\",\"properties\":{\"n\":{\"type\":\"OBJECT\",\"description\":\"first\","
+        "\"properties\":{\"v\":{\"type\":\"NUMBER\"},"
+        "\"next\":{\"type\":\"OBJECT\"},\"kids\":{\"type\":\"ARRAY\",\"items\":{\"type\":"
+        "\"OBJECT\"}}}}}}");
     /* A name used twice, one after the other, is no cycle. */
     reduces(true,
-            "{\"properties\":{\"a\":{\"$ref\":\"#/$defs/P\"},\"b\":{\"$ref\":\"#/$defs/P\"}},\"$defs\":{\"P\":{\"type\":\"string\"}}}",
-            "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},\"b\":{\"type\":\"STRING\"}}}");
-    reduces(true, "{\"$ref\":\"#/definitions/A~1b%20c\",\"definitions\":{\"A/b c\":{\"properties\":{\"q\":{\"$ref\":\"#/definitions/none\"},"
-                  "\"r\":{\"$ref\":\"http://example.com/x\"},\"s\":{\"$ref\":\"#\"},\"t\":{\"$ref\":\"#/definitions/list/1\"}}},"
-                  "\"list\":[{\"type\":\"string\"},{\"type\":\"boolean\"}]}}",
-            "{\"type\":\"OBJECT\",\"properties\":{\"q\":{},\"r\":{},\"s\":{\"type\":\"OBJECT\"},\"t\":{\"type\":\"BOOLEAN\"}}}");
+            "{\"properties\":{\"a\":{\"$ref\":\"#/$defs/P\"},\"b\":{\"$ref\":\"#/$defs/"
+            "P\"}},\"$defs\":{\"P\":{\"type\":\"string\"}}}",
+            "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},\"b\":{\"type\":"
+            "\"STRING\"}}}");
+    reduces(true,
+            "{\"$ref\":\"#/definitions/A~1b%20c\",\"definitions\":{\"A/b "
+            "c\":{\"properties\":{\"q\":{\"$ref\":\"#/definitions/none\"},"
+            "\"r\":{\"$ref\":\"http://example.com/x\"},\"s\":{\"$ref\":\"#\"},\"t\":{\"$ref\":\"#/"
+            "definitions/list/1\"}}},"
+            "\"list\":[{\"type\":\"string\"},{\"type\":\"boolean\"}]}}",
+            "{\"type\":\"OBJECT\",\"properties\":{\"q\":{},\"r\":{},\"s\":{\"type\":\"OBJECT\"},"
+            "\"t\":{\"type\":\"BOOLEAN\"}}}");
 }
 
 static void
@@ -104,35 +133,50 @@ makes_one_of_several_forms(void **state)
 {
     (void)state;
     property("{\"type\":[\"string\",\"null\"]}", "{\"type\":\"STRING\",\"nullable\":true}");
-    property("{\"anyOf\":[{\"type\":\"integer\",\"minimum\":1},{\"type\":\"null\"}],\"default\":null,\"description\":\"d\"}",
+    property("{\"anyOf\":[{\"type\":\"integer\",\"minimum\":1},{\"type\":\"null\"}],\"default\":"
+             "null,\"description\":\"d\"}",
              "{\"type\":\"INTEGER\",\"nullable\":true,\"description\":\"d\",\"minimum\":1}");
-    property("{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\",\"description\":\"own\"},{\"const\":null}],\"description\":\"d\"}",
+    property("{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\",\"description\":\"own\"},{"
+             "\"const\":null}],\"description\":\"d\"}",
              "{\"anyOf\":[{\"type\":\"STRING\",\"nullable\":true,\"description\":\"d\"},"
              "{\"type\":\"INTEGER\",\"nullable\":true,\"description\":\"own\"}]}");
-    property("{\"type\":[\"string\",\"integer\",\"number\",\"null\"],\"minLength\":2,\"minimum\":1}",
-             "{\"anyOf\":[{\"type\":\"STRING\",\"nullable\":true,\"minLength\":2},{\"type\":\"NUMBER\",\"nullable\":true,\"minimum\":1}]}");
-    property("{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"boolean\"}]}", "{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"BOOLEAN\"}]}");
+    property(
+        "{\"type\":[\"string\",\"integer\",\"number\",\"null\"],\"minLength\":2,\"minimum\":1}",
+        "{\"anyOf\":[{\"type\":\"STRING\",\"nullable\":true,\"minLength\":2},{\"type\":\"NUMBER\","
+        "\"nullable\":true,\"minimum\":1}]}");
+    property("{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"boolean\"}]}",
+             "{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"BOOLEAN\"}]}");
     property("{\"const\":\"x\"}", "{\"type\":\"STRING\",\"enum\":[\"x\"]}");
-    property("{\"oneOf\":[{\"const\":\"a\",\"title\":\"A\"},{\"const\":\"b\"}],\"description\":\"d\"}",
-             "{\"type\":\"STRING\",\"description\":\"d\",\"enum\":[\"a\",\"b\"]}");
-    property("{\"enum\":[\"\",\"a\",null]}", "{\"type\":\"STRING\",\"nullable\":true,\"enum\":[\"a\"]}");
+    property(
+        "{\"oneOf\":[{\"const\":\"a\",\"title\":\"A\"},{\"const\":\"b\"}],\"description\":\"d\"}",
+        "{\"type\":\"STRING\",\"description\":\"d\",\"enum\":[\"a\",\"b\"]}");
+    property("{\"enum\":[\"\",\"a\",null]}",
+             "{\"type\":\"STRING\",\"nullable\":true,\"enum\":[\"a\"]}");
     property("{\"enum\":[\"\"]}", "{\"type\":\"STRING\"}");
-    property("{\"enum\":[1,2],\"description\":\"how many\"}", "{\"type\":\"INTEGER\",\"description\":\"how many Allowed values: 1, 2.\"}");
-    property("{\"type\":\"integer\",\"const\":0}", "{\"type\":\"INTEGER\",\"description\":\"Allowed values: 0.\"}");
+    property("{\"enum\":[1,2],\"description\":\"how many\"}",
+             "{\"type\":\"INTEGER\",\"description\":\"how many Allowed values: 1, 2.\"}");
+    property("{\"type\":\"integer\",\"const\":0}",
+             "{\"type\":\"INTEGER\",\"description\":\"Allowed values: 0.\"}");
     property("{\"enum\":[1,\"a\"]}", "{\"description\":\"Allowed values: 1, \\\"a\\\".\"}");
     property("{\"const\":null}", "{\"type\":\"NULL\"}");
     property("{\"type\":\"integer\",\"minimum\":0,\"exclusiveMinimum\":4,\"exclusiveMaximum\":10}",
              "{\"type\":\"INTEGER\",\"minimum\":5,\"maximum\":9}");
-    property("{\"type\":\"integer\",\"minimum\":3,\"exclusiveMinimum\":true}", "{\"type\":\"INTEGER\",\"minimum\":4}");
-    property("{\"type\":\"number\",\"exclusiveMinimum\":0.5}", "{\"type\":\"NUMBER\",\"minimum\":0.5}");
+    property("{\"type\":\"integer\",\"minimum\":3,\"exclusiveMinimum\":true}",
+             "{\"type\":\"INTEGER\",\"minimum\":4}");
+    property("{\"type\":\"number\",\"exclusiveMinimum\":0.5}",
+             "{\"type\":\"NUMBER\",\"minimum\":0.5}");
     property("{\"type\":\"array\"}", "{\"type\":\"ARRAY\",\"items\":{\"type\":\"STRING\"}}");
-    property("{\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"},{\"type\":\"number\"}]}",
-             "{\"type\":\"ARRAY\",\"items\":{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"NUMBER\"}]}}");
+    property(
+        "{\"type\":\"array\",\"prefixItems\":[{\"type\":\"string\"},{\"type\":\"number\"}]}",
+        "{\"type\":\"ARRAY\",\"items\":{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"NUMBER\"}]}}");
     property("{}", "{}");
     property("true", "{}");
-    property("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}", "{\"type\":\"OBJECT\"}");
-    reduces(true, "{\"properties\":{\"no\":false,\"a\":{\"type\":\"string\"}},\"required\":[\"no\",\"a\"]}",
-            "{\"type\":\"OBJECT\",\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"STRING\"}}}");
+    property("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}",
+             "{\"type\":\"OBJECT\"}");
+    reduces(
+        true,
+        "{\"properties\":{\"no\":false,\"a\":{\"type\":\"string\"}},\"required\":[\"no\",\"a\"]}",
+        "{\"type\":\"OBJECT\",\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"STRING\"}}}");
 }
 
 static void
@@ -140,19 +184,28 @@ merges_what_belongs_together(void **state)
 {
     (void)state;
     reduces(true,
-            "{\"allOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]},"
-            "{\"properties\":{\"b\":{\"type\":\"integer\"},\"a\":{\"description\":\"more\"}},\"required\":[\"b\",\"a\"]}]}",
-            "{\"type\":\"OBJECT\",\"required\":[\"a\",\"b\"],\"properties\":{\"a\":{\"type\":\"STRING\",\"description\":\"more\"},"
+            "{\"allOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},"
+            "\"required\":[\"a\"]},"
+            "{\"properties\":{\"b\":{\"type\":\"integer\"},\"a\":{\"description\":\"more\"}},"
+            "\"required\":[\"b\",\"a\"]}]}",
+            "{\"type\":\"OBJECT\",\"required\":[\"a\",\"b\"],\"properties\":{\"a\":{\"type\":"
+            "\"STRING\",\"description\":\"more\"},"
             "\"b\":{\"type\":\"INTEGER\"}}}");
     /* The parameters of a function are one object, whatever the alternatives. */
     reduces(true,
-            "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]},"
-            "{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"integer\"}},\"required\":[\"b\"]}]}",
-            "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},\"b\":{\"type\":\"INTEGER\"}}}");
-    reduces(false, "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}]}", "{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"INTEGER\"}]}");
-    property("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"string\"}},"
+            "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}},"
+            "\"required\":[\"a\"]},"
+            "{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"integer\"}},\"required\":["
+            "\"b\"]}]}",
+            "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},\"b\":{\"type\":"
+            "\"INTEGER\"}}}");
+    reduces(false, "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}]}",
+            "{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"INTEGER\"}]}");
+    property("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":"
+             "\"string\"}},"
              "\"anyOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}]}",
-             "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},\"b\":{\"type\":\"STRING\"}}}");
+             "{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},\"b\":{\"type\":"
+             "\"STRING\"}}}");
 }
 
 static void
@@ -178,11 +231,13 @@ refuses_what_explodes(void **state)
     (void)state;
     struct sink schema;
     sink_init(&schema, MAX_BYTES);
-    sink_text(&schema, "{\"type\":\"object\",\"properties\":{\"p\":{\"$ref\":\"#/$defs/d0\"}},\"$defs\":{");
+    sink_text(&schema,
+              "{\"type\":\"object\",\"properties\":{\"p\":{\"$ref\":\"#/$defs/d0\"}},\"$defs\":{");
     for (int i = 0; i < 25; i++)
         sink_printf(&schema,
-                    "\"d%d\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/d%d\"},\"b\":{\"$ref\":\"#/$defs/d%d\"}}},", i,
-                    i + 1, i + 1);
+                    "\"d%d\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/"
+                    "d%d\"},\"b\":{\"$ref\":\"#/$defs/d%d\"}}},",
+                    i, i + 1, i + 1);
     sink_text(&schema, "\"d25\":{\"type\":\"string\"}}}");
     sink_byte(&schema, '\0');
     refuses(true, schema.ptr);
@@ -198,9 +253,13 @@ ends_deep_schemas(void **state)
     struct json_scan scan;
     sink_init(&schema, MAX_BYTES);
     sink_init(&out, MAX_BYTES);
-    sink_text(&schema, "{\"type\":\"object\",\"properties\":{\"p\":{\"$ref\":\"#/$defs/d0\"}},\"$defs\":{");
+    sink_text(&schema,
+              "{\"type\":\"object\",\"properties\":{\"p\":{\"$ref\":\"#/$defs/d0\"}},\"$defs\":{");
     for (int i = 0; i < 100; i++)
-        sink_printf(&schema, "\"d%d\":{\"type\":\"array\",\"items\":[{\"$ref\":\"#/$defs/d%d\"},{\"type\":\"string\"}]},", i, i + 1);
+        sink_printf(&schema,
+                    "\"d%d\":{\"type\":\"array\",\"items\":[{\"$ref\":\"#/$defs/"
+                    "d%d\"},{\"type\":\"string\"}]},",
+                    i, i + 1);
     sink_text(&schema, "\"d100\":{\"type\":\"string\"}}}");
     assert_int_equal(gemini_schema_reduce(sink_slice(&schema), true, &out), 1);
     assert_int_equal(json_scan(sink_slice(&out), 64, &scan), 0);
@@ -228,19 +287,29 @@ static void
 speaks_json_schema_to_others(void **state)
 {
     (void)state;
-    widens("{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\",\"nullable\":true,\"format\":\"enum\",\"enum\":[\"x\",\"y\"]},"
-           "\"type\":{\"type\":\"INTEGER\",\"minimum\":\"1\",\"max_length\":\"5\"},\"nullable\":{\"type\":\"ARRAY\",\"items\":{\"type\":2},"
-           "\"min_items\":\"2\"}},\"required\":[\"a\"],\"property_ordering\":[\"a\"],\"example\":{\"q\":1},\"x-own\":1}",
-           "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"string\",\"null\"],\"enum\":[\"x\",\"y\",null]},"
-           "\"type\":{\"type\":\"integer\",\"minimum\":1,\"maxLength\":5},\"nullable\":{\"type\":\"array\",\"items\":{\"type\":\"number\"},"
+    widens("{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\",\"nullable\":true,"
+           "\"format\":\"enum\",\"enum\":[\"x\",\"y\"]},"
+           "\"type\":{\"type\":\"INTEGER\",\"minimum\":\"1\",\"max_length\":\"5\"},\"nullable\":{"
+           "\"type\":\"ARRAY\",\"items\":{\"type\":2},"
+           "\"min_items\":\"2\"}},\"required\":[\"a\"],\"property_ordering\":[\"a\"],\"example\":{"
+           "\"q\":1},\"x-own\":1}",
+           "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"string\",\"null\"],\"enum\":["
+           "\"x\",\"y\",null]},"
+           "\"type\":{\"type\":\"integer\",\"minimum\":1,\"maxLength\":5},\"nullable\":{\"type\":"
+           "\"array\",\"items\":{\"type\":\"number\"},"
            "\"minItems\":2}},\"required\":[\"a\"]}");
-    widens("{\"any_of\":[{\"type\":\"STRING\"},{\"type\":\"OBJECT\",\"properties\":{\"z\\\"\":{\"type\":\"BOOLEAN\"}}}],\"nullable\":true}",
-           "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"z\\\"\":{\"type\":\"boolean\"}}},{\"type\":\"null\"}]}");
-    widens("{\"type\":\"object\",\"$defs\":{\"N\":{\"type\":\"object\"}},\"properties\":{\"n\":{\"$ref\":\"#/$defs/N\"}},"
+    widens("{\"any_of\":[{\"type\":\"STRING\"},{\"type\":\"OBJECT\",\"properties\":{\"z\\\"\":{"
+           "\"type\":\"BOOLEAN\"}}}],\"nullable\":true}",
+           "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"z\\\"\":{"
+           "\"type\":\"boolean\"}}},{\"type\":\"null\"}]}");
+    widens("{\"type\":\"object\",\"$defs\":{\"N\":{\"type\":\"object\"}},\"properties\":{\"n\":{\"$"
+           "ref\":\"#/$defs/N\"}},"
            "\"additionalProperties\":false}",
-           "{\"type\":\"object\",\"$defs\":{\"N\":{\"type\":\"object\"}},\"properties\":{\"n\":{\"$ref\":\"#/$defs/N\"}},"
+           "{\"type\":\"object\",\"$defs\":{\"N\":{\"type\":\"object\"}},\"properties\":{\"n\":{\"$"
+           "ref\":\"#/$defs/N\"}},"
            "\"additionalProperties\":false}");
-    widens("{\"type\":\"TYPE_UNSPECIFIED\",\"description\":\"d\",\"default\":{\"type\":\"STRING\"},\"title\":null}",
+    widens("{\"type\":\"TYPE_UNSPECIFIED\",\"description\":\"d\",\"default\":{\"type\":\"STRING\"},"
+           "\"title\":null}",
            "{\"description\":\"d\",\"default\":{\"type\":\"STRING\"}}");
 }
 
