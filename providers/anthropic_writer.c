@@ -16,7 +16,7 @@ anthropic_writer_init(void *writer, const struct dialect_writer_options *options
     sink_init(&self->input, ANTHROPIC_BYTES_MAX);
     sink_init(&self->signature, ANTHROPIC_BYTES_MAX);
     sink_init(&self->citations, ANTHROPIC_BYTES_MAX);
-    return 0;
+    return canon_keep_names(options->request, arena, &self->options.request);
 }
 
 void

@@ -260,6 +260,32 @@ canon_client_name(const struct canon_request *request, struct slice name, struct
     return name;
 }
 
+int
+canon_keep_names(const struct canon_request *request, struct arena *arena, const struct canon_request **out)
+{
+    struct canon_request *kept = NULL;
+    struct canon_tool **link = NULL;
+    *out = NULL;
+    for (const struct canon_tool *tool = request ? request->tools : NULL; tool; tool = tool->next) {
+        bool digit = tool->name.len > 0 && (tool->name.ptr[0] == '-' || (tool->name.ptr[0] >= '0' && tool->name.ptr[0] <= '9'));
+        if (tool->name.len == 0 || (all_legal(tool->name, 64) && !digit))
+            continue;
+        if (!kept) {
+            kept = arena_take(arena, sizeof(*kept));
+            if (!kept)
+                return -ERR_MEMORY;
+            link = &kept->tools;
+        }
+        struct canon_tool *copy = arena_take(arena, sizeof(*copy));
+        if (!copy || !slice_present(copy->name = arena_copy(arena, tool->name)))
+            return -ERR_MEMORY;
+        *link = copy;
+        link = &copy->next;
+    }
+    *out = kept;
+    return 0;
+}
+
 struct slice
 canon_legal_id(struct slice id, size_t max, struct arena *arena)
 {

@@ -271,6 +271,11 @@ struct slice canon_legal_name(struct slice name, size_t max, struct arena *arena
 /* canon_client_name - the name by which the client knows a tool that canon_legal_name (max 64) may have renamed: looked
  * up in the request's tools. request may be NULL: the name itself. */
 struct slice canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena);
+/*
+ * canon_keep_names - what canon_client_name needs of a request, copied: the request itself goes at the commit point, its reply goes on.
+ * *out is a request in name only, or NULL when no tool was renamed. 0 or -ERR_MEMORY.
+ */
+int canon_keep_names(const struct canon_request *request, struct arena *arena, const struct canon_request **out) must_check;
 /* canon_legal_id - an id of [A-Za-z0-9_-], at most max (24 or more) characters: as it is, or "call_" and 16 hex digits of its hash. */
 struct slice canon_legal_id(struct slice id, size_t max, struct arena *arena) must_check;
 

@@ -39,6 +39,8 @@ chat_writer_init(void *writer, const struct dialect_writer_options *options, str
     self->created = arena_printf(arena, "%lld", (long long)options->created_s);
     sink_init(&self->bare_images, CHAT_WHOLE_MAX);
     int error = canon_custom_init(&self->custom, options->request, arena);
+    if (!error)
+        error = canon_keep_names(options->request, arena, &self->options.request);
     if (error)
         return error;
     if (!slice_present(self->id) || !slice_present(self->model) || !slice_present(self->created))

@@ -9,6 +9,7 @@
 #ifndef PENSTOCK_OPENAI_RESPONSES_H
 #define PENSTOCK_OPENAI_RESPONSES_H
 
+#include "providers/custom.h"
 #include "providers/dialect.h"
 #include "providers/unescape.h"
 
@@ -245,6 +246,7 @@ struct responses_writer {
     struct slice id;    /* resp_..., escaped */
     struct slice model; /* escaped */
     struct slice echo;  /* members of the response object that repeat the request */
+    struct canon_custom custom; /* the client's free-form tools, which the upstream may know as functions */
     struct responses_tool *tools;
     uint64_t sequence;
     uint64_t shift; /* a passed stream: how far its numbers lie behind ours */

@@ -54,7 +54,9 @@ responses_writer_init(void *writer, const struct dialect_writer_options *options
     self->model = canon_escape(options->model, arena);
     if (!slice_present(self->id) || !slice_present(self->model))
         return -ERR_MEMORY;
-    int error = keep_tools(self, options->request);
+    int error = canon_custom_init(&self->custom, options->request, arena);
+    if (!error)
+        error = keep_tools(self, options->request);
     if (!error)
         error = responses_make_echo(self);
     self->options.request = NULL;
@@ -511,12 +513,12 @@ write_event(struct responses_writer *writer, const struct canon_event *event, st
 int
 responses_write_events(void *writer, const struct canon_events *events, struct frames *frames)
 {
-    for (int i = 0; i < events->count; i++) {
-        int error = write_event(writer, &events->at[i], frames);
-        if (error)
-            return error;
-    }
-    return frames->error;
+    struct responses_writer *self = writer;
+    struct canon_events shown = *events;
+    int error = self->custom.names ? canon_custom_filter(&self->custom, &shown) : 0;
+    for (int i = 0; i < shown.count && !error; i++)
+        error = write_event(writer, &shown.at[i], frames);
+    return error ? error : frames->error;
 }
 
 int
