@@ -2,6 +2,7 @@
  *
  * anthropic.c - the Anthropic Messages dialect: its words, its outline, and its table.
  */
+#include "providers/anthropic.h"
 #include "providers/anthropic_surface.h"
 
 static const char *const event_names[EVENT_COUNT] = {
