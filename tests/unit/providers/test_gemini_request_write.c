@@ -1,143 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_gemini_request_write.c - requests of other dialects as generateContent requests, their
- * targets, and counting.
+ * test_gemini_request_write.c - conversations and tools of other dialects as Gemini's: turns,
+ * media, signatures, declarations.
  */
-#include "tests/unit/providers/asking.h"
-
-#define S(text) SLICE_LIT(text)
-#define HI "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
-#define CONTENTS_HI "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]}]"
-
-static struct dialect_upstream
-flash(void)
-{
-    return (struct dialect_upstream){.model = S("gemini-2.5-flash")};
-}
-
-/* A model of whose thinking nothing is known: nothing is said of it, so that other things can be
- * seen. */
-static struct dialect_upstream
-plain(void)
-{
-    return (struct dialect_upstream){.model = S("gemini-2.0-flash")};
-}
-
-static struct dialect_upstream
-third(void)
-{
-    return (struct dialect_upstream){.model = S("gemini-3-flash-preview"),
-                                     .thinking_level = true,
-                                     .json_schema = true,
-                                     .result_media = true,
-                                     .url_media = true};
-}
-
-static void
-asks(struct asking *asking, const struct dialect *client, const struct dialect_upstream *upstream,
-     const char *body)
-{
-    asking_read(asking, client, body);
-    asking_write(asking, &gemini_dialect, upstream);
-    if (asking->error != 0)
-        print_error("%.*s\n", SLICE_ARG(asking->fault.message));
-    assert_int_equal(asking->error, 0);
-}
-
-static void
-writes(const struct dialect *client, const struct dialect_upstream *upstream, const char *body,
-       const char *expected)
-{
-    struct asking asking;
-    asks(&asking, client, upstream, body);
-    assert_string_equal(asking.out.ptr, expected);
-    asking_close(&asking);
-}
-
-static void
-refuses(const struct dialect *client, const struct dialect_upstream *upstream, const char *body,
-        const char *param)
-{
-    struct asking asking;
-    asking_read(&asking, client, body);
-    asking_write(&asking, &gemini_dialect, upstream);
-    assert_int_equal(asking.error, -ERR_UNSUPPORTED);
-    assert_true(slice_is(asking.fault.param, param));
-    assert_true(slice_present(asking.fault.message));
-    asking_close(&asking);
-}
-
-/* What stands in the request at a place that is looked for by its beginning. */
-static void
-says(const struct dialect *client, const struct dialect_upstream *upstream, const char *body,
-     const char *wanted, bool there)
-{
-    struct asking asking;
-    asks(&asking, client, upstream, body);
-    if ((strstr(asking.out.ptr, wanted) != NULL) != there)
-        print_error("%s\n", asking.out.ptr);
-    assert_int_equal(strstr(asking.out.ptr, wanted) != NULL, there);
-    asking_close(&asking);
-}
-
-/* ---------------------------------------------------------------- targets */
-
-static void
-targets(const struct dialect_upstream *upstream, bool stream, const char *expected)
-{
-    struct sink out;
-    sink_init(&out, 4096);
-    gemini_dialect.put_target(&out, upstream, stream);
-    sink_byte(&out, '\0');
-    assert_string_equal(out.ptr, expected);
-    sink_fini(&out);
-}
-
-static void
-names_its_targets(void **state)
-{
-    (void)state;
-    struct dialect_upstream upstream = {.model = S("gemini-x"), .base_path = S("")};
-    targets(&upstream, true, "/v1beta/models/gemini-x:streamGenerateContent?alt=sse");
-    targets(&upstream, false, "/v1beta/models/gemini-x:generateContent");
-    upstream.base_path = S("/v1");
-    targets(&upstream, false, "/v1/models/gemini-x:generateContent");
-    upstream.base_path = S("/proxy/v1alpha/");
-    upstream.model = S("models/gemini-x");
-    targets(&upstream, false, "/proxy/v1alpha/models/gemini-x:generateContent");
-    upstream.base_path = S("/proxy");
-    upstream.model = S("tunedModels/a b?c#d%e\r\n\"\xc3\xa9");
-    targets(&upstream, false,
-            "/proxy/v1beta/tunedModels/a%20b%3Fc%23d%25e%0D%0A%22%C3%A9:generateContent");
-    upstream = (struct dialect_upstream){.model = S("gemini-x"),
-                                         .base_path = S("/v1"),
-                                         .surface = SURFACE_VERTEX,
-                                         .project = S("p"),
-                                         .location = S("l")};
-    targets(&upstream, true,
-            "/v1/projects/p/locations/l/publishers/google/models/"
-            "gemini-x:streamGenerateContent?alt=sse");
-    upstream.model = S("a/b c");
-    targets(&upstream, true,
-            "/v1/projects/p/locations/l/publishers/google/models/"
-            "a%2Fb%20c:streamGenerateContent?alt=sse");
-}
-
-static void
-carries_its_key(void **state)
-{
-    (void)state;
-    struct dialect_upstream upstream = {.model = S("m"), .api_key = S("k")};
-    struct dialect_field fields[4];
-    struct arena arena;
-    arena_init(&arena, 4096);
-    assert_int_equal(gemini_dialect.fields(&upstream, &arena, fields), 1);
-    assert_string_equal(fields[0].name, "x-goog-api-key");
-    upstream.auth = AUTH_BEARER;
-    assert_int_equal(gemini_dialect.fields(&upstream, &arena, fields), 1);
-    assert_true(slice_is(fields[0].value, "Bearer k"));
-    arena_fini(&arena);
-}
+#include "tests/unit/providers/gemini_asking.h"
 
 /* ---------------------------------------------------------------- conversations */
 
@@ -350,17 +216,15 @@ marks_only_the_turn_in_hand(void **state)
     (void)state;
     struct dialect_upstream newer = third();
     struct asking asking;
-    asks(
-        &asking, &openai_chat_dialect, &newer,
-        "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"},{\"role\":"
-        "\"assistant\",\"tool_calls\":[" TOOL_CALL("a", "f", "{}") "]}," TOOL(
-            "a", "r") ",{\"role\":\"assistant\",\"content\":\"done\"},{\"role\":\"user\","
-                      "\"content\":\"2\"},"
-                      "{\"role\":\"assistant\",\"tool_calls\":[" TOOL_CALL(
-                          "b", "f",
-                          "{}") "]}," TOOL("b", "r") ",{\"role\":\"assistant\",\"tool_calls\":"
-                                                     "[" TOOL_CALL("c", "f",
-                                                                   "{}") "]}," TOOL("c", "r") "]}");
+    asks(&asking, &openai_chat_dialect, &newer,
+         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"},{\"role\":"
+         "\"assistant\",\"tool_calls\":[" TOOL_CALL("a", "f", "{}") "]}," TOOL(
+             "a",
+             "r") ",{\"role\":\"assistant\",\"content\":\"done\"},{\"role\":\"user\","
+                  "\"content\":\"2\"},"
+                  "{\"role\":\"assistant\",\"tool_calls\":[" TOOL_CALL("b", "f", "{}") "]}," TOOL(
+                      "b", "r") ",{\"role\":\"assistant\",\"tool_calls\":"
+                                "[" TOOL_CALL("c", "f", "{}") "]}," TOOL("c", "r") "]}");
     int count = 0;
     for (const char *at = asking.out.ptr;
          (at = strstr(at, "skip_thought_signature_validator")) != NULL; at++)
@@ -373,7 +237,6 @@ marks_only_the_turn_in_hand(void **state)
 
 /* ---------------------------------------------------------------- tools */
 
-#define FUNCTION(rest) "{\"type\":\"function\",\"function\":{\"name\":\"f\"" rest "}}"
 #define PARAMETERS                                                                                 \
     ",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"string\",\"null\"]}}" \
     ",\"additionalProperties\":false}"
@@ -390,19 +253,19 @@ writes_tools(void **state)
             ",\"description\":\"d\",\"strict\":true" PARAMETERS) "],\"tool_choice\":\"required\","
                                                                  "\"parallel_tool_calls\":true}",
         "{" CONTENTS_HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\",\"description\":"
-                        "\"d\",\"parameters\":{\"type\":\"OBJECT\","
+        "\"d\",\"parameters\":{\"type\":\"OBJECT\","
         "\"properties\":{\"a\":{\"type\":\"STRING\",\"nullable\":true}}}}]}],\"toolConfig\":{"
         "\"functionCallingConfig\":{\"mode\":\"ANY\"}}}");
     writes(&openai_chat_dialect, &newer, HI ",\"tools\":[" FUNCTION(PARAMETERS) "]}",
            "{" CONTENTS_HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\","
-                           "\"parametersJsonSchema\":{\"type\":\"object\",\"properties\":"
+           "\"parametersJsonSchema\":{\"type\":\"object\",\"properties\":"
            "{\"a\":{\"type\":[\"string\",\"null\"]}},\"additionalProperties\":false}}]}]}");
     writes(&openai_chat_dialect, &newer,
            HI ",\"tools\":[" FUNCTION(
                ",\"parameters\":{\"type\":\"object\",\"properties\":{}}") "],\"tool_choice\":"
                                                                           "\"none\"}",
            "{" CONTENTS_HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\"}]}],"
-                           "\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"NONE\"}}}");
+           "\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"NONE\"}}}");
     /* P51: calls in parallel are not calls that must be made. */
     says(&openai_chat_dialect, &upstream,
          HI ",\"tools\":[" FUNCTION("") "],\"parallel_tool_calls\":true}", "toolConfig", false);
@@ -495,266 +358,10 @@ switches_grounding_in_order(void **state)
     asking_close(&asking);
 }
 
-/* ---------------------------------------------------------------- configuration of the answer */
-
-static void
-writes_every_setting(void **state)
-{
-    (void)state;
-    struct dialect_upstream upstream = plain();
-    struct asking asking;
-    upstream.max_output_tokens = 8192;
-    asks(&asking, &openai_chat_dialect, &upstream,
-         HI ",\"temperature\":0,\"top_p\":0.5,\"max_tokens\":99999,\"stop\":[\"a\",\"\",\"b\","
-            "\"c\",\"d\",\"e\",\"f\"],\"seed\":7,"
-            "\"presence_penalty\":0,\"frequency_penalty\":-1,\"n\":2,\"logprobs\":true,\"top_"
-            "logprobs\":3,\"logit_bias\":{\"1\":2},"
-            "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
-            "\"schema\":{\"type\":\"object\",\"properties\":"
-            "{\"a\":{\"const\":\"x\"}},\"additionalProperties\":false}}},\"service_tier\":\"flex\","
-            "\"user\":\"u\",\"metadata\":{\"k\":\"v\"}}");
-    assert_string_equal(asking.out.ptr,
-                        "{" CONTENTS_HI ",\"generationConfig\":{\"temperature\":0,\"topP\":0.5,"
-                                        "\"maxOutputTokens\":8192,\"stopSequences\":[\"a\","
-                        "\"b\",\"c\",\"d\",\"e\"],\"seed\":7,\"presencePenalty\":0,"
-                        "\"frequencyPenalty\":-1,\"candidateCount\":2,"
-                        "\"responseLogprobs\":true,\"logprobs\":3,\"responseMimeType\":"
-                        "\"application/json\",\"responseSchema\":{\"type\":\"OBJECT\","
-                        "\"properties\":{\"a\":{\"type\":\"STRING\",\"enum\":[\"x\"]}}}},"
-                        "\"serviceTier\":\"flex\"}");
-    static const char *const dropped[] = {"stop", "logit_bias", "user", "metadata"};
-    for (size_t i = 0; i < countof(dropped); i++)
-        assert_true(asking_dropped(&asking, dropped[i]));
-    assert_int_equal(asking.report.count, 4);
-    asking_close(&asking);
-    asks(&asking, &openai_chat_dialect, &upstream, HI ",\"seed\":99999999999}");
-    assert_string_equal(asking.out.ptr, "{" CONTENTS_HI "}");
-    assert_true(asking_dropped(&asking, "seed"));
-    asking_close(&asking);
-    upstream.json_schema = true;
-    says(&openai_chat_dialect, &upstream,
-         HI ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"type\":"
-            "\"object\",\"$defs\":{}}}}}",
-         "\"responseJsonSchema\":{\"type\":\"object\",\"$defs\":{}}", true);
-    says(&openai_chat_dialect, &upstream, HI ",\"response_format\":{\"type\":\"json_object\"}}",
-         "{\"responseMimeType\":\"application/json\"}", true);
-    upstream.surface = SURFACE_VERTEX;
-    writes(&openai_chat_dialect, &upstream,
-           HI ",\"user\":\"u-1\",\"metadata\":{\"k\":\"v\",\"Bad\":\"v\",\"n\":\"Has Space\"}}",
-           "{" CONTENTS_HI ",\"labels\":{\"k\":\"v\",\"user\":\"u-1\"}}");
-}
-
-/* Functions and a form of the answer exclude each other before Gemini 3. */
-static void
-asks_for_the_form_in_words(void **state)
-{
-    (void)state;
-    struct dialect_upstream upstream = plain();
-    struct asking asking;
-    static const char body[] = HI ",\"tools\":[" FUNCTION(
-        "") "],\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":"
-            "{\"type\":\"object\"}}}}";
-    asks(&asking, &openai_chat_dialect, &upstream, body);
-    assert_null(strstr(asking.out.ptr, "responseMimeType"));
-    assert_non_null(
-        strstr(asking.out.ptr, "It must match this JSON Schema: {\\\"type\\\":\\\"object\\\"}"));
-    assert_true(asking_dropped(&asking, "response_format"));
-    asking_close(&asking);
-    upstream.thinking_level = true;
-    says(&openai_chat_dialect, &upstream, body, "responseSchema", true);
-}
-
-static void
-adds_configured_defaults(void **state)
-{
-    (void)state;
-    struct dialect_upstream upstream = plain();
-    upstream.safety = S("[{\"category\":\"C\",\"threshold\":\"OFF\"}]");
-    upstream.default_params = S(
-        "{\"temperature\":0.5,\"max_tokens\":7,\"stop\":\"x\",\"foreign\":1,\"safetySettings\":[],"
-        "\"generationConfig\":{\"topK\":3,\"temperature\":0.1,\"mediaResolution\":\"MEDIA_"
-        "RESOLUTION_LOW\"}}");
-    writes(&openai_chat_dialect, &upstream, HI "}",
-           "{" CONTENTS_HI ",\"generationConfig\":{\"maxOutputTokens\":7,\"topK\":3,"
-                           "\"temperature\":0.1,\"mediaResolution\":\"MEDIA_RESOLUTION_LOW\","
-           "\"stopSequences\":[\"x\"]},\"safetySettings\":[{\"category\":\"C\",\"threshold\":"
-           "\"OFF\"}]}");
-    upstream.safety = SLICE_NONE;
-    writes(&openai_chat_dialect, &upstream,
-           HI ",\"temperature\":0,\"max_tokens\":1,\"stop\":[\"y\"],\"top_k\":0}",
-           "{" CONTENTS_HI ",\"generationConfig\":{\"temperature\":0,\"topK\":0,"
-                           "\"maxOutputTokens\":1,\"stopSequences\":[\"y\"],"
-           "\"mediaResolution\":\"MEDIA_RESOLUTION_LOW\"},\"safetySettings\":[]}");
-    upstream.default_params = S("[");
-    struct asking asking;
-    asking_read(&asking, &openai_chat_dialect, HI "}");
-    asking_write(&asking, &gemini_dialect, &upstream);
-    assert_int_equal(asking.error, -ERR_CONFIG);
-    asking_close(&asking);
-}
-
-/* ---------------------------------------------------------------- thinking */
-
-static void
-thinks(const struct dialect_upstream *upstream, const char *rest, const char *config)
-{
-    struct sink body, wanted;
-    struct asking asking;
-    sink_init(&body, 4096);
-    sink_init(&wanted, 4096);
-    sink_printf(&body, HI "%s}", rest);
-    sink_byte(&body, '\0');
-    sink_printf(&wanted, "\"thinkingConfig\":%s", config ? config : "");
-    sink_byte(&wanted, '\0');
-    asks(&asking, &openai_chat_dialect, upstream, body.ptr);
-    bool there = strstr(asking.out.ptr, config ? wanted.ptr : "thinkingConfig") != NULL;
-    if (there != (config != NULL))
-        print_error("%s: %s\n", rest, asking.out.ptr);
-    assert_int_equal(there, config != NULL);
-    asking_close(&asking);
-    sink_fini(&body);
-    sink_fini(&wanted);
-}
-
-static void
-tells_how_much_to_think(void **state)
-{
-    (void)state;
-    struct dialect_upstream upstream = flash();
-    thinks(&upstream, "", "{\"includeThoughts\":true}");
-    thinks(&upstream, ",\"reasoning_effort\":\"low\"",
-           "{\"thinkingBudget\":1024,\"includeThoughts\":true}");
-    thinks(&upstream, ",\"reasoning_effort\":\"max\"",
-           "{\"thinkingBudget\":24576,\"includeThoughts\":true}");
-    thinks(&upstream, ",\"reasoning_effort\":\"high\",\"max_tokens\":1000",
-           "{\"thinkingBudget\":800,\"includeThoughts\":true}");
-    thinks(&upstream, ",\"reasoning_effort\":\"none\"", "{\"thinkingBudget\":0}");
-    thinks(&upstream, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":5000}",
-           "{\"thinkingBudget\":5000,\"includeThoughts\":true}");
-    thinks(&upstream, ",\"thinking\":{\"type\":\"enabled\"}",
-           "{\"thinkingBudget\":-1,\"includeThoughts\":true}");
-    upstream.thinking_budget_max = 24576; /* R98 */
-    thinks(&upstream, "", "{\"thinkingBudget\":24576,\"includeThoughts\":true}");
-    thinks(&upstream, ",\"max_tokens\":1000", "{\"thinkingBudget\":800,\"includeThoughts\":true}");
-    thinks(&upstream, ",\"thinking\":{\"type\":\"disabled\"}", "{\"thinkingBudget\":0}");
-    upstream.default_params =
-        S("{\"generationConfig\":{\"thinkingConfig\":{\"thinkingBudget\":1}}}");
-    thinks(&upstream, "", "{\"thinkingBudget\":1}");
-    thinks(&upstream, ",\"reasoning_effort\":\"low\"",
-           "{\"thinkingBudget\":1024,\"includeThoughts\":true}");
-    upstream = (struct dialect_upstream){.model = S("gemini-2.5-pro")};
-    thinks(&upstream, ",\"reasoning_effort\":\"none\"", "{\"thinkingBudget\":128}");
-    upstream = plain();
-    thinks(&upstream, "", NULL);
-    thinks(&upstream, ",\"reasoning_effort\":\"high\"", NULL);
-    upstream.model = S("my-own-name");
-    thinks(&upstream, "", NULL);
-    thinks(&upstream, ",\"reasoning_effort\":\"medium\"",
-           "{\"thinkingBudget\":8192,\"includeThoughts\":true}");
-    upstream = third();
-    thinks(&upstream, "", "{\"includeThoughts\":true}");
-    thinks(&upstream, ",\"reasoning_effort\":\"minimal\"",
-           "{\"thinkingLevel\":\"MINIMAL\",\"includeThoughts\":true}");
-    thinks(&upstream, ",\"reasoning_effort\":\"none\"", "{\"thinkingLevel\":\"MINIMAL\"}");
-    thinks(&upstream, ",\"reasoning_effort\":\"medium\"",
-           "{\"thinkingLevel\":\"MEDIUM\",\"includeThoughts\":true}");
-    thinks(&upstream, ",\"reasoning_effort\":\"xhigh\"",
-           "{\"thinkingLevel\":\"HIGH\",\"includeThoughts\":true}");
-    thinks(&upstream, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}",
-           "{\"thinkingLevel\":\"LOW\",\"includeThoughts\":true}");
-    upstream.model = S("gemini-3-pro-preview");
-    thinks(&upstream, ",\"reasoning_effort\":\"none\"", "{\"thinkingLevel\":\"LOW\"}");
-    thinks(&upstream, ",\"reasoning_effort\":\"medium\"",
-           "{\"thinkingLevel\":\"HIGH\",\"includeThoughts\":true}");
-}
-
-/* ---------------------------------------------------------------- counting */
-
-static void
-counts(const struct dialect *client, const struct dialect_upstream *upstream, const char *body,
-       const char *expected)
-{
-    struct asking asking;
-    asking_read(&asking, client, body);
-    assert_int_equal(asking.error, 0);
-    assert_int_equal(gemini_dialect.write_count(&asking.request, upstream, &asking.out,
-                                                &asking.report, &asking.fault),
-                     0);
-    sink_byte(&asking.out, '\0');
-    assert_string_equal(asking.out.ptr, expected);
-    asking_close(&asking);
-}
-
-static void
-asks_for_counts(void **state)
-{
-    (void)state;
-    struct dialect_upstream upstream = plain(), vertex = plain();
-    vertex.surface = SURFACE_VERTEX;
-    static const char chat[] = HI
-        ",\"temperature\":0,\"user\":\"u\",\"tools\":[" FUNCTION("") "],\"tool_choice\":\"auto\"}";
-    counts(&openai_chat_dialect, &upstream, chat,
-           "{\"generateContentRequest\":{\"model\":\"models/gemini-2.0-flash\"," CONTENTS_HI
-           ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\"}]}],"
-           "\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"AUTO\"}},\"generationConfig\":{"
-           "\"temperature\":0}}}");
-    counts(&openai_chat_dialect, &vertex, chat,
-           "{" CONTENTS_HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\"}]}],"
-                           "\"generationConfig\":{\"temperature\":0}}");
-    counts(&gemini_dialect, &upstream, " {" CONTENTS_HI "}", " {" CONTENTS_HI "}");
-    counts(&gemini_dialect, &upstream,
-           "{" CONTENTS_HI ",\"systemInstruction\":{\"parts\":[]},\"model\":\"x\"}",
-           "{\"generateContentRequest\":{\"model\":\"models/gemini-2.0-flash\"," CONTENTS_HI
-           ",\"systemInstruction\":{\"parts\":[]}}}");
-    counts(&gemini_dialect, &upstream,
-           "{\"generateContentRequest\":{\"model\":\"models/alias\"," CONTENTS_HI "}}",
-           "{\"generateContentRequest\":{\"model\":\"models/gemini-2.0-flash\"," CONTENTS_HI "}}");
-    counts(&gemini_dialect, &vertex,
-           "{\"generateContentRequest\":{\"model\":\"models/alias\"," CONTENTS_HI
-           ",\"toolConfig\":{},\"tools\":[]}}",
-           "{" CONTENTS_HI ",\"tools\":[]}");
-    struct sink out;
-    sink_init(&out, 4096);
-    gemini_dialect.put_count_target(&out, &upstream);
-    gemini_dialect.write_count_reply(42, &out);
-    sink_byte(&out, '\0');
-    assert_string_equal(out.ptr, "/v1beta/models/gemini-2.0-flash:countTokens{\"totalTokens\":42}");
-    sink_fini(&out);
-    assert_true(gemini_dialect.can_count(&upstream));
-}
-
-static void
-reads_counts(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *body;
-        int error;
-        uint64_t tokens;
-    } table[] = {{"{\"totalTokens\":31,\"x\":1}", 0, 31},
-                 {"{\"totalTokens\":\"31\"}", 0, 31},
-                 {"{}", 0, 0},
-                 {"{\"totalTokens\":-1}", -ERR_UPSTREAM_PROTOCOL, 0},
-                 {"[]", -ERR_UPSTREAM_PROTOCOL, 0},
-                 {"{\"total\":1}", -ERR_UPSTREAM_PROTOCOL, 0},
-                 {"nonsense", -ERR_UPSTREAM_PROTOCOL, 0}};
-    for (size_t i = 0; i < countof(table); i++) {
-        struct arena arena;
-        uint64_t tokens = 0;
-        arena_init(&arena, 1u << 20);
-        assert_int_equal(gemini_dialect.read_count(slice_from(table[i].body), &arena, &tokens),
-                         table[i].error);
-        assert_true(table[i].error != 0 || tokens == table[i].tokens);
-        arena_fini(&arena);
-    }
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_its_targets),
-        cmocka_unit_test(carries_its_key),
         cmocka_unit_test(writes_turns),
         cmocka_unit_test(answers_calls_in_one_content),
         cmocka_unit_test(carries_media_of_results),
@@ -765,12 +372,6 @@ main(void)
         cmocka_unit_test(gives_names_back),
         cmocka_unit_test(grounds_as_configured),
         cmocka_unit_test(switches_grounding_in_order),
-        cmocka_unit_test(writes_every_setting),
-        cmocka_unit_test(asks_for_the_form_in_words),
-        cmocka_unit_test(adds_configured_defaults),
-        cmocka_unit_test(tells_how_much_to_think),
-        cmocka_unit_test(asks_for_counts),
-        cmocka_unit_test(reads_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
