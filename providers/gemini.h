@@ -185,18 +185,11 @@ struct gemini_write_choice {
     uint32_t part_block;
 };
 
-/* A tool that an upstream may know by a name made for it. */
-struct gemini_name {
-    struct gemini_name *next;
-    struct slice legal, name; /* escaped */
-};
-
 struct gemini_writer {
     struct dialect_writer_options options;
     struct arena *arena;
     struct slice tail; /* of every chunk and reply: `,"modelVersion":...}` */
     struct gemini_write_choice *choices;
-    struct gemini_name *names;
     struct canon_usage usage;
     size_t call_bytes;
     bool usage_known, hide_thoughts;

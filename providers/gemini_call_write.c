@@ -18,15 +18,6 @@ gemini_call_find(struct gemini_write_choice *choice, uint32_t block)
     return at;
 }
 
-static struct slice
-client_name(const struct gemini_writer *writer, struct slice name)
-{
-    for (const struct gemini_name *at = writer->names; at; at = at->next)
-        if (slice_eq(at->legal, name))
-            return at->name;
-    return name;
-}
-
 /* The state of a call as its part carries it: the last one that came. */
 static int
 sign(struct gemini_writer *writer, struct gemini_write_call *call, const struct canon_event *event,
@@ -53,7 +44,8 @@ gemini_call_open(struct gemini_writer *writer, struct gemini_write_choice *choic
     call->block = event->block;
     call->custom = event->custom;
     call->id = arena_copy(writer->arena, event->id);
-    call->name = arena_copy(writer->arena, client_name(writer, event->name));
+    call->name = arena_copy(writer->arena,
+                            canon_client_name(writer->options.request, event->name, writer->arena));
     sink_init(&call->arguments, GEMINI_CALL_BYTES_MAX);
     if (choice->last_call)
         choice->last_call->next = call;

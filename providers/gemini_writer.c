@@ -7,29 +7,6 @@
 
 /* ---------------------------------------------------------------- life */
 
-/* The request may be gone when a call comes: keep the names of tools that had to be renamed. */
-static int
-keep_names(struct gemini_writer *writer, const struct canon_request *request)
-{
-    for (const struct canon_tool *tool = request ? request->tools : NULL; tool; tool = tool->next) {
-        if (tool->name.len == 0)
-            continue;
-        struct slice legal = canon_legal_name(tool->name, 64, writer->arena);
-        if (!slice_present(legal))
-            return -ERR_MEMORY;
-        if (slice_eq(legal, tool->name))
-            continue;
-        struct gemini_name *name = arena_take(writer->arena, sizeof(*name));
-        if (!name)
-            return -ERR_MEMORY;
-        *name = (struct gemini_name){writer->names, legal, arena_copy(writer->arena, tool->name)};
-        if (!slice_present(name->name))
-            return -ERR_MEMORY;
-        writer->names = name;
-    }
-    return 0;
-}
-
 int
 gemini_writer_init(void *writer, const struct dialect_writer_options *options, struct arena *arena)
 {
@@ -42,9 +19,7 @@ gemini_writer_init(void *writer, const struct dialect_writer_options *options, s
     self->hide_thoughts = options->request && options->request->show_thoughts == 0;
     if (!slice_present(model) || !slice_present(self->tail))
         return -ERR_MEMORY;
-    int error = keep_names(self, options->request);
-    self->options.request = NULL;
-    return error;
+    return canon_keep_names(options->request, arena, &self->options.request);
 }
 
 void
