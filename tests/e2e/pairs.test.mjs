@@ -8,14 +8,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { joined, make_turn, tiny_png } from '../../tools/fake_provider/turns.mjs';
+import { free_text, joined, make_turn, tiny_png } from '../../tools/fake_provider/turns.mjs';
 import { finish_word, parsed_arguments } from './lib/expect.mjs';
 import { repository } from './lib/penstock.mjs';
 import { all_pairs, ask_raw, dialect_names, dialects, modes_of, read_raw } from './lib/dialects.mjs';
 import { json_of } from './lib/raw.mjs';
 import { states_of } from './lib/opaque.mjs';
 import { request_problems } from './lib/request_rules.mjs';
-import { add_image, add_results, add_system, add_tools, calls_in, images_in, states_in, system_in, tools_in } from './lib/phrases.mjs';
+import {
+    add_choice, add_free_tool, add_image, add_results, add_schema, add_stop, add_system, add_tools, calls_in, choice_in, images_in, schema_in, states_in,
+    stop_in, system_in, tools_in,
+} from './lib/phrases.mjs';
 import { tagged } from './lib/ways.mjs';
 import { in_world } from './lib/world.mjs';
 
@@ -73,6 +76,7 @@ function message_of(body, client) {
     return body.error.message;
 }
 
+const titles = { chat: 'OpenAI Chat', responses: 'OpenAI Responses', anthropic: 'Anthropic Messages', gemini: 'Gemini' };
 const stops = 'says only that the answer ended, not that a stop sequence ended it';
 
 /*
@@ -108,6 +112,38 @@ const features = [
                 { name: 'get_weather', value: { city: 'Rome' }, result: 'rain' },
                 { name: 'get_time', value: { zone: 'CET' }, result: '12:00' },
             ]);
+        },
+    },
+    {
+        name: 'a tool that must be called',
+        run: async (world, pair, mode) => {
+            const { record } = await answer(world, pair, mode, 'tool', (body) => add_choice[pair.client](add_tools[pair.client](body), 'get_weather'));
+            assert.deepEqual(choice_in[pair.upstream](record.json), ['get_weather']);
+        },
+    },
+    {
+        name: 'free-form tools',
+        cannot: (client) => !add_free_tool[client] && `${titles[client]} has no tools with free-form input`,
+        run: async (world, pair, mode) => {
+            const { turn } = await answer(world, pair, mode, 'freeform', add_free_tool[pair.client]);
+            assert.deepEqual(turn.calls.map(({ name, arguments: text, custom }) => [name, text, custom]), [['run_code', free_text, true]]);
+            assert.equal(turn.finish, 'tools');
+        },
+    },
+    {
+        name: 'schema of the answer',
+        run: async (world, pair, mode) => {
+            const { record } = await answer(world, pair, mode, 'text', add_schema[pair.client]);
+            const { properties, required } = schema_in[pair.upstream](record.json);
+            assert.deepEqual([Object.keys(properties), required], [['answer'], ['answer']]);
+        },
+    },
+    {
+        name: 'stop sequences',
+        cannot: (client, upstream) => [client, upstream].includes('responses') && 'Responses has no stop sequences; a client that asks for them is refused with their name',
+        run: async (world, pair, mode) => {
+            const { record } = await answer(world, pair, mode, 'text', (body) => add_stop[pair.client](body, ['END', '\n\n']));
+            assert.ok([['END', '\n\n'], ['END']].some((texts) => JSON.stringify(texts) === JSON.stringify(stop_in[pair.upstream](record.json))), JSON.stringify(record.json));
         },
     },
     {
@@ -239,7 +275,6 @@ const features = [
 const document_path = path.join(repository, 'docs', 'dialects.md');
 const begin = '<!-- pairs: made by tests/e2e/pairs.test.mjs -->';
 const end = '<!-- pairs: end -->';
-const titles = { chat: 'OpenAI Chat', responses: 'OpenAI Responses', anthropic: 'Anthropic Messages', gemini: 'Gemini' };
 
 function table_of(results) {
     const reasons = [];

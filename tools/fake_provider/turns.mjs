@@ -110,6 +110,15 @@ const named = {
 /* The smallest PNG there is. */
 export const tiny_png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
+/* What a call of a free-form tool says; a provider that knows it only as a function says it as the one argument. */
+export const free_text = 'print("1")\n';
+
+/* is_free - does the request offer the tool of a block as one with free-form input? */
+export function is_free(block, request) {
+    const tools = Array.isArray(request?.tools) ? request.tools : [];
+    return block.free_text !== undefined && tools.some((tool) => tool.type === 'custom' && (tool.name ?? tool.custom?.name) === block.name);
+}
+
 Object.assign(named, {
     citations: () => ({
         blocks: [{
@@ -126,6 +135,11 @@ Object.assign(named, {
     image: () => ({
         blocks: [text_block('Here you are.'), { type: 'image', media_type: 'image/png', data: tiny_png }],
         finish: 'stop',
+        usage,
+    }),
+    freeform: () => ({
+        blocks: [{ ...tool_block('call_free', 'run_code', JSON.stringify({ input: free_text })), free_text }],
+        finish: 'tools',
         usage,
     }),
     redacted: () => ({

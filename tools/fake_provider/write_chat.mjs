@@ -2,6 +2,8 @@
 //
 // write_chat - a turn as an OpenAI chat answer: a list of stream events, or one JSON object.
 
+import { is_free } from './turns.mjs';
+
 const finish_words = {
     stop: 'stop', length: 'length', tools: 'tool_calls', filter: 'content_filter',
     stop_sequence: 'stop', refusal: 'stop', pause: 'stop', window: 'length',
@@ -26,7 +28,7 @@ function image_of(block, index) {
     return { type: 'image_url', index, image_url: { url: `data:${block.media_type};base64,${block.data}` } };
 }
 
-function delta_events(turn, options) {
+function delta_events(turn, request, options) {
     const deltas = [];
     const reasoning = options.reasoning_field ?? 'reasoning_content';
     let tool_index = 0;
@@ -41,6 +43,11 @@ function delta_events(turn, options) {
             for (const piece of block.pieces) deltas.push({ [reasoning]: piece });
         } else if (block.type === 'tool') {
             const index = tool_index++;
+            if (is_free(block, request)) {
+                deltas.push({ tool_calls: [{ index, id: block.id, type: 'custom', custom: { name: block.name, input: '' } }] });
+                deltas.push({ tool_calls: [{ index, custom: { input: block.free_text } }] });
+                continue;
+            }
             deltas.push({
                 tool_calls: [{ index, id: block.id, type: 'function', function: { name: block.name, arguments: '' } }],
             });
@@ -71,7 +78,7 @@ export function chat_stream(turn, request, options = {}) {
         ...(with_usage ? { usage: null } : {}),
     });
     const events = [chunk({ role: 'assistant', content: '', refusal: null }, null)];
-    for (const delta of delta_events(turn, options)) events.push(chunk(delta, null));
+    for (const delta of delta_events(turn, request, options)) events.push(chunk(delta, null));
     if (options.finish !== false) events.push(chunk({}, finish_words[turn.finish]));
     if (with_usage) events.push(JSON.stringify({ ...base, choices: [], usage: chat_usage(turn.usage) }));
     if (options.done !== false) events.push('[DONE]');
@@ -82,11 +89,9 @@ export function chat_json(turn, request, options = {}) {
     const of = (type) => turn.blocks.filter((block) => block.type === type);
     const text = of('text').map((block) => block.pieces.join('')).join('');
     const thinking = of('thinking').map((block) => block.pieces.join('')).join('');
-    const calls = of('tool').map((block) => ({
-        id: block.id,
-        type: 'function',
-        function: { name: block.name, arguments: block.pieces.join('') },
-    }));
+    const calls = of('tool').map((block) => (is_free(block, request)
+        ? { id: block.id, type: 'custom', custom: { name: block.name, input: block.free_text } }
+        : { id: block.id, type: 'function', function: { name: block.name, arguments: block.pieces.join('') } }));
     const refused = turn.finish === 'refusal';
     const message = { role: 'assistant', content: refused || (calls.length && !text) ? null : text, refusal: refused ? text : null };
     if (thinking) message[options.reasoning_field ?? 'reasoning_content'] = thinking;

@@ -2,6 +2,8 @@
 //
 // write_responses - a turn as an OpenAI Responses answer: a list of stream events, or one response object.
 
+import { is_free } from './turns.mjs';
+
 const endings = {
     length: ['incomplete', 'max_output_tokens'], window: ['incomplete', 'max_output_tokens'], filter: ['incomplete', 'content_filter'],
 };
@@ -43,6 +45,7 @@ function item_of(turn, block, index, whole, options) {
     if (block.type === 'image') {
         return { id: `ig_fake${index}`, type: 'image_generation_call', status, output_format: block.media_type.replace('image/', ''), result: whole ? block.data : null };
     }
+    if (is_free(block, options.request)) return { id: `ctc_fake${index}`, type: 'custom_tool_call', status, input: whole ? block.free_text : '', call_id: block.id, name: block.name };
     return { id: `fc_fake${index}`, type: 'function_call', status, arguments: whole ? joined || '{}' : '', call_id: block.id, name: block.name };
 }
 
@@ -104,6 +107,12 @@ function thinking_events(block, output_index, item_id, options) {
 }
 
 function call_events(block, output_index, item_id, options) {
+    if (is_free(block, options.request)) {
+        return [
+            { type: 'response.custom_tool_call_input.delta', item_id, output_index, delta: block.free_text },
+            { type: 'response.custom_tool_call_input.done', item_id, output_index, input: block.free_text },
+        ];
+    }
     const joined = block.pieces.join('') || '{}';
     const pieces = options.arguments_late ? [] : [block.pieces.join('') === '' ? '{}' : null, ...block.pieces].filter(Boolean);
     return [
@@ -143,7 +152,7 @@ function block_events(turn, block, index, options) {
 export function responses_stream(turn, request, options = {}) {
     const events = [];
     for (const type of ['response.created', 'response.in_progress']) events.push({ type, response: response_of(turn, request, options, 'in_progress', []) });
-    turn.blocks.forEach((block, index) => events.push(...block_events(turn, block, index, options)));
+    turn.blocks.forEach((block, index) => events.push(...block_events(turn, block, index, { ...options, request })));
     if (options.finish !== false) {
         const status = status_of(turn);
         const output = events.filter((event) => event.type === 'response.output_item.done').map((event) => event.item);
@@ -157,7 +166,7 @@ export function responses_stream(turn, request, options = {}) {
 }
 
 export function responses_json(turn, request, options = {}) {
-    return response_of(turn, request, options, status_of(turn), turn.blocks.map((block, index) => item_of(turn, block, index, true, options)));
+    return response_of(turn, request, options, status_of(turn), turn.blocks.map((block, index) => item_of(turn, block, index, true, { ...options, request })));
 }
 
 /* responses_break - how a stream says that it failed: an error, and a response that has failed. */

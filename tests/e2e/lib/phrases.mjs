@@ -142,3 +142,54 @@ export const states_in = {
     anthropic: (body) => body.messages.flatMap(({ content }) => (Array.isArray(content) ? content : [])).filter(({ type }) => type === 'thinking' || type === 'redacted_thinking').map((block) => block.signature ?? block.data),
     gemini: (body) => body.contents.flatMap((content) => content.parts).filter((part) => part.thoughtSignature).map((part) => part.thoughtSignature),
 };
+
+const answer_schema = { type: 'object', properties: { answer: { type: 'string' } }, required: ['answer'], additionalProperties: false };
+
+/* add_schema, schema_in - what an answer must look like. */
+export const add_schema = {
+    chat: (body) => ({ ...body, response_format: { type: 'json_schema', json_schema: { name: 'reply', schema: answer_schema, strict: true } } }),
+    responses: (body) => ({ ...body, text: { format: { type: 'json_schema', name: 'reply', schema: answer_schema, strict: true } } }),
+    anthropic: (body) => ({ ...body, output_config: { format: { type: 'json_schema', schema: answer_schema } } }),
+    gemini: (body) => {
+        const { additionalProperties: _, ...responseSchema } = answer_schema;
+        return { ...body, generationConfig: { ...body.generationConfig, responseMimeType: 'application/json', responseSchema } };
+    },
+};
+export const schema_in = {
+    chat: (body) => body.response_format.json_schema.schema,
+    responses: (body) => body.text.format.schema,
+    anthropic: (body) => body.output_config.format.schema,
+    gemini: ({ generationConfig }) => generationConfig.responseSchema ?? generationConfig.responseJsonSchema,
+};
+
+/* add_choice, choice_in - the one tool that must be called. */
+export const add_choice = {
+    chat: (body, name) => ({ ...body, tool_choice: { type: 'function', function: { name } } }),
+    responses: (body, name) => ({ ...body, tool_choice: { type: 'function', name } }),
+    anthropic: (body, name) => ({ ...body, tool_choice: { type: 'tool', name } }),
+    gemini: (body, name) => ({ ...body, toolConfig: { functionCallingConfig: { mode: 'ANY', allowedFunctionNames: [name] } } }),
+};
+export const choice_in = {
+    chat: ({ tool_choice }) => [tool_choice.type === 'function' && tool_choice.function.name],
+    responses: ({ tool_choice }) => [tool_choice.type === 'function' && tool_choice.name],
+    anthropic: ({ tool_choice }) => [tool_choice.type === 'tool' && tool_choice.name],
+    gemini: ({ toolConfig: { functionCallingConfig: config } }) => (config.mode === 'ANY' ? config.allowedFunctionNames : []),
+};
+
+/* add_stop, stop_in - texts at which an answer ends. Responses has none. */
+export const add_stop = {
+    chat: (body, texts) => ({ ...body, stop: texts }),
+    anthropic: (body, texts) => ({ ...body, stop_sequences: texts }),
+    gemini: (body, texts) => ({ ...body, generationConfig: { ...body.generationConfig, stopSequences: texts } }),
+};
+export const stop_in = {
+    chat: ({ stop }) => stop,
+    anthropic: ({ stop_sequences }) => stop_sequences,
+    gemini: ({ generationConfig }) => generationConfig.stopSequences,
+};
+
+/* add_free_tool - a tool whose input is free text; only OpenAI's dialects have such. */
+export const add_free_tool = {
+    chat: (body) => ({ ...body, tools: [{ type: 'custom', custom: { name: 'run_code', description: 'Runs it' } }] }),
+    responses: (body) => ({ ...body, tools: [{ type: 'custom', name: 'run_code', description: 'Runs it' }] }),
+};
