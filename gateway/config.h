@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/sink.h"
 #include "base/slice.h"
+#include "providers/shape.h"
 
 /* In the order of enum dialect_id, dialect_auth, dialect_surface, dialect_ids, dialect_switch. */
 enum config_dialect { CONFIG_OPENAI_CHAT, CONFIG_ANTHROPIC, CONFIG_OPENAI_RESPONSES, CONFIG_GEMINI };
@@ -108,6 +109,7 @@ struct config_deployment {
     struct slice safety;            /* raw JSON, or absent */
     enum config_switch grounding;
     struct slice betas;
+    struct shape_rules shape;       /* penstock.helpers; context_tokens: what upstream reports may say it instead */
     struct slice mode;              /* "chat", "embedding", "image_generation", ...; absent: any */
     struct slice info;              /* model_info as a JSON object, prices included; absent: none */
 };

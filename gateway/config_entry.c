@@ -707,6 +707,9 @@ config_entry_finish(struct config_loader *loader, struct config_entry *entry)
     apply_habits(loader, entry, provider);
     if (deployment->max_output_tokens == 0)
         deployment->max_output_tokens = entry->max_tokens;
+    deployment->shape.max_output_tokens = deployment->max_output_tokens;
+    if (deployment->shape.context_tokens == 0)
+        deployment->shape.context_tokens = deployment->max_input_tokens;
     if (deployment->timeouts.request_ms > 0 &&
         deployment->timeouts.first_byte_ms > deployment->timeouts.request_ms)
         config_entry_problem(loader, true, entry, "stream_timeout", "is longer than timeout",

@@ -127,6 +127,7 @@ enum config_section_id {
     SECTION_INFO,
     SECTION_OVERRIDE,
     SECTION_OVERRIDE_TIMEOUTS,
+    SECTION_HELPERS,
     SECTION_LITELLM,
     SECTION_ROUTER,
     SECTION_GENERAL,
@@ -304,6 +305,14 @@ bool config_entry_finish(struct config_loader *loader, struct config_entry *entr
 void config_entry_overrides(struct config_loader *loader, struct config_entry *entry);
 /* config_models_publish - hand the finished entries to the config. */
 bool config_models_publish(struct config_loader *loader);
+
+/* ---- config_helpers.c ---- */
+
+/* config_read_names - a list of texts, kept as a JSON array. config_read_prompt_file - what a file says. */
+bool config_read_names(struct config_loader *loader, const struct config_row *row,
+                       const struct config_node *node, struct config_target *target);
+bool config_read_prompt_file(struct config_loader *loader, const struct config_row *row,
+                             const struct config_node *node, struct config_target *target);
 
 /* ---- config_url.c ---- */
 

@@ -124,6 +124,7 @@ config_entry_add(struct config_loader *loader)
     *entry = (struct config_entry){0};
     entry->deployment.max_retries = UINT64_MAX;
     entry->deployment.weight = 1000;
+    entry->deployment.shape = (struct shape_rules){.reserve_tokens = 4096, .keep_messages = 4, .cache_tokens = 1024};
     return entry;
 }
 

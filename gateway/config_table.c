@@ -162,6 +162,7 @@ static const struct config_row override_timeouts_rows[] = {
 
 static const struct config_row override_rows[] = {
     {"timeouts", CONFIG_MAP, .into = SECTION_OVERRIDE_TIMEOUTS},
+    {"helpers", CONFIG_MAP, .into = SECTION_HELPERS},
     {"dialect", CONFIG_CHOICE, MODEL(deployment.dialect), .choices = "openai_chat|anthropic|openai_responses|gemini",
      .flags = ROW_ALWAYS, .help = "What the upstream speaks; default: the provider's."},
     {"tls_server_name", CONFIG_TEXT, MODEL(deployment.tls_server_name), .example = "api.example.com",
@@ -241,6 +242,35 @@ static const struct config_row override_rows[] = {
      .help = "Anthropic dialect: take defer_loading and the like out of tools, for hosts that refuse them."},
     {"defaults", CONFIG_SPECIAL, MODEL(deployment.default_params), .read = config_read_param, .print = config_print_params, .example = "{temperature: 0.7}",
      .help = "Request defaults, as in litellm_params, under any name."},
+};
+
+#define SHAPE(member) MODEL(deployment.shape.member)
+
+static const struct config_row helpers_rows[] = {
+    {"models", CONFIG_SPECIAL, SHAPE(models), .read = config_read_names, .print = config_print_json,
+     .example = "[\"qwen3*\"]",
+     .help = "Upstream models that the helpers below are for, each name with one '*' at most; default: all of this entry."},
+    {"system_prompt", CONFIG_TEXT, SHAPE(system_prompt), .example = "Answer in English.",
+     .help = "Instructions added to every request."},
+    {"system_prompt_file", CONFIG_SPECIAL, SHAPE(system_prompt), .read = config_read_prompt_file, .flags = ROW_ALIAS},
+    {"system_prompt_place", CONFIG_CHOICE, SHAPE(system_append), .choices = "prepend|append", .example = "append",
+     .help = "In front of the client's instructions, or behind them."},
+    {"user_suffix", CONFIG_TEXT, SHAPE(user_suffix), .example = "/no_think",
+     .help = "Text put behind the last words of the user."},
+    {"truncate", CONFIG_BOOL, SHAPE(truncate), .example = "true",
+     .help = "Leave out the oldest messages of a conversation that is longer than the context window."},
+    {"context", CONFIG_INTEGER, SHAPE(context_tokens), .least = 256, .example = "32768",
+     .help = "The window in tokens, for truncate; default: model_info.max_input_tokens, else what the upstream's "
+             "model list says, else nothing is left out."},
+    {"reserve_output_tokens", CONFIG_INTEGER, SHAPE(reserve_tokens), .example = "4096",
+     .help = "Room kept for the reply when truncating; a larger max_tokens of the client counts instead. At most half "
+             "of the window. Default 4096."},
+    {"keep_messages", CONFIG_INTEGER, SHAPE(keep_messages), .least = 1, .most = 10000, .example = "4",
+     .help = "The last messages, which are never left out; default 4."},
+    {"cache", CONFIG_BOOL, SHAPE(cache), .example = "true",
+     .help = "Anthropic dialect: mark long instructions and tools with cache_control, where the client marked nothing."},
+    {"cache_tokens", CONFIG_INTEGER, SHAPE(cache_tokens), .example = "1024",
+     .help = "How long they must be for that; default 1024."},
 };
 
 static const struct config_row litellm_rows[] = {
@@ -508,6 +538,8 @@ static const struct config_section sections[SECTION_COUNT] = {
                           ROWS(override_rows)},
     [SECTION_OVERRIDE_TIMEOUTS] = {"model_list[].penstock.timeouts", "Timeouts of one model",
                                    ROWS(override_timeouts_rows)},
+    [SECTION_HELPERS] = {"model_list[].penstock.helpers", "What is done to the requests of one model; all off by default",
+                         ROWS(helpers_rows)},
     [SECTION_LITELLM] = {"litellm_settings", "LiteLLM's module settings", ROWS(litellm_rows),
                          config_ignored_litellm},
     [SECTION_ROUTER] = {"router_settings", "Retries, fallbacks, cooldowns", ROWS(router_rows),

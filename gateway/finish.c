@@ -350,6 +350,7 @@ act_rest(struct stream *stream)
     stream->pass_fields = SLICE_NONE;
     stream->status = stream->upstream_status = 0;
     stream->report.count = 0;
+    stream->truncated_messages = stream->truncated_tokens = 0;
     stream->client_in = stream->client_out = stream->upstream_in = stream->upstream_out = 0;
     stream->events_in = stream->events_out = stream->stalls = stream->stall_us = 0;
     stream->stall_longest_us = stream->keepalives = stream->sse_serial = stream->worked_us = 0;

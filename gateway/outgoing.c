@@ -8,6 +8,7 @@
 #include "gateway/prompts.h"
 #include "gateway/relay.h"
 #include "gateway/remember.h"
+#include "gateway/shaping.h"
 #include "gateway/worker.h"
 
 #include <strings.h>
@@ -30,9 +31,12 @@ write_translated(struct stream *stream, const struct deployment *deployment, con
                  struct canon_fault *fault)
 {
     const struct dialect *dialect = deployment->dialect;
+    const struct canon_request *request;
     int error = remember_request(stream, deployment);
     if (error >= 0)
-        error = dialect->write_request(stream->canon, upstream, &stream->out_body, &stream->report, fault);
+        error = shaping_request(stream, deployment, upstream, &request);
+    if (error >= 0)
+        error = dialect->write_request(request, upstream, &stream->out_body, &stream->report, fault);
     const struct canon_report *unsaid = &stream->canon->unsaid;
     for (int i = 0; error == 0 && i < unsaid->count; i++)
         canon_drop(&stream->report, unsaid->dropped[i]);
@@ -46,7 +50,10 @@ pass_on(struct stream *stream, const struct dialect *dialect, const struct diale
     int error = dialect->check_pass ? dialect->check_pass(stream->canon, upstream, fault) : 0;
     if (error == 0 && upstream->replay_reasoning && stream->canon_read)
         error = remember_request(stream, stream->deployment);
-    return error < 0 ? error : dialect->pass_request(stream->canon, upstream, &stream->out_body);
+    const struct canon_request *request = stream->canon;
+    if (error >= 0 && shaping_wanted(stream->deployment, upstream))
+        error = shaping_pass(stream, stream->deployment, upstream, fault, &request);
+    return error < 0 ? error : dialect->pass_request(request, upstream, &stream->out_body);
 }
 
 int
@@ -62,12 +69,14 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
     stream->upstream_model = arena_copy(&stream->reply, upstream.model);
     sink_reset(&stream->out_body, 65536);
     stream->report.count = 0;
+    stream->truncated_messages = stream->truncated_tokens = 0;
     stream->same_dialect = dialect == stream->dialect;
     int error = 0;
     if (stream->endpoint == ENDPOINT_RELAY) {
         error = relay_write_body(stream, deployment, fault);
     } else {
-        if (!stream->same_dialect || (stream->endpoint == ENDPOINT_CHAT && (upstream.strict_turns || upstream.replay_reasoning)))
+        bool shaped = stream->endpoint != ENDPOINT_COUNT_TOKENS && shaping_wanted(deployment, &upstream);
+        if (!stream->same_dialect || shaped || (stream->endpoint == ENDPOINT_CHAT && (upstream.strict_turns || upstream.replay_reasoning)))
             error = read_request(stream, fault);
         if (error < 0)
             return error;

@@ -78,6 +78,9 @@ stream_put_head(struct stream *stream, struct sink *out, int status)
             sink_printf(out, "%s%s", i ? ", " : "", stream->report.dropped[i]);
         sink_text(out, "\r\n");
     }
+    if (stream->truncated_messages > 0)
+        sink_printf(out, "X-Penstock-Truncated: messages=%llu, tokens=%llu\r\n", (unsigned long long)stream->truncated_messages,
+                    (unsigned long long)stream->truncated_tokens);
     if (stream->estimated)
         sink_text(out, "X-Penstock-Estimate: true\r\n");
     put_server_timing(stream, out);

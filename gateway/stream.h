@@ -98,6 +98,7 @@ struct stream {
     struct sink out_body;      /* the upstream request's body as sent */
     size_t out_sent;
     struct canon_report report;
+    uint64_t truncated_messages, truncated_tokens; /* left out of this attempt's request */
     uint64_t progress_ms;      /* last sign of life for the lazy idle deadlines */
     uint64_t wait_until_ms;    /* in DIAL: back-off */
     uint32_t prompt;           /* /v1/completions: whose turn it is of several */

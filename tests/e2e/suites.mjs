@@ -16,6 +16,7 @@ export const suites = [
     { file: 'clients.test.mjs', builds: both },
     { file: 'requests.test.mjs', builds: both },
     { file: 'endpoints.test.mjs', builds: both },
+    { file: 'helpers.test.mjs', builds: both },
     { file: 'conform.test.mjs', builds: release },
     { file: 'google.test.mjs', builds: every },
     { file: 'recall.test.mjs', builds: every },

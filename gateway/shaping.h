@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * shaping.h - the rules of penstock.helpers (providers/shape.h) applied to the request of an exchange.
+ */
+#ifndef PENSTOCK_SHAPING_H
+#define PENSTOCK_SHAPING_H
+
+#include "gateway/stream.h"
+
+/*
+ * shaping_request - the request that this deployment is to get: the client's own, or a shaped copy. It has been read.
+ * out  [out] may be the client's; holds as long as it
+ * returns 0, -ERR_MEMORY
+ */
+int shaping_request(struct stream *stream, const struct deployment *deployment, const struct dialect_upstream *upstream,
+                    const struct canon_request **out) must_check;
+/*
+ * shaping_pass - the same for an upstream of the client's own dialect: only the members of the body that rules have changed are
+ * written anew, all others keep their bytes.
+ * returns 0; the errors of reading and writing, with fault
+ */
+int shaping_pass(struct stream *stream, const struct deployment *deployment, const struct dialect_upstream *upstream,
+                 struct canon_fault *fault, const struct canon_request **out) must_check;
+/* shaping_wanted - are there rules for what this deployment is asked? */
+bool shaping_wanted(const struct deployment *deployment, const struct dialect_upstream *upstream);
+
+#endif

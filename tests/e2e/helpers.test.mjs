@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+//
+// helpers - what penstock.helpers does to the requests of certain models, whichever dialect the client speaks and whichever the
+// upstream: instructions added, conversations shortened, tools cut down, prefixes marked (R94, R95, R116, R146, R147, R149, R150).
+
+import { it } from 'node:test';
+import assert from 'node:assert/strict';
+import { exchange, json_of } from './lib/raw.mjs';
+import { in_world } from './lib/world.mjs';
+
+const kinds = ['c', 'r', 'a', 'g'];
+const upstream_of = {
+    c: (url) => ({ litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'k' } }),
+    r: (url) => ({ litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'k' }, penstock: { dialect: 'openai_responses' } }),
+    a: (url) => ({ litellm_params: { model: 'anthropic/text', api_base: url, api_key: 'k' } }),
+    g: (url) => ({ litellm_params: { model: 'gemini/text', api_base: `${url}/v1beta`, api_key: 'k' } }),
+};
+const long = 'The quick brown fox jumps over the lazy dog and runs through the wide green field. ';
+const mark = { type: 'ephemeral' };
+
+const helpers = {
+    prompt: { system_prompt: 'House "rules" apply.' },
+    append: { system_prompt: 'House "rules" apply.', system_prompt_place: 'append' },
+    suffix: { user_suffix: '/no_think' },
+    elsewhere: { models: ['qwen*', 'minimax'], user_suffix: '/no_think' },
+    here: { models: ['qwen*', 'te*t'], user_suffix: '/no_think' },
+    short: { truncate: true, context: 2000, reserve_output_tokens: 500 },
+    tight: { truncate: true, context: 256, reserve_output_tokens: 10, keep_messages: 2 },
+    cache: { cache: true },
+};
+
+function config(url) {
+    const list = [];
+    for (const kind of kinds) {
+        for (const [name, rules] of Object.entries(helpers)) {
+            const entry = upstream_of[kind](url);
+            list.push({ ...entry, model_name: `${kind}-${name}`, penstock: { ...entry.penstock, helpers: rules } });
+        }
+        list.push({ ...upstream_of[kind](url), model_name: `${kind}-plain` });
+        list.push({ ...upstream_of[kind](url), model_name: `${kind}-window`, model_info: { max_input_tokens: 2000 }, penstock: { ...upstream_of[kind](url).penstock, helpers: { truncate: true } } });
+    }
+    return { model_list: list };
+}
+
+/* A conversation in no dialect: [role, text], [call, id], [result, id, text]. As each dialect's client would send it. */
+const clients = {
+    c: (model, { system, turns, ...rest }) => ['/v1/chat/completions', {
+        model, ...rest, messages: [
+            ...(system ? [{ role: 'system', content: system }] : []),
+            ...turns.map(([role, one, text]) => role === 'call' ? { role: 'assistant', content: null, tool_calls: [{ id: one, type: 'function', function: { name: 'look', arguments: '{}' } }] }
+                : role === 'result' ? { role: 'tool', tool_call_id: one, content: text } : { role, content: one })],
+    }],
+    a: (model, { system, turns, ...rest }) => ['/v1/messages', {
+        model, max_tokens: 100, ...rest, ...(system ? { system } : {}),
+        messages: turns.map(([role, one, text]) => role === 'call' ? { role: 'assistant', content: [{ type: 'tool_use', id: one, name: 'look', input: {} }] }
+            : role === 'result' ? { role: 'user', content: [{ type: 'tool_result', tool_use_id: one, content: text }] } : { role, content: one }),
+    }],
+    r: (model, { system, turns, ...rest }) => ['/v1/responses', {
+        model, ...rest, ...(system ? { instructions: system } : {}),
+        input: turns.map(([role, one, text]) => role === 'call' ? { type: 'function_call', call_id: one, name: 'look', arguments: '{}' }
+            : role === 'result' ? { type: 'function_call_output', call_id: one, output: text } : { type: 'message', role, content: one }),
+    }],
+    g: (model, { system, turns, ...rest }) => [`/v1beta/models/${model}:generateContent`, {
+        ...rest, ...(system ? { systemInstruction: { parts: [{ text: system }] } } : {}),
+        contents: turns.map(([role, one, text]) => role === 'call' ? { role: 'model', parts: [{ functionCall: { name: 'look', args: {} } }] }
+            : role === 'result' ? { role: 'user', parts: [{ functionResponse: { name: 'look', response: { result: text } } }] } : { role: role === 'user' ? 'user' : 'model', parts: [{ text: one }] }),
+    }],
+};
+
+const texts_of = (content) => typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join('|');
+/* What the upstream saw, as [role, text] again; calls and results as their kind. */
+const readers = {
+    c: (json) => ({
+        system: json.messages.filter(({ role }) => role === 'system' || role === 'developer').map(({ content }) => texts_of(content)).join('|'),
+        turns: json.messages.filter(({ role }) => role !== 'system' && role !== 'developer').map((one) => one.tool_calls ? ['call'] : one.role === 'tool' ? ['result'] : [one.role, texts_of(one.content)]),
+    }),
+    a: (json) => ({
+        system: texts_of(json.system),
+        turns: json.messages.map((one) => Array.isArray(one.content) && one.content[0].type === 'tool_use' ? ['call'] : Array.isArray(one.content) && one.content[0].type === 'tool_result' ? ['result'] : [one.role, texts_of(one.content)]),
+    }),
+    r: (json) => {
+        const items = typeof json.input === 'string' ? [{ role: 'user', content: json.input }] : json.input;
+        const is_system = ({ role }) => role === 'system' || role === 'developer';
+        return {
+            system: [json.instructions, ...items.filter(is_system).map(({ content }) => texts_of(content))].filter(Boolean).join('|'),
+            turns: items.filter((one) => !is_system(one)).map((one) => one.type === 'function_call' ? ['call'] : one.type === 'function_call_output' ? ['result'] : [one.role, texts_of(one.content)]),
+        };
+    },
+    g: (json) => ({
+        system: texts_of(json.systemInstruction?.parts),
+        turns: json.contents.map(({ role, parts }) => parts[0].functionCall ? ['call'] : parts[0].functionResponse ? ['result'] : [role === 'model' ? 'assistant' : role, texts_of(parts)]),
+    }),
+};
+
+in_world('helpers', config, (world) => {
+    /* ask - a conversation from one dialect's client to another's upstream: { response, seen, system, turns }. */
+    async function ask(client, kind, name, conversation) {
+        const [path, body] = clients[client](`${kind}-${name}`, conversation);
+        const response = await exchange(world.penstock.port, 'POST', path, { body });
+        assert.equal(response.status, 200, response.text);
+        const seen = world.provider.seen[world.provider.seen.length - 1];
+        return { response, seen, ...readers[kind](seen.json) };
+    }
+    async function all_pairs(name, conversation, check) {
+        for (const client of kinds) {
+            for (const kind of kinds) await check(await ask(client, kind, name, conversation), client, kind);
+        }
+    }
+
+    it('instructions are put in front of the client\'s or behind them', async () => {
+        await all_pairs('prompt', { system: 'Be brief.', turns: [['user', 'hi']] }, ({ system }, client, kind) => assert.equal(system, 'House "rules" apply.\n\nBe brief.', `${client} to ${kind}`));
+        await all_pairs('append', { system: 'Be brief.', turns: [['user', 'hi']] }, ({ system }, client, kind) => assert.equal(system, 'Be brief.\n\nHouse "rules" apply.', `${client} to ${kind}`));
+        await all_pairs('prompt', { turns: [['user', 'hi']] }, ({ system, turns }, client, kind) => {
+            assert.equal(system, 'House "rules" apply.', `${client} to ${kind}`);
+            assert.deepEqual(turns, [['user', 'hi']]);
+        });
+    });
+
+    it('instructions of several parts keep every part, marks included', async () => {
+        const system = [{ type: 'text', text: 'One.' }, { type: 'text', text: 'Two.', cache_control: mark }];
+        const { seen } = await ask('a', 'a', 'prompt', { system, turns: [['user', 'hi']] });
+        assert.deepEqual(seen.json.system, [{ type: 'text', text: 'House "rules" apply.' }, ...system]);
+        const appended = await ask('a', 'a', 'append', { system, turns: [['user', 'hi']] });
+        assert.deepEqual(appended.seen.json.system, [...system, { type: 'text', text: 'House "rules" apply.' }]);
+        const picture = { type: 'image_url', image_url: { url: 'https://example.com/a.png' } };
+        const chat = await ask('c', 'c', 'prompt', { turns: [['system', [{ type: 'text', text: 'One.' }, picture]], ['user', 'hi']] });
+        assert.deepEqual(chat.seen.json.messages[0].content[0], { type: 'text', text: 'House "rules" apply.' });
+        assert.deepEqual(chat.seen.json.messages[0].content[2].image_url, picture.image_url);
+    });
+
+    it('what no rule is about keeps its bytes in the same dialect', async () => {
+        const body = '{"unknown":{"b":1.0,"a":[1e2]}, "model":"c-prompt","temperature":0.10,"messages":[{"role":"user","content":"hi"}],"seed":7}';
+        await exchange(world.penstock.port, 'POST', '/v1/chat/completions', { body });
+        const seen = world.provider.seen[world.provider.seen.length - 1].body.toString();
+        for (const piece of ['"unknown":{"b":1.0,"a":[1e2]}', '"temperature":0.10', '"seed":7', '"model":"text"']) assert.ok(seen.includes(piece), seen);
+        const plain = await ask('c', 'c', 'plain', { turns: [['user', 'hi']], seed: 7 });
+        assert.deepEqual(plain.seen.json, { model: 'text', seed: 7, messages: [{ role: 'user', content: 'hi' }] });
+    });
+
+    it('text is put behind the last words of the user, for listed models only', async () => {
+        const turns = [['user', 'first'], ['assistant', 'well'], ['user', 'second']];
+        await all_pairs('suffix', { turns }, ({ turns: got }, client, kind) => assert.deepEqual(got, [['user', 'first'], ['assistant', 'well'], ['user', 'second /no_think']], `${client} to ${kind}`));
+        await all_pairs('here', { turns }, ({ turns: got }) => assert.equal(got[2][1], 'second /no_think'));
+        await all_pairs('elsewhere', { turns }, ({ turns: got }) => assert.deepEqual(got, turns));
+        /* in a tool loop the user's words are further up */
+        await all_pairs('suffix', { turns: [['user', 'go'], ['call', 'call_1'], ['result', 'call_1', 'ok']] }, ({ turns: got }) => assert.deepEqual(got, [['user', 'go /no_think'], ['call'], ['result']]));
+        await all_pairs('suffix', { turns: [['user', 'go /no_think']] }, ({ turns: got }) => assert.deepEqual(got, [['user', 'go /no_think']]));
+    });
+
+    it('a conversation longer than the window loses its oldest messages, and the client is told', async () => {
+        const turns = Array.from({ length: 40 }, (_, i) => [i % 2 ? 'assistant' : 'user', `${i}. ${long.repeat(5)}`]);
+        await all_pairs('short', { system: 'Be brief.', turns }, ({ response, system, turns: got }, client, kind) => {
+            const where = `${client} to ${kind}`;
+            assert.equal(system, 'Be brief.', where);
+            assert.equal(got[0][0], 'user', where);
+            assert.deepEqual(got, turns.slice(-got.length).map(([role, text]) => [role, text]), where);
+            assert.ok(got.length >= 4 && got.length < 40, `${where}: ${got.length}`);
+            const told = /^messages=(\d+), tokens=(\d+)$/.exec(response.headers['x-penstock-truncated']);
+            assert.equal(Number(told[1]), 40 - got.length, where);
+            assert.ok(Number(told[2]) > 1000, where);
+            /* the window: 2000, 500 of them for the reply; a word is about a token */
+            assert.ok(got.reduce((sum, [, text]) => sum + text.split(' ').length, 0) < 1600, where);
+        });
+        const log = await world.penstock.log_matching?.(/conversation truncated/) ?? null;
+        if (log) assert.match(String(log), /messages=/);
+        const metrics = (await exchange(world.penstock.port, 'GET', '/metrics')).text;
+        assert.ok(Number(/^penstock_truncated_requests_total (\d+)$/m.exec(metrics)[1]) >= 16);
+    });
+
+    it('the window comes from model_info where no helper names it', async () => {
+        const turns = Array.from({ length: 60 }, (_, i) => [i % 2 ? 'assistant' : 'user', `${i}. ${long.repeat(5)}`]);
+        await all_pairs('window', { turns }, ({ response, turns: got }) => {
+            assert.ok(got.length < 60);
+            assert.ok(response.headers['x-penstock-truncated']);
+        });
+    });
+
+    it('what fits is not touched, and without the helper nothing ever is', async () => {
+        const turns = Array.from({ length: 40 }, (_, i) => [i % 2 ? 'assistant' : 'user', `${i}. ${long.repeat(5)}`]);
+        await all_pairs('plain', { turns }, ({ response, turns: got }) => {
+            assert.equal(got.length, 40);
+            assert.equal(response.headers['x-penstock-truncated'], undefined);
+        });
+        await all_pairs('short', { turns: turns.slice(0, 3) }, ({ response, turns: got }) => {
+            assert.equal(got.length, 3);
+            assert.equal(response.headers['x-penstock-truncated'], undefined);
+        });
+    });
+
+    it('a call never loses its result, and the user\'s task stays in front of a long tool loop', async () => {
+        const loop = Array.from({ length: 30 }, (_, i) => [['call', `call_${i}`], ['result', `call_${i}`, long.repeat(4)]]).flat();
+        await all_pairs('short', { turns: [['user', 'old'], ['assistant', 'done'], ['user', 'the task'], ...loop] }, ({ turns: got }, client, kind) => {
+            const where = `${client} to ${kind}`;
+            assert.deepEqual(got[0], ['user', 'the task'], where);
+            assert.ok(got.length < 61 && got.length > 4, where);
+            got.slice(1).forEach(([role], i) => assert.equal(role, i % 2 ? 'result' : 'call', where));
+            assert.equal(got[got.length - 1][0], 'result', where);
+        });
+    });
+
+    it('the last messages stay although they are too long', async () => {
+        const turns = [['user', 'a'], ['assistant', 'b'], ['user', long.repeat(60)], ['assistant', 'c'], ['user', long.repeat(60)]];
+        await all_pairs('tight', { turns }, ({ turns: got }, client, kind) => {
+            assert.deepEqual(got[got.length - 1], turns[4], `${client} to ${kind}`);
+            assert.deepEqual(got[got.length - 2], turns[3]);
+            assert.equal(got[0][0], 'user');
+        });
+    });
+});
