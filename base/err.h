@@ -53,6 +53,8 @@ enum err_kind {
       "the request uses something the chosen upstream cannot express")                             \
     X(AUTH, CLIENT, 401, 0, AUTH, "invalid_api_key", "invalid or missing API key")                 \
     X(MODEL, CLIENT, 404, 0, NOT_FOUND, "model_not_found", "unknown model")                        \
+    X(NO_STREAM, CLIENT, 404, 0, NOT_FOUND, "stream_not_found",                                      \
+      "no such stream, or what follows this event is not kept any more")                           \
     X(BACKPRESSURE, CLIENT, 504, 0, TIMEOUT, "backpressure_timeout",                               \
       "client stopped reading the stream")                                                         \
     /* ourselves */                                                                                \

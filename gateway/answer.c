@@ -4,6 +4,7 @@
  */
 #include "gateway/answer.h"
 #include "gateway/models.h"
+#include "gateway/resume.h"
 #include "gateway/worker.h"
 
 #include <stdlib.h>
@@ -170,6 +171,24 @@ put_ready(struct stream *stream)
     return usable ? 200 : 503;
 }
 
+/* The rest of a stream that has lost its client. */
+static enum stream_event
+follow(struct stream *stream)
+{
+    int error = resume_answer(stream);
+    if (error < 0) {
+        if (stream->committed || error != -ERR_NO_STREAM) {
+            stream->close_after = true;
+            return stream_enter_finish(stream);
+        }
+        stream_fail(stream, error);
+        return act_refuse(stream);
+    }
+    enum stream_event next = stream_enter_finish(stream);
+    loop_arm(&stream->worker->loop, &stream->ping, stream_timeouts(stream)->keepalive_ms);
+    return next;
+}
+
 enum stream_event
 act_answer(struct stream *stream)
 {
@@ -178,6 +197,8 @@ act_answer(struct stream *stream)
     const char *type = "application/json";
     int status = 200, error = 0;
     struct canon_fault fault = {0};
+    if (resume_asked(stream))
+        return follow(stream);
     stream_end_codecs(stream); /* an upstream that could not count may have said other things */
     sink_reset(out, 65536);
     stream->failed = false;

@@ -52,6 +52,8 @@ struct config_limits {
     uint64_t upstream_queue;   /* requests waiting for one, per upstream host and worker */
     uint64_t upstream_idle;    /* kept idle connections per upstream host and worker */
     uint64_t handshakes;       /* TLS handshakes in progress per worker */
+    uint64_t resume_bytes;     /* of events kept of one stream that can be resumed */
+    uint64_t resume_streams;   /* kept at once, all workers together */
     uint64_t recall_bytes;     /* reasoning state kept for clients that lose it, all workers together */
 };
 
@@ -147,6 +149,7 @@ struct config {
     bool public_metrics;       /* /metrics without a key */
     bool sse_ids;
     uint64_t sse_retry_ms;     /* 0: no retry line */
+    uint64_t sse_resume_ms;    /* how long a stream waits for a client that has gone; 0: not at all */
     struct slice *cors_origins;
     uint32_t cors_count;
     struct config_timeouts timeouts;

@@ -413,6 +413,9 @@ static const struct config_row sse_rows[] = {
      .help = "Give streamed events an id: line, so that a client can say where it was cut off."},
     {"retry", CONFIG_DURATION, GLOBAL(sse_retry_ms), .fallback = "3s", .most = HOUR,
      .help = "The retry: line at the head of a stream; 0: none."},
+    {"resume", CONFIG_DURATION, GLOBAL(sse_resume_ms), .fallback = "0", .most = HOUR,
+     .help = "How long a stream goes on for a client that has lost its connection, so that it can have the rest by repeating "
+             "its request with Last-Event-ID. 0: not at all, whoever goes cancels the upstream at once. Needs ids."},
 };
 
 static const struct config_row cors_rows[] = {
@@ -510,6 +513,11 @@ static const struct config_row limits_rows[] = {
     {"handshakes", CONFIG_INTEGER, GLOBAL(limits.handshakes), .fallback = "16", .least = 1,
      .most = 10000,
      .help = "TLS handshakes in progress per worker: each costs milliseconds of processor time."},
+    {"resume", CONFIG_BYTES, GLOBAL(limits.resume_bytes), .fallback = "1MiB", .least = KIB(16), .most = GIB(1),
+     .help = "Events kept of one stream that can be resumed, the newest ones; a stream that outgrows it without a client is "
+             "cancelled."},
+    {"resume_streams", CONFIG_INTEGER, GLOBAL(limits.resume_streams), .fallback = "1000", .most = 1000000,
+     .help = "Streams that can be resumed at once, all workers together; more run without."},
     {"recall", CONFIG_BYTES, GLOBAL(limits.recall_bytes), .fallback = "16MiB", .most = GIB(64),
      .help = "Reasoning state kept for clients that lose it between two turns of a tool loop, all workers together; the "
              "oldest goes first. 0: none."},

@@ -3,8 +3,9 @@
  * finish.c - every way an exchange can end: its last chunk, an in-band error, a refusal with a status, a whole answer;
  * then draining the client's queue, resting for the next request, or parting.
  */
-#include "gateway/credential.h"
 #include "gateway/answer.h"
+#include "gateway/credential.h"
+#include "gateway/resume.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -51,6 +52,7 @@ end_body(struct stream *stream)
         sink_reset(out, 0);
         stream->close_after = true;
     }
+    stream->tape_whole = !stream->close_after;
     sink_reset(text, 131072);
     stream_end_codecs(stream);
     return stream_enter_finish(stream);
@@ -253,6 +255,17 @@ enum stream_event
 act_feed(struct stream *stream)
 {
     struct conn *client = stream->client;
+    bool waits = resume_follows(stream) && stream->collected_sent == stream->collected.len;
+    if (waits && client->out.len < client->out_high) {
+        if (!resume_pull(stream)) {
+            stream->severed = true; /* what is missing must not look like an end */
+            return EVENT_FAILED;
+        }
+        if (stream->collected.len > 0 && !deadline_armed(&stream->step)) {
+            stream->acked = conn_acked(client);
+            stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
+        }
+    }
     struct slice rest = slice_skip(sink_slice(&stream->collected), stream->collected_sent);
     while (rest.len > 0 && !stream->head_request && client->out.len < client->out_high) {
         struct slice piece = slice_take(rest, FEED_PIECE_BYTES);
@@ -260,6 +273,7 @@ act_feed(struct stream *stream)
             break; /* the pool is empty: EMPTY comes when some of it is back */
         stream->collected_sent += piece.len;
         stream->client_out += piece.len;
+        stream->output_ms = stream->worker->loop.now_ms;
         metrics_add(&stream->worker->metrics->client_bytes_out, piece.len);
         rest = slice_skip(rest, piece.len);
     }
@@ -278,6 +292,11 @@ act_part(struct stream *stream)
         if (stream->collected_sent == before && conn_unsent(client) == 0)
             return stream_fail(stream, -ERR_MEMORY);
         return EVENT_NONE;
+    }
+    if (resume_follows(stream)) {
+        if (conn_unsent(stream->client) == 0 && stream->collected.len == 0) /* nothing is on its way: nothing can be stuck */
+            loop_cancel(&stream->worker->loop, &stream->step);
+        return stream->collected.len > 0 && stream->client->out.len < stream->client->out_high ? EVENT_CLIENT_ROOM : EVENT_NONE;
     }
     if (conn_unsent(stream->client) > 0)
         return EVENT_NONE;
@@ -319,6 +338,7 @@ act_rest(struct stream *stream)
     loop_cancel(loop, &stream->ping);
     loop_cancel(loop, &stream->commit);
     stream_release_request(stream);
+    resume_forget(stream);
     struct http_limits limits = stream->reader.limits;
     http_reader_fini(&stream->reader);
     http_reader_init(&stream->reader, &limits);
@@ -351,6 +371,9 @@ act_rest(struct stream *stream)
     stream->status = stream->upstream_status = 0;
     stream->report.count = 0;
     stream->truncated_messages = stream->truncated_tokens = 0;
+    stream->token = SLICE_NONE;
+    stream->token_awaited = stream->token_refused = false;
+    stream->watch = NULL;
     stream->client_in = stream->client_out = stream->upstream_in = stream->upstream_out = 0;
     stream->events_in = stream->events_out = stream->stalls = stream->stall_us = 0;
     stream->stall_longest_us = stream->keepalives = stream->sse_serial = stream->worked_us = 0;
@@ -371,6 +394,7 @@ let_go(struct stream *stream, bool cut)
     credential_leave(stream);
     stream_drop_lease(stream);
     answer_forget(stream);
+    resume_forget(stream);
     stream_end_codecs(stream);
     if (stream->severed)
         conn_sever(stream->client);

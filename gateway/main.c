@@ -7,6 +7,7 @@
 #include "gateway/conform.h"
 #include "gateway/demo.h"
 #include "gateway/recall.h"
+#include "gateway/tape.h"
 #include "gateway/worker.h"
 #include "reactor/backend.h"
 #include "reactor/trust.h"
@@ -353,7 +354,8 @@ serve(const struct cli *cli)
 {
     struct config *config;
     static struct recall recall; /* large, and shared by all threads to the end */
-    struct gateway gateway = {.recall = &recall};
+    static struct tape_store tapes;
+    struct gateway gateway = {.recall = &recall, .tapes = &tapes};
     struct generation *generation = NULL;
     sigset_t signals;
     if (cli_load(&cli->flags, environ, false, &config) < 0)
@@ -362,7 +364,7 @@ serve(const struct cli *cli)
     raise_descriptor_limit();
     crashing = &gateway;
     block_signals(&signals);
-    if (start_log(config) < 0 || recall_init(&recall) < 0)
+    if (start_log(config) < 0 || recall_init(&recall) < 0 || tape_store_init(&tapes) < 0)
         return 1;
 
     struct timespec now;
@@ -381,6 +383,7 @@ serve(const struct cli *cli)
     stop(&gateway);
     generation_drop(generation);
     recall_fini(&recall);
+    tape_store_fini(&tapes);
     log_say(LOG_INFO, "stopped", "all streams have ended");
     log_stop();
     return 0;

@@ -8,6 +8,7 @@
 #include "gateway/metrics.h"
 #include "gateway/credential.h"
 #include "gateway/recall.h"
+#include "gateway/tape.h"
 #include "gateway/worker.h"
 
 #include <dirent.h>
@@ -393,6 +394,22 @@ expose_process(const struct gateway *gateway, struct sink *out)
     sink_printf(out, "process_start_time_seconds %llu\n", (unsigned long long)gateway->started_unix_s);
     announce(out, "penstock_log_lines_dropped_total", "counter", "Log lines lost because the ring was full");
     sink_printf(out, "penstock_log_lines_dropped_total %llu\n", (unsigned long long)log_dropped());
+    if (gateway->tapes) {
+        const struct {
+            const char *name, *type, *help;
+            const _Atomic uint64_t *value;
+        } rows[] = {
+            {"penstock_resumable_streams", "gauge", "Streams whose events are kept for clients that come back", &gateway->tapes->count},
+            {"penstock_resumable_bytes", "gauge", "Bytes of events kept", &gateway->tapes->bytes},
+            {"penstock_resumes_total", "counter", "Clients that came back and got the rest of their stream", &gateway->tapes->resumed},
+            {"penstock_resumes_refused_total", "counter", "Clients that came back for a stream that was not there", &gateway->tapes->refused},
+            {"penstock_resumable_expired_total", "counter", "Finished streams that were forgotten", &gateway->tapes->expired},
+        };
+        for (size_t i = 0; i < countof(rows); i++) {
+            announce(out, rows[i].name, rows[i].type, rows[i].help);
+            sink_printf(out, "%s %llu\n", rows[i].name, (unsigned long long)load(rows[i].value));
+        }
+    }
     if (gateway->recall) {
         const struct {
             const char *name, *type, *help;

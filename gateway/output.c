@@ -5,6 +5,7 @@
  * A stream's head goes out at the commit point and not before.
  */
 #include "gateway/endpoint.h"
+#include "gateway/resume.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -174,17 +175,20 @@ stream_put_frames(struct stream *stream, struct frames *frames, const struct sse
             sse_put_comment(text, data);
             continue;
         }
+        size_t before = text->len;
         if (ids) {
             char id[64];
             int n = snprintf(id, sizeof id, "%.16s-%llu", stream->id, (unsigned long long)stream->sse_serial);
             sse_put_fields(text, slice_of(id, (size_t)n), stream->sse_serial == 0 ? config->sse_retry_ms : 0);
         }
-        stream->sse_serial++;
+        uint64_t serial = stream->sse_serial++;
         if (frame->kind == FRAME_PASS)
             sink_put(text, raw->raw);
         else
             sse_put_event(text, slice_from(frame->type), data);
         stream->events_out++;
+        if (text->error == 0)
+            resume_keep(stream, serial, slice_skip(sink_slice(text), before));
     }
     metrics_add(&worker->metrics->events_out, (uint64_t)frames->count);
     return text->error ? -ERR_MEMORY : 0;
@@ -196,7 +200,7 @@ stream_commit(struct stream *stream)
     struct worker *worker = stream->worker;
     if (stream->committed)
         return 0;
-    int error = stream_writer(stream);
+    int error = stream->follow_ticket > 0 ? 0 : stream_writer(stream); /* a follower copies what was written */
     if (error < 0)
         return error;
     struct sink *head = &worker->head;
@@ -215,6 +219,8 @@ stream_commit(struct stream *stream)
     if (head->error || conn_put(stream->client, sink_slice(head)) < 0)
         return -ERR_MEMORY;
     stream->committed = true;
+    if (stream->follow_ticket == 0)
+        resume_record(stream);
     stream->status = 200;
     stream->stamps.committed = worker->loop.now_us;
     stream->output_ms = worker->loop.now_ms;

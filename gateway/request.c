@@ -9,6 +9,7 @@
 #include "gateway/detail.h"
 #include "gateway/endpoint.h"
 #include "gateway/relay.h"
+#include "gateway/resume.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -322,6 +323,8 @@ act_choose(struct stream *stream)
         return answer_begin(stream);
     if (stream->client->ended) /* it came with the request: whether the client has gone must be asked all the same */
         stream_post(stream, EVENT_CLIENT_BYTES);
+    if (resume_asked(stream))
+        return EVENT_ANSWER;
     if (stream->endpoint == ENDPOINT_RELAY)
         return relay_choose(stream);
     if (stream_parse(stream) == EVENT_FAILED || read_outline(stream) == EVENT_FAILED ||

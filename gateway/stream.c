@@ -63,8 +63,7 @@ struct row {
 #define ROWS_WAITING(state)                                                                        \
     ROW(state, STEP_DUE, state, judge), ROW(state, TOTAL_DUE, state, judge),                       \
         ROW(state, FAILED, state, judge), ROW(state, NEXT, DIAL, dial),                            \
-        ROW(state, REJECT, FINISH, refuse), ROW(state, BREAK, FINISH, break_off),                  \
-        ROW(state, CLIENT_GONE, CLOSED, cancel)
+        ROW(state, REJECT, FINISH, refuse), ROW(state, BREAK, FINISH, break_off)
 /* And what those have that may have to speak to the client before the upstream has. */
 #define ROWS_SILENT(state)                                                                         \
     ROW(state, COMMIT_DUE, state, commit_early), ROW(state, PING_DUE, state, ping),                \
@@ -93,6 +92,7 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(BODY, CLIENT_GONE, CLOSED, cancel),
 
     ROWS_WAITING(DIAL),
+    ROW(DIAL, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(DIAL),
     ROW(DIAL, TURN, DIAL, dial),
     ROW(DIAL, ANSWER, FINISH, answer),
@@ -100,6 +100,7 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(DIAL, UPSTREAM_UP, SEND, send_request),
 
     ROWS_WAITING(SEND),
+    ROW(SEND, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(SEND),
     ROW(SEND, ANSWER, FINISH, answer),
     ROW(SEND, UPSTREAM_ROOM, SEND, send_more),
@@ -109,6 +110,7 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(SEND, REPLY_WHOLE, COLLECT, collect),
 
     ROWS_WAITING(AWAIT),
+    ROW(AWAIT, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(AWAIT),
     ROW(AWAIT, ANSWER, FINISH, answer),
     ROW(AWAIT, UPSTREAM_BYTES, AWAIT, read_reply),
@@ -116,12 +118,15 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(AWAIT, REPLY_WHOLE, COLLECT, collect),
 
     ROWS_WAITING(COLLECT),
+    ROW(COLLECT, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(COLLECT),
     ROW(COLLECT, ANSWER, FINISH, answer),
     ROW(COLLECT, UPSTREAM_BYTES, COLLECT, collect),
     ROW(COLLECT, WHOLE, FINISH, deliver),
 
     ROWS_WAITING(RELAY),
+    ROW(RELAY, CLIENT_GONE, RELAY, lose_client),
+    ROW(RELAY, LEAVE, CLOSED, cancel),
     ROWS_SILENT(RELAY),
     ROW(RELAY, UPSTREAM_BYTES, RELAY, pump),
     ROW(RELAY, CLIENT_FULL, STALL, pause),
@@ -133,9 +138,12 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(STALL, FAILED, STALL, judge),
     ROW(STALL, TOTAL_DUE, STALL, judge),
     ROW(STALL, BREAK, FINISH, break_off),
-    ROW(STALL, CLIENT_GONE, CLOSED, cancel),
+    ROW(STALL, CLIENT_GONE, STALL, lose_client),
+    ROW(STALL, LEAVE, CLOSED, cancel),
 
     ROW(FINISH, CLIENT_ROOM, FINISH, feed),
+    ROW(FINISH, TURN, FINISH, feed),
+    ROW(FINISH, PING_DUE, FINISH, ping_follower),
     ROW(FINISH, CLIENT_EMPTY, FINISH, part),
     ROW(FINISH, STEP_DUE, FINISH, check_drain),
     ROW(FINISH, FAILED, CLOSED, cancel),
@@ -214,7 +222,7 @@ step(struct stream *stream, enum stream_event event)
         }
         enum stream_state to = (enum stream_state)(row->to - 1);
         trace(stream, event, to);
-        if (event == EVENT_CLIENT_GONE && !stream->left)
+        if (event == EVENT_CLIENT_GONE && !stream->left && !stream->detached)
             metrics_add(&stream->worker->metrics->disconnects[stream->state], 1);
         stream->state = to;
         event = row->action(stream);
@@ -255,6 +263,12 @@ static void
 ping_due(struct deadline *deadline)
 {
     stream_post(container_of(deadline, struct stream, ping), EVENT_PING_DUE);
+}
+
+static void
+lonely_due(struct deadline *deadline)
+{
+    stream_post(container_of(deadline, struct stream, lonely), EVENT_CLIENT_GONE);
 }
 
 static void
@@ -365,6 +379,7 @@ stream_new(struct worker *worker, int fd, const char *peer)
     deadline_init(&stream->step, step_due);
     deadline_init(&stream->ping, ping_due);
     deadline_init(&stream->commit, commit_due);
+    deadline_init(&stream->lonely, lonely_due);
     struct http_limits limits = {config->limits.line_bytes, config->limits.head_bytes, config->limits.fields};
     arena_init(&stream->request, SIZE_MAX); /* their limits follow when there is a connection */
     arena_init(&stream->reply, 4u << 20);

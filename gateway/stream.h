@@ -32,6 +32,7 @@ enum endpoint {
 };
 
 struct worker;
+struct tape;
 struct recall_watch;
 struct generation;
 struct gather;
@@ -139,6 +140,12 @@ struct stream {
     bool failed;
     int status;                /* sent to the client; 0 nothing yet */
     enum stream_end end;
+    struct tape *tape;         /* what can be resumed: written by this stream, or followed; NULL */
+    struct deadline lonely;    /* nobody has come back for it */
+    uint64_t follow_ticket, follow_offset; /* of a follower; ticket 0: the tape is this stream's own */
+    bool follow_over;          /* all of it was read */
+    bool detached;             /* the client has gone and the stream goes on */
+    bool tape_whole;           /* it ended with an end of its own */
     uint64_t acked;            /* at the last drain check */
     uint64_t output_ms;        /* something was last written to the client */
 
@@ -166,12 +173,12 @@ uint64_t stream_clock(const struct stream *stream);
 /* stream_next - the table: where does this event lead from this state? STATE_COUNT when there is no row. For tests and docs. */
 enum stream_state stream_next(enum stream_state state, enum stream_event event, const char **action);
 
-/* ---- actions, in request.c, attempt.c, reply.c, pump.c, output.c, finish.c and answer.c: verdicts are enum stream_event */
+/* ---- actions, in request.c, attempt.c, reply.c, pump.c, output.c, finish.c, resume.c and answer.c: verdicts are enum stream_event */
 typedef enum stream_event stream_action(struct stream *stream);
 stream_action act_begin_request, act_read_head, act_begin_body, act_read_body, act_choose, act_dial, act_send_request,
     act_send_more, act_read_reply, act_collect, act_judge, act_begin_reply, act_pump, act_pause, act_resume, act_ping,
     act_commit_early, act_end_reply, act_break_off, act_refuse, act_answer, act_deliver, act_feed, act_part, act_check_drain,
-    act_rest, act_depart, act_cancel, act_ask;
+    act_rest, act_depart, act_cancel, act_ask, act_lose_client, act_ping_follower;
 
 /* ---- shared by the action files */
 /* stream_fail - record what failed; the first of an attempt wins. Returns FAILED. */

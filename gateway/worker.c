@@ -4,7 +4,9 @@
  */
 #include "gateway/worker.h"
 #include "gateway/credential.h"
+#include "gateway/window.h"
 #include "gateway/fetch.h"
+#include "gateway/tape.h"
 #include "gateway/demo.h"
 #include "reactor/backend.h"
 
@@ -75,6 +77,9 @@ each_second(struct deadline *deadline)
     struct worker *worker = container_of(deadline, struct worker, second);
     read_wall_clock(worker);
     credential_tick(worker);
+    window_tick(worker);
+    if (worker->number == 0 && worker->gateway->tapes)
+        tape_store_sweep(worker->gateway->tapes, worker->loop.now_ms, worker->generation->config->sse_resume_ms);
     loop_arm(&worker->loop, &worker->second, 1000);
 }
 

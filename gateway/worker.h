@@ -37,6 +37,7 @@ struct gateway { /* what all workers can see; the arrays are fixed before thread
     _Atomic bool ending; /* second signal: end everything now */
     uint64_t started_unix_s;
     uint64_t started_us;
+    struct tape_store *tapes; /* events of streams that can be resumed; NULL: none can */
     struct recall *recall; /* reasoning state by tool call; NULL: none is kept */
 };
 
