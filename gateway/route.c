@@ -7,6 +7,7 @@
 #include "gateway/credential.h"
 #include "gateway/metrics.h"
 #include "gateway/names.h"
+#include "gateway/window.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,6 +218,7 @@ generation_inherit(struct generation *generation, const struct generation *old)
         store(&to->minute_requests, load(&from->minute_requests));
         store(&to->minute_tokens, load(&from->minute_tokens));
         store(&to->minute_failures, load(&from->minute_failures));
+        window_inherit(to, from);
     }
 }
 
@@ -233,6 +235,7 @@ generation_drop(struct generation *generation)
     if (atomic_fetch_sub_explicit(&generation->references, 1, memory_order_acq_rel) != 1)
         return;
     for (uint32_t i = 0; generation->deployments && i < generation->count; i++) {
+        window_free(&generation->deployments[i]);
         if (generation->deployments[i].trust)
             trust_drop(generation->deployments[i].trust);
     }

@@ -23,7 +23,8 @@ struct deployment {
     struct credential *credential; /* of the generation: access tokens come from it; NULL: api_key is what it is */
     int label;               /* of the metrics; stable over reloads */
     uint32_t host;           /* index of its upstream host in the generation */
-    _Atomic uint64_t context_tokens; /* the window, as its model list says; 0: not known */
+    struct windows *_Atomic windows; /* what its models take, as the server says (window.h); NULL: not known */
+    uint64_t windows_due_ms;         /* of the first worker alone */
     _Atomic uint64_t cool_until_ms;
     _Atomic uint64_t minute, minute_requests, minute_tokens, minute_failures; /* minute: number since the start */
 };

@@ -6,6 +6,7 @@
  */
 #include "gateway/shaping.h"
 #include "base/text.h"
+#include "gateway/window.h"
 #include "gateway/worker.h"
 
 /* Where a dialect keeps instructions, conversation and tools; older or other spellings go when the new one is written. */
@@ -20,11 +21,11 @@ static const struct members members_of[DIALECT_COUNT] = {
 };
 
 static struct shape_rules
-rules_of(const struct deployment *deployment)
+rules_of(const struct deployment *deployment, struct slice model)
 {
     struct shape_rules rules = deployment->config->shape;
     if (rules.context_tokens == 0)
-        rules.context_tokens = atomic_load_explicit(&deployment->context_tokens, memory_order_relaxed);
+        rules.context_tokens = window_of(deployment, model);
     rules.cache = rules.cache && deployment->dialect->id == DIALECT_ANTHROPIC;
     return rules;
 }
@@ -32,7 +33,7 @@ rules_of(const struct deployment *deployment)
 bool
 shaping_wanted(const struct deployment *deployment, const struct dialect_upstream *upstream)
 {
-    struct shape_rules rules = rules_of(deployment);
+    struct shape_rules rules = rules_of(deployment, upstream->model);
     return shape_applies(&rules, upstream->model);
 }
 
@@ -59,7 +60,7 @@ tell(struct stream *stream, const struct deployment *deployment, const struct sh
 static int
 shape(struct stream *stream, const struct deployment *deployment, struct canon_request **out, struct shape_notes *notes)
 {
-    struct shape_rules rules = rules_of(deployment);
+    struct shape_rules rules = rules_of(deployment, stream->upstream_model);
     struct canon_request *copy = arena_take(&stream->request, sizeof *copy);
     if (!copy)
         return -ERR_MEMORY;

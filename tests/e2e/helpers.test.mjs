@@ -5,7 +5,7 @@
 
 import { it } from 'node:test';
 import assert from 'node:assert/strict';
-import { exchange, json_of } from './lib/raw.mjs';
+import { exchange } from './lib/raw.mjs';
 import { in_world } from './lib/world.mjs';
 
 const kinds = ['c', 'r', 'a', 'g'];
@@ -207,3 +207,22 @@ in_world('helpers', config, (world) => {
         });
     });
 });
+
+/* Windows that nobody configured: the server is asked, first as LM Studio, then for its list of models. */
+for (const [how, provider, wanted] of [['loaded', { loaded: 1500 }, ['/api/v0/models']], ['listed', { window: 1500 }, ['/api/v0/models', '/v1/models']]]) {
+    const told = (url) => ({ model_list: [{ ...upstream_of.c(url), model_name: 'c-*', litellm_params: { ...upstream_of.c(url).litellm_params, model: 'openai/*' }, penstock: { helpers: { truncate: true } } }] });
+    in_world(`helpers, window ${how}`, told, (world) => {
+        it(`the window comes from the server where nobody configured it: ${how}`, async () => {
+            const lists = () => world.provider.seen.filter(({ method }) => method === 'GET');
+            for (let i = 0; i < 200 && lists().length < wanted.length; i++) await new Promise((done) => setTimeout(done, 50));
+            await new Promise((done) => setTimeout(done, 100));
+            assert.deepEqual(lists().map(({ path }) => path), wanted);
+            assert.equal(lists()[0].headers.authorization, 'Bearer k');
+            const turns = Array.from({ length: 60 }, (_, i) => [i % 2 ? 'assistant' : 'user', `${i}. ${long.repeat(5)}`]);
+            const [path, body] = clients.c('c-text', { turns });
+            const response = await exchange(world.penstock.port, 'POST', path, { body });
+            assert.equal(response.status, 200, response.text);
+            assert.match(response.headers['x-penstock-truncated'], /^messages=\d+, tokens=\d+$/);
+        });
+    }, { provider });
+}

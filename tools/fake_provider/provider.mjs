@@ -262,8 +262,12 @@ export class FakeProvider {
         if (record.method === 'GET' && record.path.endsWith('/v1beta/models')) {
             return { models: turn_names.map((id) => ({ name: `models/${id}`, displayName: id, inputTokenLimit: 100000, outputTokenLimit: 8000, supportedGenerationMethods: ['generateContent'] })) };
         }
-        if (record.method === 'GET' && record.path.endsWith('/models')) {
-            return { object: 'list', data: turn_names.map((id) => ({ id, object: 'model', created: 1754000000, owned_by: 'fake' })) };
+        if (record.method === 'GET' && record.path === '/api/v0/models' && this.options.loaded) { // LM Studio's own
+            return { object: 'list', data: turn_names.map((id) => ({ id, object: 'model', state: 'loaded', max_context_length: 1000000, loaded_context_length: this.options.loaded })) };
+        }
+        if (record.method === 'GET' && record.path.endsWith('/models') && record.path !== '/api/v0/models') {
+            const window = this.options.window ? { max_model_len: this.options.window } : {}; // vLLM
+            return { object: 'list', data: turn_names.map((id) => ({ id, object: 'model', created: 1754000000, owned_by: 'fake', ...window })) };
         }
         if (record.call === 'countTokens') {
             const count = Math.ceil(record.body.length / 4);
