@@ -41,7 +41,7 @@ stream_writer(struct stream *stream)
                                         : SHOW_AS_SENT,
         .input_estimate = estimate_input(stream),
         .placeholder_signature = stream->deployment && stream->deployment->config->placeholder_signature,
-        .request = stream->canon && stream->canon_read ? stream->canon : NULL,
+        .request = stream->canon, /* read or not: writers that repeat it want its text */
     };
     void *writer = arena_take(&stream->reply, stream->dialect->writer_bytes);
     if (!writer || stream->dialect->writer_init(writer, &options, &stream->reply) < 0)
