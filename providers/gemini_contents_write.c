@@ -294,7 +294,7 @@ texts_of(struct gemini_writing *at, const struct canon_part *result, struct slic
 {
     struct sink text;
     bool any = false;
-    if (result->parts && !result->parts->next && is_text(result->parts) &&
+    if (result->parts && !result->parts->next && result->parts->kind == PART_TEXT &&
         slice_present(result->parts->text)) {
         *out = result->parts->text; /* nearly always */
         return 0;
@@ -304,6 +304,10 @@ texts_of(struct gemini_writing *at, const struct canon_part *result, struct slic
         if (!is_text(part))
             continue;
         sink_text(&text, any ? "\\n" : "");
+        if (part->kind == PART_DOCUMENT && part->name.len > 0) {
+            sink_put(&text, part->name);
+            sink_text(&text, "\\n");
+        }
         sink_put(&text, part->text);
         any = true;
     }

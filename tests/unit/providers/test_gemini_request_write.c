@@ -119,6 +119,13 @@ carries_media_of_results(void **state)
          "png\",\"data\":\"iVBORw0KGgo=\"}}]}}]},{\"role\":\"user\",\"parts\":[{\"text\":\"well?\"}"
          "]}],",
          true);
+    /* A search result keeps its title. */
+    says(&anthropic_dialect, &upstream,
+         CLAUDE("{\"type\":\"tool_result\",\"tool_use_id\":\"c1\",\"content\":[{\"type\":"
+                "\"search_result\",\"title\":\"T\",\"source\":\"https://"
+                "a\",\"content\":[{\"type\":\"text\","
+                "\"text\":\"found\"}]},{\"type\":\"text\",\"text\":\"more\"}]}"),
+         "{\"output\":\"T\\nhttps://a\\nfound\\nmore\"}", true);
 }
 
 #define USER_PART(part)                                                                            \
