@@ -301,6 +301,20 @@ void config_entry_problem(struct config_loader *loader, bool warning,
 /* config_entry_finish - overrides, provider, address, key, habits, headers; false: leave it out. */
 bool config_entry_finish(struct config_loader *loader, struct config_entry *entry);
 
+/* ---- config_google.c ---- */
+
+/* config_first_variable - value and name of the first of these variables (separated by spaces) that is set to something. */
+struct slice config_first_variable(struct config_loader *loader, const char *names, struct slice *name);
+/* config_fill_text - a text that the file did not give: from the first variable that is set, else what otherwise says. */
+void config_fill_text(struct config_loader *loader, struct config_entry *entry, size_t offset, const char *variables,
+                      struct slice otherwise);
+#define CONFIG_FILL(member, variables, otherwise)                                                  \
+    config_fill_text(loader, entry, offsetof(struct config_entry, deployment.member), variables, otherwise)
+/* config_google_resolve - project, location, credentials, and the region's own host (R82); false with a problem noted. */
+bool config_google_resolve(struct config_loader *loader, struct config_entry *entry);
+/* config_google_may_see - access tokens are Google's to see, and nobody's who is merely configured (R104). */
+bool config_google_may_see(const struct config_deployment *deployment);
+
 /* config_entry_overrides - what penstock.models says about it, then its own penstock: map. */
 void config_entry_overrides(struct config_loader *loader, struct config_entry *entry);
 /* config_models_publish - hand the finished entries to the config. */

@@ -266,6 +266,11 @@ credentials_may_name_the_project(void **state)
     expect_good(&loaded);
     expect_slice(loaded.config->deployments->project, "from-file");
     unload(&loaded);
+    put_file("account.json", SLICE_LIT("{\"type\":\"authorized_user\",\"quota_project_id\":\"of-the-quota\"}"), 0600);
+    loaded = load_model("vertex_ai/gemini-3-pro", NULL, "      vertex_credentials: account.json\n", NO_ENVIRONMENT);
+    expect_good(&loaded);
+    expect_slice(loaded.config->deployments->project, "of-the-quota");
+    unload(&loaded);
 }
 
 static void
