@@ -13,6 +13,7 @@ export const suites = [
     { file: 'sdk_google.test.mjs', builds: both },
     { file: 'sdk_vercel.test.mjs', builds: release },
     { file: 'pairs.test.mjs', builds: both },
+    { file: 'pitfalls.test.mjs', builds: both },
     { file: 'clients.test.mjs', builds: both },
     { file: 'requests.test.mjs', builds: both },
     { file: 'endpoints.test.mjs', builds: both },
