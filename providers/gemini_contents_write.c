@@ -10,6 +10,11 @@
 
 #include "base/text.h"
 
+/*
+ * For the first call of a step whose signature nobody knows. Gemini asks for one in the turn in
+ * hand only, but where that begins is its own judgement, and a mark that comes and goes with the
+ * next question would spoil the cached prefix.
+ */
 static const struct slice no_signature = SLICE_LIT("skip_thought_signature_validator");
 
 void
@@ -397,7 +402,7 @@ put_item(struct gemini_writing *at, const struct gemini_turn *turn, const struct
         break;
     }
     if (item->part->kind == PART_CALL)
-        return put_call(at, item, turn->current && item == turn->calls);
+        return put_call(at, item, item == turn->calls);
     return put_plain(at, item->part, item->signature);
 }
 

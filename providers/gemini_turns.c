@@ -191,7 +191,7 @@ mark_repeated(const struct gemini_turn *turn)
 static int
 pair_all(struct building *at)
 {
-    struct gemini_turn *before = NULL, *asked = NULL;
+    struct gemini_turn *before = NULL;
     for (struct gemini_turn *turn = at->first; turn; turn = turn->next) {
         if (turn->call_count > TURN_CALLS_MAX)
             return misplaced(at, "too many tool calls in one turn");
@@ -200,12 +200,7 @@ pair_all(struct building *at)
         else
             pair_results(before, turn);
         before = turn->model ? turn : NULL;
-        if (!turn->model && turn->items)
-            asked = turn;
     }
-    /* The turn in hand began when the user last said something of his own. */
-    for (struct gemini_turn *turn = asked ? asked : at->first; turn; turn = turn->next)
-        turn->current = turn->model;
     return 0;
 }
 

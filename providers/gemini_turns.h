@@ -30,7 +30,6 @@ struct gemini_turn {
     struct gemini_item *calls, **calls_end;     /* the calls among the items */
     struct gemini_item *results, **results_end; /* before pairing */
     uint32_t call_count;
-    bool current; /* of a model turn: it is a step of the turn in hand */
 };
 
 /*

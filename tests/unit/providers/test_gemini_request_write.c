@@ -217,29 +217,36 @@ sends_signatures_back(void **state)
     says(&anthropic_dialect, &upstream, SIGNED("ErUBCkYIBxgCIkCk"), "thoughtSignature", false);
 }
 
+/* What was said stays as it was said when the next question comes: prefixes are cached. */
 static void
-marks_only_the_turn_in_hand(void **state)
+marks_the_first_call_of_each_step(void **state)
 {
     (void)state;
+#define FIRST                                                                                      \
+    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"},{\"role\":"              \
+    "\"assistant\","                                                                               \
+    "\"tool_calls\":[" TOOL_CALL("a", "f", "{}") "," TOOL_CALL("b", "f", "{}") "]}," TOOL(         \
+        "a", "r") "," TOOL("b", "r")
     struct dialect_upstream newer = third();
-    struct asking asking;
-    asks(&asking, &openai_chat_dialect, &newer,
-         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"},{\"role\":"
-         "\"assistant\",\"tool_calls\":[" TOOL_CALL("a", "f", "{}") "]}," TOOL(
-             "a",
-             "r") ",{\"role\":\"assistant\",\"content\":\"done\"},{\"role\":\"user\","
-                  "\"content\":\"2\"},"
-                  "{\"role\":\"assistant\",\"tool_calls\":[" TOOL_CALL("b", "f", "{}") "]}," TOOL(
-                      "b", "r") ",{\"role\":\"assistant\",\"tool_calls\":"
-                                "[" TOOL_CALL("c", "f", "{}") "]}," TOOL("c", "r") "]}");
+    struct asking first, second;
+    asks(&first, &openai_chat_dialect, &newer, FIRST "]}");
+    asks(&second, &openai_chat_dialect, &newer,
+         FIRST
+         ",{\"role\":\"assistant\",\"content\":\"done\"},{\"role\":\"user\",\"content\":\"2\"},"
+         "{\"role\":\"assistant\",\"tool_calls\":[" TOOL_CALL("c", "f", "{}") "]}," TOOL("c",
+                                                                                         "r") "]}");
     int count = 0;
-    for (const char *at = asking.out.ptr;
+    for (const char *at = second.out.ptr;
          (at = strstr(at, "skip_thought_signature_validator")) != NULL; at++)
         count++;
     assert_int_equal(count, 2);
     assert_non_null(
-        strstr(asking.out.ptr, "{\"functionCall\":{\"id\":\"a\",\"name\":\"f\",\"args\":{}}}"));
-    asking_close(&asking);
+        strstr(second.out.ptr, "{\"functionCall\":{\"id\":\"b\",\"name\":\"f\",\"args\":{}}}]"));
+    const char *end = strstr(first.out.ptr, "],\"generationConfig\"");
+    assert_non_null(end);
+    assert_memory_equal(first.out.ptr, second.out.ptr, (size_t)(end - first.out.ptr));
+    asking_close(&first);
+    asking_close(&second);
 }
 
 /* ---------------------------------------------------------------- tools */
@@ -374,7 +381,7 @@ main(void)
         cmocka_unit_test(carries_media_of_results),
         cmocka_unit_test(writes_media),
         cmocka_unit_test(sends_signatures_back),
-        cmocka_unit_test(marks_only_the_turn_in_hand),
+        cmocka_unit_test(marks_the_first_call_of_each_step),
         cmocka_unit_test(writes_tools),
         cmocka_unit_test(gives_names_back),
         cmocka_unit_test(grounds_as_configured),
