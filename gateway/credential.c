@@ -277,7 +277,7 @@ take_off(struct credential *credential, struct worker *worker)
         if (error < 0)
             credential_drop(credential);
     }
-    if (request.body.len > 0)
+    if (slice_present(request.body))
         explicit_bzero((char *)(uintptr_t)request.body.ptr, request.body.len);
     if (error < 0) {
         if (problem.len == 0)
