@@ -391,10 +391,11 @@ check_silence(struct conform *conform, enum conform_dialect dialect)
     return judge(conform, why);
 }
 
-/* Streams that the gateway has open, by penstock's own list; -1: it has none. */
+/* Streams of this dialect that the gateway has open, by penstock's own list; -1: it has none. */
 static int
-open_streams(struct conform *conform, struct slice model)
+open_streams(struct conform *conform, enum conform_dialect dialect, struct slice model)
 {
+    static const char *const names[] = {"openai_chat", "anthropic", "openai_responses", "gemini", "openai_text"};
     struct talk_reply reply;
     struct json root;
     int count = -1;
@@ -403,7 +404,8 @@ open_streams(struct conform *conform, struct slice model)
         count = 0;
         struct json list = json_type(root) == JSON_ARRAY ? root : json_get(root, "streams");
         for (struct json at = json_first(list); json_present(at); at = json_next(at))
-            count += slice_eq(json_string(json_get(at, "model"), conform->arena), model) && !json_is(json_get(at, "state"), "FINISH");
+            count += json_is(json_get(at, "dialect"), names[dialect]) && !json_is(json_get(at, "state"), "FINISH") &&
+                     slice_eq(json_string(json_get(at, "model"), conform->arena), model);
     }
     talk_reply_fini(&reply);
     return count;
@@ -415,7 +417,7 @@ check_cancel(struct conform *conform, enum conform_dialect dialect)
     struct talk talk;
     struct talk_reply reply;
     struct slice model = conform->slow.len > 0 ? conform->slow : conform->model;
-    int before = open_streams(conform, model);
+    int before = open_streams(conform, dialect, model);
     talk_open(&talk, conform->loop, &conform->target, conform->timeout_ms);
     talk_send(&talk, request_of(conform, dialect, &(struct ask){.stream = true, .model = model}), 0, conform->timeout_ms);
     talk_read(&talk, &reply, 1, conform->timeout_ms);
@@ -423,7 +425,7 @@ check_cancel(struct conform *conform, enum conform_dialect dialect)
     talk_reply_fini(&reply);
     talk_close(&talk, true);
     talk_wait(&talk, 100);
-    if (!why && before >= 0 && open_streams(conform, model) > before)
+    if (!why && before >= 0 && open_streams(conform, dialect, model) > before)
         why = "100 ms after its client has gone a stream still runs";
     if (why)
         return fail(conform, "%s", why);

@@ -1,50 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
- * conform_grammar.c - the grammar of each dialect's streams and objects, from the side of a client library that trusts
+ * conform_grammar.c - the grammar of each dialect's streams, from the side of a client library that trusts
  * nothing. Each function answers with the first fault in words, or NULL.
  */
-#include "gateway/conform.h"
+#include "gateway/conform_reading.h"
 #include "base/text.h"
 
-#include <stdio.h>
-
-#define FAULT(...) return fault(at, __VA_ARGS__)
-
-struct reading {
-    enum conform_dialect dialect;
-    struct arena *arena;
-    struct conform_told *told;
-    bool started, finished, terminal;
-    /* Anthropic, Responses: the open block or item */
-    uint32_t blocks;
-    bool open;
-    struct slice open_type;
-    struct conform_call *call;
-    uint64_t sequence;
-    bool item_open[CONFORM_CALLS_MAX];
-    struct conform_call *item_call[CONFORM_CALLS_MAX]; /* calls may grow side by side */
-    uint32_t items;
-};
-
-static const char *
-fault(const struct reading *at, const char *format, const char *a, struct slice b)
+const char *
+conform_fault(const struct conform_reading *at, const char *format, const char *a, struct slice b)
 {
     struct slice text = arena_printf(at->arena, format, a, SLICE_ARG(slice_take(b, 160)));
     return slice_present(text) ? text.ptr : "out of memory";
 }
-#define NO SLICE_LIT("")
 
-/* A string in memory that outlives the text it stands in; empty if it is none. */
-static struct slice
-keep_string(struct json value, struct arena *arena)
+struct slice
+conform_keep(struct json value, struct arena *arena)
 {
     struct slice text = json_string(value, arena);
     struct slice copy = slice_present(text) ? arena_copy(arena, text) : NO;
     return slice_present(copy) ? copy : NO;
 }
 
-static struct conform_call *
-new_call(struct conform_told *told)
+struct conform_call *
+conform_new_call(struct conform_told *told)
 {
     if (told->call_count == CONFORM_CALLS_MAX)
         return NULL;
@@ -53,8 +31,8 @@ new_call(struct conform_told *told)
     return call;
 }
 
-static void
-begin(struct conform_told *told)
+void
+conform_begin(struct conform_told *told)
 {
     memset(told, 0, sizeof(*told));
     sink_init(&told->text, CONFORM_TEXT_MAX);
@@ -71,15 +49,14 @@ conform_told_fini(struct conform_told *told)
         sink_fini(&told->calls[i].arguments);
 }
 
-static void
-add_text(const struct reading *at, struct sink *to, struct json value)
+void
+conform_add_text(const struct conform_reading *at, struct sink *to, struct json value)
 {
     sink_put(to, json_string(value, at->arena));
 }
 
-/* Every call has an id of its own, a name, and arguments that are a JSON object. */
-static const char *
-check_calls(const struct reading *at)
+const char *
+conform_check_calls(const struct conform_reading *at)
 {
     const struct conform_told *told = at->told;
     for (uint32_t i = 0; i < told->call_count; i++) {
@@ -98,8 +75,8 @@ check_calls(const struct reading *at)
     return NULL;
 }
 
-static void
-take_openai_usage(struct conform_told *told, struct json usage, const char *in, const char *out)
+void
+conform_take_usage(struct conform_told *told, struct json usage, const char *in, const char *out)
 {
     told->usage = true;
     told->in = json_u64_or(json_get(usage, in), UINT64_MAX);
@@ -107,8 +84,8 @@ take_openai_usage(struct conform_told *told, struct json usage, const char *in, 
     told->total = json_u64_or(json_get(usage, "total_tokens"), UINT64_MAX);
 }
 
-static const char *
-check_openai_usage(const struct reading *at)
+const char *
+conform_check_usage(const struct conform_reading *at)
 {
     const struct conform_told *told = at->told;
     if (!told->usage)
@@ -121,10 +98,10 @@ check_openai_usage(const struct reading *at)
 }
 
 static const char *
-take_error(const struct reading *at, struct json error)
+take_error(const struct conform_reading *at, struct json error)
 {
     at->told->failed = true;
-    if (keep_string(json_get(error, "message"), at->arena).len == 0)
+    if (conform_keep(json_get(error, "message"), at->arena).len == 0)
         FAULT("an error in the stream without a message%s%.*s", "", NO);
     return NULL;
 }
@@ -132,7 +109,7 @@ take_error(const struct reading *at, struct json error)
 /* ---------------------------------------------------------------- Chat */
 
 static const char *
-chat_calls(struct reading *at, struct json calls)
+chat_calls(struct conform_reading *at, struct json calls)
 {
     struct conform_told *told = at->told;
     for (struct json piece = json_first(calls); json_type(calls) == JSON_ARRAY && json_present(piece); piece = json_next(piece)) {
@@ -142,25 +119,25 @@ chat_calls(struct reading *at, struct json calls)
             FAULT("a piece of a tool call without index%s%.*s", "", NO);
         if (index > told->call_count)
             FAULT("the indexes of tool calls leave a gap%s%.*s", "", NO);
-        struct conform_call *call = index == told->call_count ? new_call(told) : &told->calls[index];
+        struct conform_call *call = index == told->call_count ? conform_new_call(told) : &told->calls[index];
         if (!call)
             FAULT("more tool calls than are believed%s%.*s", "", NO);
         bool is_first = call->name.len == 0;
         if (is_first && !json_is(json_get(piece, "type"), "function"))
             FAULT("the first piece of a tool call lacks type \"function\"%s%.*s", "", NO);
         if (is_first) {
-            call->id = keep_string(json_get(piece, "id"), at->arena);
-            call->name = keep_string(json_get(function, "name"), at->arena);
-        } else if (keep_string(json_get(function, "name"), at->arena).len > 0) {
+            call->id = conform_keep(json_get(piece, "id"), at->arena);
+            call->name = conform_keep(json_get(function, "name"), at->arena);
+        } else if (conform_keep(json_get(function, "name"), at->arena).len > 0) {
             FAULT("the name of a tool call comes twice%s%.*s", "", NO);
         }
-        add_text(at, &call->arguments, json_get(function, "arguments"));
+        conform_add_text(at, &call->arguments, json_get(function, "arguments"));
     }
     return NULL;
 }
 
 static const char *
-chat_event(struct reading *at, struct json root)
+chat_event(struct conform_reading *at, struct json root)
 {
     struct conform_told *told = at->told;
     struct json choices = json_get(root, "choices"), error = json_get(root, "error");
@@ -168,7 +145,7 @@ chat_event(struct reading *at, struct json root)
         return take_error(at, error);
     if (!json_is(json_get(root, "object"), "chat.completion.chunk"))
         FAULT("a chunk is no chat.completion.chunk%s%.*s", "", NO);
-    struct slice id = keep_string(json_get(root, "id"), at->arena);
+    struct slice id = conform_keep(json_get(root, "id"), at->arena);
     if (id.len == 0 || (told->id.len > 0 && !slice_eq(told->id, id)))
         FAULT("chunks of one reply have no id, or several%s: %.*s", "", id);
     told->id = id;
@@ -179,7 +156,7 @@ chat_event(struct reading *at, struct json root)
             FAULT("usage comes twice%s%.*s", "", NO);
         if (!at->finished)
             FAULT("usage comes before the finish%s%.*s", "", NO);
-        take_openai_usage(told, json_get(root, "usage"), "prompt_tokens", "completion_tokens");
+        conform_take_usage(told, json_get(root, "usage"), "prompt_tokens", "completion_tokens");
     }
     for (struct json choice = json_first(choices); json_present(choice); choice = json_next(choice)) {
         struct json delta = json_get(choice, "delta"), finish = json_get(choice, "finish_reason");
@@ -190,21 +167,21 @@ chat_event(struct reading *at, struct json root)
         if (!at->started && !json_is(json_get(delta, "role"), "assistant"))
             FAULT("the first chunk does not say role \"assistant\"%s%.*s", "", NO);
         at->started = true;
-        add_text(at, &told->text, json_get(delta, "content"));
-        add_text(at, &told->thinking, json_get(delta, "reasoning_content"));
+        conform_add_text(at, &told->text, json_get(delta, "content"));
+        conform_add_text(at, &told->thinking, json_get(delta, "reasoning_content"));
         const char *why = chat_calls(at, json_get(delta, "tool_calls"));
         if (why)
             return why;
         if (json_type(finish) == JSON_STRING) {
             at->finished = true;
-            told->finish = keep_string(finish, at->arena);
+            told->finish = conform_keep(finish, at->arena);
         }
     }
     return NULL;
 }
 
 static const char *
-chat_end(struct reading *at)
+chat_end(struct conform_reading *at)
 {
     static const char *const words[] = {"stop", "length", "tool_calls", "content_filter", "function_call"};
     struct conform_told *told = at->told;
@@ -221,13 +198,13 @@ chat_end(struct reading *at)
         FAULT("an unknown finish_reason%s: %.*s", "", told->finish);
     if (told->call_count > 0 && slice_is(told->finish, "stop"))
         FAULT("a reply with tool calls finishes with \"stop\"%s%.*s", "", NO);
-    return check_openai_usage(at);
+    return conform_check_usage(at);
 }
 
 /* ---------------------------------------------------------------- Anthropic */
 
 static const char *
-anthropic_delta(struct reading *at, struct json delta)
+anthropic_delta(struct conform_reading *at, struct json delta)
 {
     struct json type = json_get(delta, "type");
     bool fits = json_is(type, "text_delta")         ? slice_is(at->open_type, "text")
@@ -235,16 +212,16 @@ anthropic_delta(struct reading *at, struct json delta)
                 : json_is(type, "thinking_delta") || json_is(type, "signature_delta") ? slice_is(at->open_type, "thinking")
                                                     : true;
     if (!fits)
-        FAULT("a %s in a block of type %.*s", keep_string(type, at->arena).ptr, at->open_type);
-    add_text(at, &at->told->text, json_get(delta, "text"));
-    add_text(at, &at->told->thinking, json_get(delta, "thinking"));
+        FAULT("a %s in a block of type %.*s", conform_keep(type, at->arena).ptr, at->open_type);
+    conform_add_text(at, &at->told->text, json_get(delta, "text"));
+    conform_add_text(at, &at->told->thinking, json_get(delta, "thinking"));
     if (at->call)
-        add_text(at, &at->call->arguments, json_get(delta, "partial_json"));
+        conform_add_text(at, &at->call->arguments, json_get(delta, "partial_json"));
     return NULL;
 }
 
 static const char *
-anthropic_block(struct reading *at, struct json root, struct slice type)
+anthropic_block(struct conform_reading *at, struct json root, struct slice type)
 {
     uint64_t index = json_u64_or(json_get(root, "index"), UINT64_MAX);
     struct json block = json_get(root, "content_block");
@@ -253,15 +230,15 @@ anthropic_block(struct reading *at, struct json root, struct slice type)
             FAULT("blocks must come one after another, numbered from 0%s%.*s", "", NO);
         at->open = true;
         at->blocks++;
-        at->open_type = keep_string(json_get(block, "type"), at->arena);
+        at->open_type = conform_keep(json_get(block, "type"), at->arena);
         at->call = NULL;
         if (slice_is(at->open_type, "tool_use")) {
             if (json_type(json_get(block, "input")) != JSON_OBJECT)
                 FAULT("a tool_use block does not start with input {}%s%.*s", "", NO);
-            if (!(at->call = new_call(at->told)))
+            if (!(at->call = conform_new_call(at->told)))
                 FAULT("more tool calls than are believed%s%.*s", "", NO);
-            at->call->id = keep_string(json_get(block, "id"), at->arena);
-            at->call->name = keep_string(json_get(block, "name"), at->arena);
+            at->call->id = conform_keep(json_get(block, "id"), at->arena);
+            at->call->name = conform_keep(json_get(block, "name"), at->arena);
         }
         return NULL;
     }
@@ -277,10 +254,10 @@ anthropic_block(struct reading *at, struct json root, struct slice type)
 }
 
 static const char *
-anthropic_event(struct reading *at, struct json root)
+anthropic_event(struct conform_reading *at, struct json root)
 {
     struct conform_told *told = at->told;
-    struct slice type = keep_string(json_get(root, "type"), at->arena);
+    struct slice type = conform_keep(json_get(root, "type"), at->arena);
     if (slice_is(type, "ping"))
         return NULL;
     if (slice_is(type, "error"))
@@ -294,14 +271,14 @@ anthropic_event(struct reading *at, struct json root)
             FAULT("message_start has no empty content, or not role \"assistant\"%s%.*s", "", NO);
         if (json_u64_or(json_get(usage, "input_tokens"), UINT64_MAX) == UINT64_MAX)
             FAULT("message_start has no usage.input_tokens%s%.*s", "", NO);
-        told->id = keep_string(json_get(message, "id"), at->arena);
+        told->id = conform_keep(json_get(message, "id"), at->arena);
         at->started = true;
         return NULL;
     }
     if (!at->started)
         FAULT("%s before message_start%.*s", type.len ? type.ptr : "an event", NO);
     if (slice_starts(type, SLICE_LIT("content_block_")))
-        return at->finished ? fault(at, "%s after message_delta%.*s", type.ptr, NO) : anthropic_block(at, root, type);
+        return at->finished ? conform_fault(at, "%s after message_delta%.*s", type.ptr, NO) : anthropic_block(at, root, type);
     if (slice_is(type, "message_delta")) {
         struct json usage = json_get(root, "usage"), reason = json_get(json_get(root, "delta"), "stop_reason");
         if (at->open)
@@ -310,7 +287,7 @@ anthropic_event(struct reading *at, struct json root)
             if (at->finished)
                 FAULT("a second stop_reason%s%.*s", "", NO);
             at->finished = true;
-            told->finish = keep_string(reason, at->arena);
+            told->finish = conform_keep(reason, at->arena);
         }
         told->usage = true;
         told->out = json_u64_or(json_get(usage, "output_tokens"), UINT64_MAX);
@@ -320,17 +297,17 @@ anthropic_event(struct reading *at, struct json root)
     }
     if (slice_is(type, "message_stop")) {
         at->terminal = true;
-        return at->finished ? NULL : fault(at, "message_stop without a stop_reason%s%.*s", "", NO);
+        return at->finished ? NULL : conform_fault(at, "message_stop without a stop_reason%s%.*s", "", NO);
     }
     FAULT("an unknown event%s: %.*s", "", type);
 }
 
 static const char *
-anthropic_end(struct reading *at)
+anthropic_end(struct conform_reading *at)
 {
     struct conform_told *told = at->told;
     if (told->failed)
-        return at->terminal ? fault(at, "a stream with an error ends like a good one%s%.*s", "", NO) : NULL;
+        return at->terminal ? conform_fault(at, "a stream with an error ends like a good one%s%.*s", "", NO) : NULL;
     if (!at->terminal)
         FAULT("the stream ends without message_stop%s%.*s", "", NO);
     if (told->call_count > 0 && slice_is(told->finish, "end_turn"))
@@ -340,8 +317,8 @@ anthropic_end(struct reading *at)
 
 /* ---------------------------------------------------------------- Responses */
 
-static const char *
-responses_final(struct reading *at, struct json response)
+const char *
+conform_final_response(struct conform_reading *at, struct json response)
 {
     struct conform_told *told = at->told;
     struct json output = json_get(response, "output"), usage = json_get(response, "usage");
@@ -349,13 +326,13 @@ responses_final(struct reading *at, struct json response)
     if (json_type(output) != JSON_ARRAY || (items != at->items && at->started))
         FAULT("the final response does not hold every item of the stream%s%.*s", "", NO);
     if (json_type(usage) == JSON_OBJECT)
-        take_openai_usage(told, usage, "input_tokens", "output_tokens");
-    told->finish = keep_string(json_get(response, "status"), at->arena);
+        conform_take_usage(told, usage, "input_tokens", "output_tokens");
+    told->finish = conform_keep(json_get(response, "status"), at->arena);
     return NULL;
 }
 
 static const char *
-responses_item(struct reading *at, struct json root, struct slice type)
+responses_item(struct conform_reading *at, struct json root, struct slice type)
 {
     uint64_t index = json_u64_or(json_get(root, "output_index"), UINT64_MAX);
     struct json item = json_get(root, "item");
@@ -364,11 +341,11 @@ responses_item(struct reading *at, struct json root, struct slice type)
             FAULT("output_index does not count the items%s%.*s", "", NO);
         at->item_open[at->items++] = true;
         if (json_is(json_get(item, "type"), "function_call")) {
-            struct conform_call *made = new_call(at->told);
+            struct conform_call *made = conform_new_call(at->told);
             if (!made)
                 FAULT("more tool calls than are believed%s%.*s", "", NO);
-            made->id = keep_string(json_get(item, "call_id"), at->arena);
-            made->name = keep_string(json_get(item, "name"), at->arena);
+            made->id = conform_keep(json_get(item, "call_id"), at->arena);
+            made->name = conform_keep(json_get(item, "name"), at->arena);
             at->item_call[index] = made;
         }
         return NULL;
@@ -379,13 +356,13 @@ responses_item(struct reading *at, struct json root, struct slice type)
     if (slice_is(type, "response.output_item.done"))
         at->item_open[index] = false;
     else if (slice_is(type, "response.output_text.delta"))
-        add_text(at, &at->told->text, json_get(root, "delta"));
+        conform_add_text(at, &at->told->text, json_get(root, "delta"));
     else if (slice_is(type, "response.reasoning_summary_text.delta"))
-        add_text(at, &at->told->thinking, json_get(root, "delta"));
+        conform_add_text(at, &at->told->thinking, json_get(root, "delta"));
     else if (slice_is(type, "response.function_call_arguments.delta") && call)
-        add_text(at, &call->arguments, json_get(root, "delta"));
+        conform_add_text(at, &call->arguments, json_get(root, "delta"));
     else if (slice_is(type, "response.function_call_arguments.done") && call) {
-        struct slice whole = keep_string(json_get(root, "arguments"), at->arena);
+        struct slice whole = conform_keep(json_get(root, "arguments"), at->arena);
         if (!slice_eq(whole, sink_slice(&call->arguments)))
             FAULT("the arguments at the end are not the sum of their pieces%s: %.*s", "", whole);
     }
@@ -393,9 +370,9 @@ responses_item(struct reading *at, struct json root, struct slice type)
 }
 
 static const char *
-responses_event(struct reading *at, struct json root)
+responses_event(struct conform_reading *at, struct json root)
 {
-    struct slice type = keep_string(json_get(root, "type"), at->arena);
+    struct slice type = conform_keep(json_get(root, "type"), at->arena);
     if (json_u64_or(json_get(root, "sequence_number"), UINT64_MAX) != at->sequence++)
         FAULT("sequence_number does not count the events from 0%s%.*s", "", NO);
     if (slice_is(type, "error"))
@@ -403,7 +380,7 @@ responses_event(struct reading *at, struct json root)
     if (!at->started) {
         if (!slice_is(type, "response.created"))
             FAULT("the stream does not begin with response.created%s: %.*s", "", type);
-        at->told->id = keep_string(json_get(json_get(root, "response"), "id"), at->arena);
+        at->told->id = conform_keep(json_get(json_get(root, "response"), "id"), at->arena);
         at->started = true;
         return NULL;
     }
@@ -414,7 +391,7 @@ responses_event(struct reading *at, struct json root)
         for (uint32_t i = 0; i < at->items && !at->told->failed; i++)
             if (at->item_open[i])
                 FAULT("an item is never done%s%.*s", "", NO);
-        return responses_final(at, json_get(root, "response"));
+        return conform_final_response(at, json_get(root, "response"));
     }
     if (json_present(json_get(root, "output_index")))
         return responses_item(at, root, type);
@@ -422,46 +399,46 @@ responses_event(struct reading *at, struct json root)
 }
 
 static const char *
-responses_end(struct reading *at)
+responses_end(struct conform_reading *at)
 {
     struct conform_told *told = at->told;
     if (!at->terminal)
         FAULT("the stream ends without response.completed, .incomplete or .failed%s%.*s", "", NO);
     if (told->failed)
-        return slice_is(told->finish, "failed") ? NULL : fault(at, "a stream with an error ends like a good one%s%.*s", "", NO);
+        return slice_is(told->finish, "failed") ? NULL : conform_fault(at, "a stream with an error ends like a good one%s%.*s", "", NO);
     if (!told->usage)
         FAULT("the final response has no usage%s%.*s", "", NO);
-    return check_openai_usage(at);
+    return conform_check_usage(at);
 }
 
 /* ---------------------------------------------------------------- Gemini */
 
 static const char *
-gemini_parts(struct reading *at, struct json parts)
+gemini_parts(struct conform_reading *at, struct json parts)
 {
     for (struct json part = json_first(parts); json_type(parts) == JSON_ARRAY && json_present(part); part = json_next(part)) {
         struct json call = json_get(part, "functionCall");
         bool is_thought = json_type(json_get(part, "thought")) == JSON_TRUE;
-        add_text(at, is_thought ? &at->told->thinking : &at->told->text, json_get(part, "text"));
+        conform_add_text(at, is_thought ? &at->told->thinking : &at->told->text, json_get(part, "text"));
         if (json_type(call) != JSON_OBJECT)
             continue;
-        struct conform_call *made = new_call(at->told);
+        struct conform_call *made = conform_new_call(at->told);
         if (!made)
             FAULT("more tool calls than are believed%s%.*s", "", NO);
-        made->id = keep_string(json_get(call, "id"), at->arena);
-        made->name = keep_string(json_get(call, "name"), at->arena);
+        made->id = conform_keep(json_get(call, "id"), at->arena);
+        made->name = conform_keep(json_get(call, "name"), at->arena);
         sink_put(&made->arguments, json_present(json_get(call, "args")) ? json_raw(json_get(call, "args")) : SLICE_LIT("{}"));
     }
     return NULL;
 }
 
-static const char *
-gemini_event(struct reading *at, struct json root)
+const char *
+conform_gemini_event(struct conform_reading *at, struct json root)
 {
     struct conform_told *told = at->told;
     struct json candidates = json_get(root, "candidates"), usage = json_get(root, "usageMetadata"), error = json_get(root, "error");
     if (json_type(error) == JSON_OBJECT) {
-        if (json_u64_or(json_get(error, "code"), 0) < 400 || keep_string(json_get(error, "status"), at->arena).len == 0)
+        if (json_u64_or(json_get(error, "code"), 0) < 400 || conform_keep(json_get(error, "status"), at->arena).len == 0)
             FAULT("an error without code or status%s%.*s", "", NO);
         return take_error(at, error);
     }
@@ -479,7 +456,7 @@ gemini_event(struct reading *at, struct json root)
         at->started = true;
         if (json_type(finish) == JSON_STRING) {
             at->finished = true;
-            told->finish = keep_string(finish, at->arena);
+            told->finish = conform_keep(finish, at->arena);
         }
     }
     if (json_type(usage) == JSON_OBJECT) {
@@ -489,16 +466,16 @@ gemini_event(struct reading *at, struct json root)
         told->total = json_u64_or(json_get(usage, "totalTokenCount"), UINT64_MAX);
     }
     if (json_present(json_get(root, "responseId")))
-        told->id = keep_string(json_get(root, "responseId"), at->arena);
+        told->id = conform_keep(json_get(root, "responseId"), at->arena);
     return NULL;
 }
 
-static const char *
-gemini_end(struct reading *at)
+const char *
+conform_gemini_end(struct conform_reading *at)
 {
     struct conform_told *told = at->told;
     if (told->failed)
-        return at->finished ? fault(at, "a stream with an error has a finishReason, too%s%.*s", "", NO) : NULL;
+        return at->finished ? conform_fault(at, "a stream with an error has a finishReason, too%s%.*s", "", NO) : NULL;
     if (!at->finished)
         FAULT("the stream ends without a finishReason%s%.*s", "", NO);
     if (!told->usage || told->total == UINT64_MAX)
@@ -509,7 +486,7 @@ gemini_end(struct reading *at)
 /* ---------------------------------------------------------------- completions */
 
 static const char *
-text_event(struct reading *at, struct json root)
+text_event(struct conform_reading *at, struct json root)
 {
     struct conform_told *told = at->told;
     struct json choices = json_get(root, "choices"), error = json_get(root, "error");
@@ -517,18 +494,18 @@ text_event(struct reading *at, struct json root)
         return take_error(at, error);
     if (!json_is(json_get(root, "object"), "text_completion") || json_type(choices) != JSON_ARRAY)
         FAULT("a chunk is no text_completion with choices%s%.*s", "", NO);
-    told->id = keep_string(json_get(root, "id"), at->arena);
+    told->id = conform_keep(json_get(root, "id"), at->arena);
     if (json_type(json_get(root, "usage")) == JSON_OBJECT)
-        take_openai_usage(told, json_get(root, "usage"), "prompt_tokens", "completion_tokens");
+        conform_take_usage(told, json_get(root, "usage"), "prompt_tokens", "completion_tokens");
     for (struct json choice = json_first(choices); json_present(choice); choice = json_next(choice)) {
         struct json finish = json_get(choice, "finish_reason");
         if (json_type(json_get(choice, "text")) != JSON_STRING || at->finished)
             FAULT("a choice without text, or one that goes on after its finish%s%.*s", "", NO);
-        add_text(at, &told->text, json_get(choice, "text"));
+        conform_add_text(at, &told->text, json_get(choice, "text"));
         at->started = true;
         if (json_type(finish) == JSON_STRING) {
             at->finished = true;
-            told->finish = keep_string(finish, at->arena);
+            told->finish = conform_keep(finish, at->arena);
         }
     }
     return NULL;
@@ -537,19 +514,19 @@ text_event(struct reading *at, struct json root)
 /* ---------------------------------------------------------------- streams */
 
 static const struct {
-    const char *(*event)(struct reading *, struct json);
-    const char *(*end)(struct reading *);
+    const char *(*event)(struct conform_reading *, struct json);
+    const char *(*end)(struct conform_reading *);
     bool named, done_marker;
 } dialects[CONFORM_DIALECTS] = {
     [CONFORM_CHAT] = {chat_event, chat_end, false, true},
     [CONFORM_ANTHROPIC] = {anthropic_event, anthropic_end, true, false},
     [CONFORM_RESPONSES] = {responses_event, responses_end, true, false},
-    [CONFORM_GEMINI] = {gemini_event, gemini_end, false, false},
+    [CONFORM_GEMINI] = {conform_gemini_event, conform_gemini_end, false, false},
     [CONFORM_COMPLETIONS] = {text_event, chat_end, false, true},
 };
 
 static const char *
-take_data(struct reading *at, struct slice name, struct slice data)
+take_data(struct conform_reading *at, struct slice name, struct slice data)
 {
     struct json root;
     if (at->terminal || (at->told->failed && !dialects[at->dialect].done_marker && at->dialect != CONFORM_RESPONSES))
@@ -561,7 +538,7 @@ take_data(struct reading *at, struct slice name, struct slice data)
     }
     if (json_parse(data, 64, 1u << 20, at->arena, &root) != 0 || json_type(root) != JSON_OBJECT)
         FAULT("an event is no JSON object%s: %.*s", "", data);
-    struct slice type = keep_string(json_get(root, "type"), at->arena);
+    struct slice type = conform_keep(json_get(root, "type"), at->arena);
     if (dialects[at->dialect].named && !slice_eq(name, type))
         FAULT("the event line is not the event's type%s: %.*s", "", type);
     if (!dialects[at->dialect].named && name.len > 0 && !slice_is(name, "error"))
@@ -571,7 +548,7 @@ take_data(struct reading *at, struct slice name, struct slice data)
 
 /* Server-sent events: lines, fields, an empty line behind each event. */
 static const char *
-read_sse(struct reading *at, struct slice body)
+read_sse(struct conform_reading *at, struct slice body)
 {
     struct slice name = NO;
     struct sink data;
@@ -585,7 +562,7 @@ read_sse(struct reading *at, struct slice body)
         if (slice_ends(line, SLICE_LIT("\r")))
             line.len--;
         if (!end) {
-            why = fault(at, "the last line has no end%s: %.*s", "", line);
+            why = conform_fault(at, "the last line has no end%s: %.*s", "", line);
         } else if (line.len == 0) {
             if (any)
                 why = take_data(at, name, sink_slice(&data));
@@ -595,7 +572,7 @@ read_sse(struct reading *at, struct slice body)
         } else if (line.ptr[0] == ':') {
             at->told->comments++;
             if (at->dialect == CONFORM_GEMINI)
-                why = fault(at, "a comment line, over which Gemini's libraries stumble%s: %.*s", "", line);
+                why = conform_fault(at, "a comment line, over which Gemini's libraries stumble%s: %.*s", "", line);
         } else {
             struct slice value = line, field = text_split(&value, ':');
             if (slice_starts(value, SLICE_LIT(" ")))
@@ -608,12 +585,12 @@ read_sse(struct reading *at, struct slice body)
             } else if (slice_is(field, "event")) {
                 name = value;
             } else if (at->dialect == CONFORM_GEMINI || (!slice_is(field, "id") && !slice_is(field, "retry"))) {
-                why = fault(at, "an unexpected field%s: %.*s", "", line);
+                why = conform_fault(at, "an unexpected field%s: %.*s", "", line);
             }
         }
     }
     if (!why && any)
-        why = fault(at, "the last event is not closed by an empty line%s%.*s", "", NO);
+        why = conform_fault(at, "the last event is not closed by an empty line%s%.*s", "", NO);
     sink_fini(&data);
     return why;
 }
@@ -621,9 +598,9 @@ read_sse(struct reading *at, struct slice body)
 const char *
 conform_stream(enum conform_dialect dialect, struct slice body, bool array, struct arena *arena, struct conform_told *told)
 {
-    struct reading reading = {.dialect = dialect, .arena = arena, .told = told}, *at = &reading;
+    struct conform_reading reading = {.dialect = dialect, .arena = arena, .told = told}, *at = &reading;
     const char *why = NULL;
-    begin(told);
+    conform_begin(told);
     if (array) {
         struct json root;
         if (json_parse(body, 64, 1u << 20, arena, &root) != 0 || json_type(root) != JSON_ARRAY)
@@ -638,132 +615,7 @@ conform_stream(enum conform_dialect dialect, struct slice body, bool array, stru
     if (!why)
         why = dialects[dialect].end(at);
     if (!why && !told->failed)
-        why = check_calls(at);
+        why = conform_check_calls(at);
     told->ended = why == NULL && !told->failed;
     return why;
-}
-
-/* ---------------------------------------------------------------- whole replies */
-
-static const char *
-whole_chat(struct reading *at, struct json root)
-{
-    struct conform_told *told = at->told;
-    struct json choice = json_first(json_get(root, "choices")), message = json_get(choice, "message");
-    bool is_text = at->dialect == CONFORM_COMPLETIONS;
-    if (!json_is(json_get(root, "object"), is_text ? "text_completion" : "chat.completion"))
-        FAULT("the reply's object is a wrong word%s%.*s", "", NO);
-    if (!is_text && !json_is(json_get(message, "role"), "assistant"))
-        FAULT("the message lacks role \"assistant\"%s%.*s", "", NO);
-    add_text(at, &told->text, is_text ? json_get(choice, "text") : json_get(message, "content"));
-    struct json calls = json_get(message, "tool_calls");
-    for (struct json call = json_first(calls); json_type(calls) == JSON_ARRAY && json_present(call); call = json_next(call)) {
-        struct conform_call *made = new_call(told);
-        if (!made)
-            FAULT("more tool calls than are believed%s%.*s", "", NO);
-        made->id = keep_string(json_get(call, "id"), at->arena);
-        made->name = keep_string(json_get(json_get(call, "function"), "name"), at->arena);
-        add_text(at, &made->arguments, json_get(json_get(call, "function"), "arguments"));
-    }
-    told->id = keep_string(json_get(root, "id"), at->arena);
-    told->finish = keep_string(json_get(choice, "finish_reason"), at->arena);
-    if (told->finish.len == 0)
-        FAULT("the reply has no finish_reason%s%.*s", "", NO);
-    if (json_type(json_get(root, "usage")) == JSON_OBJECT)
-        take_openai_usage(told, json_get(root, "usage"), "prompt_tokens", "completion_tokens");
-    return check_openai_usage(at);
-}
-
-static const char *
-whole_anthropic(struct reading *at, struct json root)
-{
-    struct conform_told *told = at->told;
-    if (!json_is(json_get(root, "type"), "message") || json_type(json_get(root, "content")) != JSON_ARRAY)
-        FAULT("the reply is no message with content%s%.*s", "", NO);
-    for (struct json block = json_first(json_get(root, "content")); json_present(block); block = json_next(block)) {
-        add_text(at, &told->text, json_get(block, "text"));
-        if (!json_is(json_get(block, "type"), "tool_use"))
-            continue;
-        struct conform_call *made = new_call(told);
-        if (!made)
-            FAULT("more tool calls than are believed%s%.*s", "", NO);
-        made->id = keep_string(json_get(block, "id"), at->arena);
-        made->name = keep_string(json_get(block, "name"), at->arena);
-        sink_put(&made->arguments, json_raw(json_get(block, "input")));
-    }
-    told->id = keep_string(json_get(root, "id"), at->arena);
-    told->finish = keep_string(json_get(root, "stop_reason"), at->arena);
-    told->out = json_u64_or(json_get(json_get(root, "usage"), "output_tokens"), UINT64_MAX);
-    told->usage = told->out != UINT64_MAX;
-    if (told->finish.len == 0 || !told->usage)
-        FAULT("the reply has no stop_reason, or no usage%s%.*s", "", NO);
-    return NULL;
-}
-
-static const char *
-whole_responses(struct reading *at, struct json root)
-{
-    if (!json_is(json_get(root, "object"), "response"))
-        FAULT("the reply is no response%s%.*s", "", NO);
-    for (struct json item = json_first(json_get(root, "output")); json_present(item); item = json_next(item)) {
-        struct json content = json_get(item, "content");
-        for (struct json part = json_first(content); json_type(content) == JSON_ARRAY && json_present(part); part = json_next(part))
-            if (json_is(json_get(part, "type"), "output_text"))
-                add_text(at, &at->told->text, json_get(part, "text"));
-        if (!json_is(json_get(item, "type"), "function_call"))
-            continue;
-        struct conform_call *made = new_call(at->told);
-        if (!made)
-            FAULT("more tool calls than are believed%s%.*s", "", NO);
-        made->id = keep_string(json_get(item, "call_id"), at->arena);
-        made->name = keep_string(json_get(item, "name"), at->arena);
-        add_text(at, &made->arguments, json_get(item, "arguments"));
-    }
-    at->told->id = keep_string(json_get(root, "id"), at->arena);
-    const char *why = responses_final(at, root);
-    if (!why && !at->told->usage)
-        FAULT("the reply has no usage%s%.*s", "", NO);
-    return why ? why : check_openai_usage(at);
-}
-
-const char *
-conform_whole(enum conform_dialect dialect, struct slice body, struct arena *arena, struct conform_told *told)
-{
-    struct reading reading = {.dialect = dialect, .arena = arena, .told = told}, *at = &reading;
-    struct json root;
-    begin(told);
-    if (json_parse(body, 64, 1u << 20, arena, &root) != 0 || json_type(root) != JSON_OBJECT)
-        FAULT("the reply is no JSON object%s: %.*s", "", body);
-    const char *why = NULL;
-    if (dialect == CONFORM_ANTHROPIC)
-        why = whole_anthropic(at, root);
-    else if (dialect == CONFORM_RESPONSES)
-        why = whole_responses(at, root);
-    else if (dialect == CONFORM_GEMINI)
-        (void)(!(why = gemini_event(at, root)) && (why = gemini_end(at)));
-    else
-        why = whole_chat(at, root);
-    return why ? why : check_calls(at);
-}
-
-/* ---------------------------------------------------------------- errors */
-
-const char *
-conform_error(enum conform_dialect dialect, int status, struct slice body, struct arena *arena)
-{
-    struct reading reading = {.dialect = dialect, .arena = arena}, *at = &reading;
-    struct json root, error;
-    if (json_parse(body, 64, 1u << 16, arena, &root) != 0 || json_type(root) != JSON_OBJECT)
-        FAULT("the error is no JSON object%s: %.*s", "", body);
-    error = json_get(root, "error");
-    if (json_type(error) != JSON_OBJECT || keep_string(json_get(error, "message"), arena).len == 0)
-        FAULT("the error has no error.message%s: %.*s", "", body);
-    if (dialect == CONFORM_ANTHROPIC && (!json_is(json_get(root, "type"), "error") || keep_string(json_get(error, "type"), arena).len == 0))
-        FAULT("the error is not in Anthropic's envelope%s: %.*s", "", body);
-    if (dialect == CONFORM_GEMINI && (json_u64_or(json_get(error, "code"), 0) != (uint64_t)status || keep_string(json_get(error, "status"), arena).len == 0))
-        FAULT("the error's code is not its status, or it has no status word%s: %.*s", "", body);
-    if ((dialect == CONFORM_CHAT || dialect == CONFORM_RESPONSES || dialect == CONFORM_COMPLETIONS) &&
-        (keep_string(json_get(error, "type"), arena).len == 0 || !json_present(json_get(error, "code")) || !json_present(json_get(error, "param"))))
-        FAULT("the error lacks type, code or param%s: %.*s", "", body);
-    return NULL;
 }
