@@ -216,7 +216,8 @@ signature_event(struct anthropic_writer *writer, const struct canon_event *event
         anthropic_block_signature(writer, state, frames);
         return 0;
     }
-    if (at_hand && writer->type == BLOCK_TEXT && event->origin != ORIGIN_ANTHROPIC) {
+    bool shown = writer->type == BLOCK_TEXT || writer->type == BLOCK_IMAGE;
+    if (at_hand && shown && event->origin != ORIGIN_ANTHROPIC) {
         struct slice state =
             anthropic_carried(writer, event->origin, false, event->signature, frames);
         writer->text_state = arena_copy(writer->arena, state);
@@ -251,7 +252,7 @@ delta_event(struct anthropic_writer *writer, const struct canon_event *event, st
     if (event->type == BLOCK_IMAGE) {
         if (writer->open && writer->block == event->block)
             writer->image_chars += event->data.len;
-        return 0;
+        return event->signature.len > 0 ? signature_event(writer, event, frames) : 0;
     }
     int error = event->text.len > 0 ? text_event(writer, event, frames) : 0;
     if (error == 0 && event->signature.len > 0)

@@ -213,7 +213,8 @@ gather_delta(struct chat_writer *writer, struct chat_write_choice *choice,
                                      : keep_signature(writer, event, &call->signature);
     case BLOCK_IMAGE:
         sink_put(&choice->image, event->data);
-        return choice->image.error;
+        return choice->image.error ? choice->image.error
+                                   : keep_signature(writer, event, &choice->signature);
     case BLOCK_REDACTED:
     case BLOCK_NATIVE:
         return 0;

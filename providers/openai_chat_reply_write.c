@@ -437,9 +437,10 @@ write_delta(struct chat_writer *writer, struct chat_write_choice *choice,
         return write_thought(writer, choice, event, frames);
     case BLOCK_CALL:
         return write_call_delta(writer, choice, event, frames);
-    case BLOCK_IMAGE:
+    case BLOCK_IMAGE: /* Gemini signs images, too */
         sink_put(&choice->image, event->data);
-        return choice->image.error;
+        return choice->image.error ? choice->image.error
+                                   : write_signature(writer, choice, NULL, event, frames);
     case BLOCK_REDACTED:
     case BLOCK_NATIVE:
         return 0;
