@@ -80,23 +80,52 @@ chat_put_defaults(struct splice *splice, struct json root, struct json given, st
     }
 }
 
+/* How much to reason, in OpenAI's words, whichever words the client used: absent, it said nothing. A
+ * budget becomes the smallest effort that has room for it. */
+static struct slice
+asked_effort(struct json root)
+{
+    struct slice effort = json_text(json_get(root, "reasoning_effort"));
+    struct json enable = json_get(root, "enable_thinking"), budget = json_get(root, "thinking_budget");
+    if (effort.len == 0)
+        effort = json_text(json_get(json_get(root, "reasoning"), "effort"));
+    if (effort.len > 0)
+        return effort;
+    if (json_type(enable) == JSON_FALSE)
+        return SLICE_LIT("none");
+    uint64_t tokens = json_u64_or(budget, 0);
+    if (json_type(enable) != JSON_TRUE && tokens == 0)
+        return SLICE_NONE;
+    return tokens == 0      ? SLICE_LIT("high")
+           : tokens <= 2048 ? SLICE_LIT("low")
+           : tokens <= 16384 ? SLICE_LIT("medium")
+                            : SLICE_LIT("high");
+}
+
 /*
- * Reasoning effort in the upstream's words, where the client used OpenAI's and none of the
- * upstream's own (R115). The client's word stays: servers with words of their own do not mind it.
+ * Reasoning effort in the upstream's words, where the client used others and none of the upstream's
+ * own (R115). The client's word stays: servers with words of their own do not mind it.
  * returns what is said with that, so that no default says it again
  */
 static struct json
 tell_effort(struct splice *splice, struct json root, const struct dialect_upstream *upstream)
 {
     static const char told[] = "{\"thinking\":0,\"enable_thinking\":0,\"thinking_budget\":0}";
-    struct slice effort = json_text(json_get(root, "reasoning_effort"));
-    bool has_words = upstream->effort == TELL_THINKING || upstream->effort == TELL_ENABLE_THINKING;
+    static const char told_effort[] = "{\"reasoning_effort\":0}";
+    struct slice effort = asked_effort(root);
+    bool by_word = upstream->effort == TELL_REASONING_EFFORT;
     struct json given = JSON_NONE;
-    if (effort.len == 0 || !has_words)
+    if (effort.len == 0 || upstream->effort == TELL_NOTHING)
         return given;
-    splice->failed =
-        splice->failed || json_parse(slice_from(told), 1, 10, splice->arena, &given) != 0;
+    if (by_word && (json_present(json_get(root, "reasoning_effort")) || json_present(json_get(root, "reasoning"))))
+        return given; /* that is its own word */
+    splice->failed = splice->failed || json_parse(slice_from(by_word ? told_effort : told), 1, 10,
+                                                  splice->arena, &given) != 0;
     bool is_off = slice_is(effort, "none");
+    if (by_word) {
+        splice_member(splice, root, "reasoning_effort", quoted(effort, splice->arena));
+        return given;
+    }
     if (upstream->effort == TELL_THINKING && !json_present(json_get(root, "thinking")))
         splice_member(splice, root, "thinking",
                       is_off ? SLICE_LIT("{\"type\":\"disabled\"}")

@@ -208,6 +208,111 @@ in_world('helpers', config, (world) => {
     });
 });
 
+/* How much to reason: each client's words, and what every kind of upstream is told (R71, R98, R115). */
+const kinds_of_effort = (url) => {
+    const chat = (model_name, effort) => ({ model_name, litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'k' }, penstock: { effort } });
+    return {
+        model_list: [
+            chat('effort', 'reasoning_effort'), chat('enable', 'enable_thinking'), chat('thinking', 'thinking'), chat('none', 'none'),
+            { model_name: 'responses', litellm_params: { model: 'openai/gpt-5.2', api_base: `${url}/v1`, api_key: 'k' }, penstock: { dialect: 'openai_responses', effort: 'reasoning_effort' } },
+            { model_name: 'claude', litellm_params: { model: 'anthropic/claude-sonnet-4-5', api_base: url, api_key: 'k' }, model_info: { max_output_tokens: 64000 } },
+            { model_name: 'gemini', litellm_params: { model: 'gemini/gemini-2.5-flash', api_base: `${url}/v1beta`, api_key: 'k' } },
+            { model_name: 'budgeted', litellm_params: { model: 'gemini/gemini-2.5-flash', api_base: `${url}/v1beta`, api_key: 'k' }, penstock: { thinking_budget: 24576 } },
+            { model_name: 'clamped', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'k' }, model_info: { max_output_tokens: 1000 } },
+            { model_name: 'clamped-claude', litellm_params: { model: 'anthropic/text', api_base: url, api_key: 'k' }, model_info: { max_output_tokens: 1000 } },
+            { model_name: 'clamped-responses', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'k' }, model_info: { max_output_tokens: 1000 }, penstock: { dialect: 'openai_responses' } },
+            { model_name: 'clamped-gemini', litellm_params: { model: 'gemini/text', api_base: `${url}/v1beta`, api_key: 'k' }, model_info: { max_output_tokens: 1000 } },
+            { model_name: 'portal', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'k' }, penstock: { system_parts: true, flat_content: true } },
+        ],
+    };
+};
+in_world('helpers, effort', kinds_of_effort, (world) => {
+    /* told - what the upstream saw beside the conversation; names that only exist for this are not served, which is no matter. */
+    async function told(path, model, wish) {
+        await exchange(world.penstock.port, 'POST', path, { body: { model, messages: [{ role: 'user', content: 'x' }], ...(path.endsWith('messages') ? { max_tokens: 60000 } : {}), ...wish } });
+        return world.provider.seen[world.provider.seen.length - 1].json;
+    }
+    const words = ({ reasoning_effort, enable_thinking, thinking_budget, thinking, reasoning, generationConfig }) => JSON.parse(JSON.stringify(
+        { reasoning_effort, enable_thinking, thinking_budget, thinking, reasoning, config: generationConfig?.thinkingConfig }));
+
+    it('effort in every word of the Chat dialect becomes the word that the upstream takes', async () => {
+        const chat = (model, wish) => told('/v1/chat/completions', model, wish).then(words);
+        const efforts = { none: false, low: 1024, medium: 8192, high: true };
+        for (const [effort, budget] of Object.entries(efforts)) {
+            assert.deepEqual(await chat('effort', { reasoning_effort: effort }), { reasoning_effort: effort });
+            const enabled = { enable_thinking: budget !== false, ...(budget > 1 ? { thinking_budget: budget } : {}) };
+            assert.deepEqual(await chat('enable', { reasoning_effort: effort }), { reasoning_effort: effort, ...enabled });
+            assert.deepEqual(await chat('enable', { reasoning: { effort } }), { reasoning: { effort }, ...enabled });
+            assert.deepEqual((await chat('thinking', { reasoning_effort: effort })).thinking, { type: budget === false ? 'disabled' : 'enabled' });
+            assert.deepEqual((await chat('thinking', enabled)).thinking, { type: budget === false ? 'disabled' : 'enabled' });
+            assert.deepEqual(await chat('effort', enabled), { ...enabled, reasoning_effort: effort });
+            assert.deepEqual(await chat('enable', enabled), enabled);
+            assert.deepEqual(await chat('none', enabled), enabled);
+            assert.deepEqual(await chat('responses', { reasoning_effort: effort }).then(({ reasoning }) => reasoning?.effort), effort);
+        }
+        assert.deepEqual((await chat('effort', { thinking_budget: 5000 })).reasoning_effort, 'medium');
+        assert.deepEqual((await chat('effort', { thinking_budget: 50000 })).reasoning_effort, 'high');
+        assert.deepEqual(await chat('effort', {}), {});
+    });
+
+    it('efforts become budgets of Claude and Gemini', async () => {
+        const chat = (model, wish) => told('/v1/chat/completions', model, wish).then(words);
+        for (const [effort, budget] of [['low', 1024], ['medium', 8192]]) {
+            assert.deepEqual((await chat('claude', { reasoning_effort: effort, max_completion_tokens: 60000 })).thinking, { type: 'enabled', budget_tokens: budget });
+            assert.equal((await chat('gemini', { reasoning_effort: effort })).config.thinkingBudget, budget);
+        }
+        assert.ok((await chat('claude', { reasoning_effort: 'high', max_completion_tokens: 60000 })).thinking.budget_tokens > 8192);
+        assert.ok((await chat('gemini', { reasoning_effort: 'high' })).config.thinkingBudget > 8192);
+        assert.notEqual((await chat('claude', { reasoning_effort: 'none' })).thinking?.type, 'enabled');
+        assert.equal((await chat('gemini', { reasoning_effort: 'none' })).config.thinkingBudget, 0);
+    });
+
+    it('budgets of Messages clients become words', async () => {
+        const ask = (model, wish) => told('/v1/messages', model, wish).then(words);
+        const enabled = (budget_tokens) => ({ thinking: { type: 'enabled', budget_tokens } });
+        for (const [budget, effort] of [[1024, 'low'], [8192, 'medium']]) {
+            assert.deepEqual(await ask('effort', enabled(budget)), { reasoning_effort: effort });
+            assert.deepEqual(await ask('enable', enabled(budget)), { enable_thinking: true, thinking_budget: budget });
+            assert.deepEqual(await ask('thinking', enabled(budget)), { thinking: { type: 'enabled' } });
+            assert.deepEqual(await ask('none', enabled(budget)), {});
+            assert.equal((await ask('responses', enabled(budget))).reasoning.effort, effort);
+            assert.equal((await ask('gemini', enabled(budget))).config.thinkingBudget, budget);
+        }
+        assert.deepEqual(await ask('effort', { thinking: { type: 'disabled' } }), { reasoning_effort: 'none' });
+        assert.deepEqual(await ask('enable', { thinking: { type: 'disabled' } }), { enable_thinking: false });
+    });
+
+    it('thoughts of Gemini have a budget of their own where the configuration gives one', async () => {
+        const budget = async (model, wish) => (await told('/v1/chat/completions', model, wish)).generationConfig?.thinkingConfig?.thinkingBudget;
+        assert.equal(await budget('budgeted', { max_tokens: 1000 }), 800);
+        assert.equal(await budget('budgeted', { max_tokens: 60000 }), 24576);
+        assert.equal(await budget('budgeted', { max_tokens: 60000, reasoning_effort: 'low' }), 1024, 'the client has said it');
+        assert.equal(await budget('gemini', { max_tokens: 1000 }), undefined);
+    });
+
+    it('wishes for more tokens than the model writes are clamped, on every upstream', async () => {
+        for (const path of ['/v1/chat/completions', '/v1/messages']) {
+            for (const [wish, most] of [[5000, 1000], [500, 500]]) {
+                assert.equal((await told(path, 'clamped', { max_tokens: wish })).max_tokens, most);
+                assert.equal((await told(path, 'clamped-claude', { max_tokens: wish })).max_tokens, path === '/v1/messages' ? wish : most, 'Messages to Messages is the client\'s own');
+                assert.equal((await told(path, 'clamped-responses', { max_tokens: wish })).max_output_tokens, most);
+                assert.equal((await told(path, 'clamped-gemini', { max_tokens: wish })).generationConfig.maxOutputTokens, most);
+            }
+        }
+    });
+
+    it('content is brought into the shape that one server insists on', async () => {
+        const parts = [{ type: 'text', text: 'a' }, { type: 'text', text: 'b' }];
+        const picture = { type: 'image_url', image_url: { url: 'https://example.com/a.png' } };
+        const { messages } = await told('/v1/chat/completions', 'portal', { messages: [
+            { role: 'system', content: 'S' }, { role: 'system', content: 'T' }, { role: 'user', content: parts }, { role: 'assistant', content: 'ok' }, { role: 'user', content: [...parts, picture] }] });
+        assert.deepEqual(messages[0].content, [{ type: 'text', text: 'S' }]);
+        assert.deepEqual(messages[1].content, [{ type: 'text', text: 'T', cache_control: mark }], 'the last instructions alone are marked');
+        assert.equal(typeof messages[2].content, 'string');
+        assert.deepEqual(messages[4].content, [...parts, picture]);
+    });
+});
+
 /* Windows that nobody configured: the server is asked, first as LM Studio, then for its list of models. */
 for (const [how, provider, wanted] of [['loaded', { loaded: 1500 }, ['/api/v0/models']], ['listed', { window: 1500 }, ['/api/v0/models', '/v1/models']]]) {
     const told = (url) => ({ model_list: [{ ...upstream_of.c(url), model_name: 'c-*', litellm_params: { ...upstream_of.c(url).litellm_params, model: 'openai/*' }, penstock: { helpers: { truncate: true } } }] });
