@@ -5,11 +5,13 @@
  */
 #include "gateway/endpoint.h"
 #include "base/text.h"
+#include "gateway/media.h"
 #include "gateway/worker.h"
 
 #define GETS (1u << HTTP_GET | 1u << HTTP_HEAD)
 #define GET_ONLY (1u << HTTP_GET)
 #define POSTS (1u << HTTP_POST)
+#define ID_MAX 256 /* bytes of the id of a stored thing */
 #define DELETES (1u << HTTP_DELETE)
 
 struct row {
@@ -34,6 +36,7 @@ static const struct row versioned[] = {
     {"images/generations", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "image_generation"},
     {"images/edits", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "image_edit"},
     {"images/variations", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "image_edit"},
+    {"videos/generations", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "video_generation"},
     {"audio/speech", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "audio_speech"},
     {"audio/transcriptions", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "audio_transcription"},
     {"audio/translations", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "audio_transcription"},
@@ -323,7 +326,7 @@ find_model(struct stream *stream, struct slice rest, bool google)
 
 /* An id that goes into an upstream's path must not lead anywhere else in it. */
 static bool
-is_plain_id(struct slice id)
+is_plain_id(struct slice id, size_t max)
 {
     for (size_t i = 0; i < id.len; i++) {
         char byte = text_lower(id.ptr[i]);
@@ -331,7 +334,7 @@ is_plain_id(struct slice id)
         if (!plain)
             return false;
     }
-    return id.len > 0 && id.len <= 256 && id.ptr[0] != '.';
+    return id.len > 0 && id.len <= max && id.ptr[0] != '.';
 }
 
 /* "ID", "ID/cancel", "ID/input_items": nothing is stored here, which is said in the provider's own words. */
@@ -340,7 +343,7 @@ find_stored(struct stream *stream, struct slice rest)
 {
     struct slice id = text_split(&rest, '/');
     stream->dialect = dialect_of(DIALECT_OPENAI_RESPONSES);
-    if (!is_plain_id(id) || slice_is(id, "compact"))
+    if (!is_plain_id(id, ID_MAX) || slice_is(id, "compact"))
         return -ERR_NO_PATH;
     unsigned allowed = rest.len == 0 ? GET_ONLY | DELETES
                        : slice_is(rest, "cancel")      ? POSTS
@@ -358,7 +361,7 @@ static int
 find_file(struct stream *stream, struct slice whole, struct slice rest)
 {
     struct slice id = text_split(&rest, '/');
-    if (!is_plain_id(id) || (rest.len > 0 && !slice_is(rest, "content")))
+    if (!is_plain_id(id, ID_MAX) || (rest.len > 0 && !slice_is(rest, "content")))
         return -ERR_NO_PATH;
     int error = check_method(stream, rest.len > 0 ? GET_ONLY : GET_ONLY | DELETES);
     if (error < 0)
@@ -367,6 +370,18 @@ find_file(struct stream *stream, struct slice whole, struct slice rest)
     stream->relay_path = whole;
     stream->relay_mode = "file";
     return 0;
+}
+
+/* "ID" of a video that is being made; ours say much. */
+static int
+find_video(struct stream *stream, struct slice whole, struct slice id)
+{
+    if (!is_plain_id(id, MEDIA_POLL_ID_MAX))
+        return -ERR_NO_PATH;
+    stream->endpoint = ENDPOINT_RELAY;
+    stream->relay_path = whole;
+    stream->relay_mode = "video_generation";
+    return check_method(stream, GET_ONLY);
 }
 
 static int
@@ -393,6 +408,8 @@ find_path(struct stream *stream, struct slice path)
             return find_stored(stream, slice_skip(rest, 10));
         if (slice_starts(rest, SLICE_LIT("files/")))
             return find_file(stream, rest, slice_skip(rest, 6));
+        if (slice_starts(rest, SLICE_LIT("videos/generations/")))
+            return find_video(stream, rest, slice_skip(rest, 19));
     }
     for (size_t p = 0; p < countof(google_prefixes); p++) {
         struct slice prefix = slice_from(google_prefixes[p]), rest = slice_skip(path, prefix.len);

@@ -187,7 +187,7 @@ act_deliver(struct stream *stream)
         return end_body(stream);
     }
     bool counts = stream->endpoint == ENDPOINT_COUNT_TOKENS;
-    bool raw = stream->same_dialect && !stream->reply_sse && (counts || !worker->events.rewrite);
+    bool raw = stream->media || (stream->same_dialect && !stream->reply_sse && (counts || !worker->events.rewrite));
     if (counts && !raw) {
         sink_reset(&stream->collected, 65536);
         stream->dialect->write_count_reply(stream->counted, &stream->collected);
@@ -359,6 +359,7 @@ act_rest(struct stream *stream)
     stream->json_array = stream->array_open = stream->estimated = stream->chunked = stream->path_stream = false;
     stream->prompt = stream->prompt_count = stream->prompt_block = stream->prompt_blocks = 0;
     stream->prompt_follows = stream->prompt_untold = false;
+    stream->media = NULL;
     stream->path_model = stream->relay_path = stream->relay_model = SLICE_NONE;
     stream->relay_mode = NULL;
     stream->counted = 0;

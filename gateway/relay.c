@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "gateway/endpoint.h"
 #include "gateway/form.h"
+#include "gateway/media.h"
 #include "gateway/worker.h"
 #include "providers/splice.h"
 
@@ -60,6 +61,8 @@ serves(const struct stream *stream, const struct deployment *deployment)
     enum dialect_id id = deployment->dialect->id;
     if (slice_is(deployment->config->provider, "demo")) /* which only talks */
         return false;
+    if (media_serves(stream, deployment, deployment->config->model))
+        return true;
     if (stream->dialect->id == DIALECT_GEMINI)
         return id == DIALECT_GEMINI;
     return id == DIALECT_OPENAI_CHAT || id == DIALECT_OPENAI_RESPONSES;
@@ -125,8 +128,12 @@ relay_choose(struct stream *stream)
     } else if (stream_parse(stream) == EVENT_FAILED) { /* Gemini's bodies name it, too */
         return EVENT_REJECT;
     }
+    if (media_find_poll(stream, &model) == EVENT_FAILED)
+        return EVENT_REJECT;
     metrics_add(&stream->worker->metrics->relays, 1);
     enum stream_event verdict = model.len > 0 ? stream_route(stream, model) : choose_unnamed(stream);
+    if (verdict != EVENT_FAILED)
+        verdict = media_pin(stream);
     return verdict == EVENT_FAILED ? EVENT_REJECT : EVENT_NEXT;
 }
 
@@ -158,6 +165,9 @@ int
 relay_write_body(struct stream *stream, const struct deployment *deployment, struct canon_fault *fault)
 {
     struct slice body = sink_slice(&stream->body_bytes), place = stream->relay_model, model = stream->upstream_model;
+    if (media_serves(stream, deployment, model) || (stream->media && deployment == stream->route.only))
+        return media_write_body(stream, deployment, fault);
+    stream->media = NULL;
     if (!serves(stream, deployment)) {
         fault->message = arena_printf(&stream->reply, "the upstream of model '%.*s' has no %s%.*s", SLICE_ARG(stream->model),
                                       stream->dialect->id == DIALECT_GEMINI ? ":" : "/v1/", SLICE_ARG(stream->relay_path));
@@ -185,6 +195,8 @@ relay_write_body(struct stream *stream, const struct deployment *deployment, str
 const char *
 relay_method(const struct stream *stream)
 {
+    if (stream->media)
+        return media_method(stream);
     return stream->head->method == HTTP_POST ? "POST" : stream->head->method == HTTP_DELETE ? "DELETE" : "GET";
 }
 
@@ -212,6 +224,10 @@ relay_put_target(const struct stream *stream, const struct dialect_upstream *ups
 {
     static const char *const ours[] = {"key", "model", NULL};
     struct slice query = stream->head->query;
+    if (stream->media) {
+        media_put_target(stream, upstream, out);
+        return;
+    }
     if (stream->dialect->id == DIALECT_GEMINI) {
         put_google_target(stream, upstream, out);
         return;
@@ -236,6 +252,8 @@ void
 relay_put_fields(const struct stream *stream, struct sink *out)
 {
     struct slice type = http_field(stream->head, "content-type"), accept = http_field(stream->head, "accept");
+    if (stream->media)
+        type = accept = SLICE_LIT("application/json");
     if (type.len > 0)
         http_put_field(out, "Content-Type", type);
     http_put_field(out, "Accept", accept.len > 0 ? accept : SLICE_LIT("*/*"));

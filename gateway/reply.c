@@ -5,6 +5,7 @@
  */
 #include "base/text.h"
 #include "gateway/detail.h"
+#include "gateway/media.h"
 #include "gateway/prompts.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
@@ -84,8 +85,8 @@ begin_body(struct stream *stream)
     stream->upstream_dialect = stream->deployment->dialect;
     uint64_t max = UINT64_MAX;
     struct slice type = http_field(head, "content-type");
-    bool relay = !error_reply && stream->endpoint == ENDPOINT_RELAY;
-    stream->reply_sse = !error_reply && !relay && stream->endpoint != ENDPOINT_COUNT_TOKENS && type.len >= 17 &&
+    bool relay = !error_reply && stream->endpoint == ENDPOINT_RELAY && !stream->media;
+    stream->reply_sse = !error_reply && !relay && !stream->media && stream->endpoint != ENDPOINT_COUNT_TOKENS && type.len >= 17 &&
                         text_caseless_eq(slice_take(type, 17), SLICE_LIT("text/event-stream"));
     if (!stream->reply_sse && !relay)
         max = error_reply ? UINT64_MAX : config->limits.reply_bytes;
@@ -281,6 +282,8 @@ take_whole(struct stream *stream)
     struct slice body = sink_slice(&stream->collected);
     detail_bytes(stream, "upstream reply", body);
     arena_reset(&worker->scratch);
+    if (stream->media)
+        return media_read_reply(stream);
     if (stream->endpoint == ENDPOINT_COUNT_TOKENS)
         return stream->upstream_dialect->read_count(body, &worker->scratch, &stream->counted);
     canon_events_clear(&worker->events);

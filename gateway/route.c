@@ -442,7 +442,7 @@ static bool
 usable(const struct route *route, uint32_t index, bool again, uint64_t now_ms, int *error)
 {
     struct deployment *deployment = &route->generation->deployments[index];
-    if (!slice_eq(deployment->config->model_name, route->group))
+    if (!slice_eq(deployment->config->model_name, route->group) || (route->only && route->only != deployment))
         return false;
     uint32_t times = times_tried(route, index);
     if ((times > 0) != again || !has_tries(route, deployment, times))
@@ -575,7 +575,7 @@ route_next(struct route *route, const struct canon_error *failed, uint64_t now_m
                 return deployment;
             }
         }
-        if (!next_group(route, failed))
+        if (route->only || !next_group(route, failed))
             return NULL;
         context = false;
     }

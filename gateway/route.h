@@ -64,6 +64,7 @@ struct route {
     uint32_t tried_count;
     struct slice groups[16];     /* visited: fallbacks never go in circles */
     uint32_t group_count;
+    const struct deployment *only; /* of all groups nothing but this is asked; NULL: whatever they hold */
 };
 
 /* route_begin - find the model group. -ERR_MODEL when nothing serves the name. near: nearest known name, for the text. */

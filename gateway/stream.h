@@ -33,6 +33,7 @@ enum endpoint {
 
 struct worker;
 struct tape;
+struct media;
 struct recall_watch;
 struct generation;
 struct gather;
@@ -68,6 +69,7 @@ struct stream {
     struct slice relay_path; /* of a relay: what is behind the upstream's base path, or a method of Gemini's */
     const char *relay_mode;  /* and what models that serve it call their mode */
     struct slice relay_model; /* where the body names the model: the bytes to replace; absent: it does not */
+    struct media *media;        /* of a relay: it is translated, see media.h; NULL: it is carried as it is */
     const struct dialect *dialect; /* the client's; for local endpoints the one that errors are written in */
     struct route route;
     struct gather *gather; /* waiting for the other workers' answers */

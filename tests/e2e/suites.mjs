@@ -20,6 +20,7 @@ export const suites = [
     { file: 'helpers.test.mjs', builds: both },
     { file: 'conform.test.mjs', builds: release },
     { file: 'google.test.mjs', builds: every },
+    { file: 'media.test.mjs', builds: every },
     { file: 'recall.test.mjs', builds: every },
     { file: 'recordings.test.mjs', builds: both },
     { file: 'recordings_errors.test.mjs', builds: both },
