@@ -52,6 +52,19 @@ is_operation(struct slice text)
     return is_name(text, "-_");
 }
 
+static void
+put_id(struct sink *out, struct slice whole)
+{
+    sink_text(out, POLL_PREFIX);
+    text_base64(out, whole);
+    for (size_t i = 0; i < out->len; i++) {
+        char *byte = &out->ptr[i];
+        *byte = *byte == '+' ? '-' : *byte == '/' ? '_' : *byte;
+        if (*byte == '=')
+            out->len = i;
+    }
+}
+
 /* Absent without memory. */
 static struct slice
 make_poll_id(struct stream *stream, const struct deployment *deployment, struct slice operation)
@@ -62,14 +75,7 @@ make_poll_id(struct stream *stream, const struct deployment *deployment, struct 
                                      place_of(deployment, &stream->reply), SLICE_ARG(stream->model), SLICE_ARG(stream->upstream_model), SLICE_ARG(operation));
     struct slice whole = slice_present(said) ? arena_printf(&stream->reply, "%.*s%016" PRIx64, SLICE_ARG(said), canon_hash(said)) : SLICE_NONE;
     sink_init(&text, 4096);
-    sink_text(&text, POLL_PREFIX);
-    text_base64(&text, whole);
-    for (size_t i = 0; i < text.len; i++) {
-        char *byte = &text.ptr[i];
-        *byte = *byte == '+' ? '-' : *byte == '/' ? '_' : *byte;
-        if (*byte == '=')
-            text.len = i;
-    }
+    put_id(&text, whole);
     if (slice_present(whole) && !text.error && text.len <= MEDIA_POLL_ID_MAX)
         id = arena_copy(&stream->reply, sink_slice(&text));
     sink_fini(&text);
@@ -85,14 +91,14 @@ read_poll_id(struct slice id, struct arena *arena, struct media *media)
     uint64_t started, check;
     if (id.len > MEDIA_POLL_ID_MAX || !slice_starts(id, prefix))
         return false;
-    for (size_t i = 0; i < id.len; i++) /* there is one spelling of an id */
-        if (!((id.ptr[i] >= 'A' && id.ptr[i] <= 'Z') || is_operation(slice_of(id.ptr + i, 1))))
-            return false;
     sink_init(&text, 4096);
     bool decoded = text_base64_decode(slice_skip(id, prefix.len), &text) && !text.error;
     struct slice whole = decoded ? arena_copy(arena, sink_slice(&text)) : SLICE_NONE, rest = whole;
+    sink_reset(&text, 4096);
+    put_id(&text, whole);
+    bool same = slice_eq(sink_slice(&text), id); /* there is one spelling of an id */
     sink_fini(&text);
-    if (!slice_present(whole) || !text_utf8_valid(whole) || memchr(whole.ptr, '\0', whole.len))
+    if (!slice_present(whole) || !same || !text_utf8_valid(whole) || memchr(whole.ptr, '\0', whole.len))
         return false;
     struct slice version = text_split(&rest, '\n'), since = text_split(&rest, '\n'), place = text_split(&rest, '\n');
     media->name = text_split(&rest, '\n');
