@@ -43,6 +43,14 @@ function missing(name) {
     return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0 ? false : `no ${name}`;
 }
 
+/* What Claude Code asks first, from Anthropic's address or from Vertex's. The demo stands for its model. */
+const claude = `#!/bin/sh
+[ -z "$ANTHROPIC_VERTEX_BASE_URL" ] && exec curl -sfI "$ANTHROPIC_BASE_URL/api/hello"
+models="$ANTHROPIC_VERTEX_BASE_URL/projects/$ANTHROPIC_VERTEX_PROJECT_ID/locations/$CLOUD_ML_REGION/publishers/anthropic/models"
+exec curl -sf "$models/demo:streamRawPredict" -H "$ANTHROPIC_CUSTOM_HEADERS" -H 'Content-Type: application/json' \\
+    -d '{"anthropic_version": "vertex-2023-10-16", "max_tokens": 10, "stream": true, "messages": [{"role": "user", "content": "Hello"}]}'
+`;
+
 describe('documents: what they print', () => {
     let penstock;
     let folder;
@@ -52,7 +60,9 @@ describe('documents: what they print', () => {
         fs.mkdirSync(path.join(folder, 'bin'));
         fs.symlinkSync(binary, path.join(folder, 'bin', 'penstock'));
         // Claude Code itself is not here: what it asks first stands for it.
-        fs.writeFileSync(path.join(folder, 'bin', 'claude'), '#!/bin/sh\nexec curl -sfI "$ANTHROPIC_BASE_URL/api/hello"\n', { mode: 0o755 });
+        fs.writeFileSync(path.join(folder, 'bin', 'claude'), claude, { mode: 0o755 });
+        fs.writeFileSync(path.join(folder, 'bin', 'pass'), '#!/bin/sh\necho "sk-$2"\n', { mode: 0o755 });
+        fs.writeFileSync(path.join(folder, 'coding-plan.key'), 'sk-sp-1\n', { mode: 0o600 });
         const example = blocks(of('README.md')).find((block) => block.text.startsWith('# config.yaml\n'));
         fs.writeFileSync(path.join(folder, 'config.yaml'), example.text, { mode: 0o600 });
     });
@@ -60,7 +70,7 @@ describe('documents: what they print', () => {
         await penstock?.stop();
         fs.rmSync(folder, { recursive: true, force: true });
     });
-    const keys = { OPENAI_API_KEY: 'sk-1', ANTHROPIC_API_KEY: 'sk-2', PENSTOCK_MASTER_KEY: 'sk-3', UPSTREAM_API_KEY: 'sk-4' };
+    const keys = { OPENAI_API_KEY: 'sk-1', ANTHROPIC_API_KEY: 'sk-2', PENSTOCK_MASTER_KEY: 'sk-3', UPSTREAM_API_KEY: 'sk-4', DASHSCOPE_API_KEY: 'sk-5', MODELSCOPE_API_KEY: 'sk-6' };
     const here = (text) => text.replaceAll('127.0.0.1:4000', `127.0.0.1:${penstock.port}`);
 
     for (const { name, text } of documents) {
@@ -86,7 +96,7 @@ describe('documents: what they print', () => {
                 fs.writeFileSync(file, block.text, { mode: 0o600 });
                 const [title] = block.text.split('\n');
                 if (title === '# config.yaml') {
-                    const result = offline(['check', '--config', file], { env: keys, cwd: folder });
+                    const result = offline(['check', '--config', file], { env: { ...keys, PATH: `${path.join(folder, 'bin')}:${process.env.PATH}` }, cwd: folder });
                     assert.equal(result.status, 0, result.text);
                     assert.match(result.text, /^good: /m);
                     assert.doesNotMatch(result.text, /warning/);
@@ -148,7 +158,7 @@ describe('documents: what they name', () => {
 
         it(`${name}: environment variables are read`, () => {
             if (name === 'CONTRIBUTING.md') return;
-            const theirs = new Set(['UPSTREAM_API_KEY', 'PENSTOCK_KEY', 'OPENAI_API_BASE_URL', 'ANTHROPIC_DEFAULT_OPUS_MODEL', 'ANTHROPIC_DEFAULT_SONNET_MODEL', 'ANTHROPIC_DEFAULT_HAIKU_MODEL', 'ANTHROPIC_SMALL_FAST_MODEL', 'ANTHROPIC_MODEL']);
+            const theirs = new Set(['UPSTREAM_API_KEY', 'PENSTOCK_KEY', 'OPENAI_API_BASE_URL', 'ANTHROPIC_DEFAULT_OPUS_MODEL', 'ANTHROPIC_DEFAULT_SONNET_MODEL', 'ANTHROPIC_DEFAULT_HAIKU_MODEL', 'ANTHROPIC_SMALL_FAST_MODEL', 'ANTHROPIC_MODEL', 'ANTHROPIC_VERTEX_BASE_URL', 'ANTHROPIC_VERTEX_PROJECT_ID', 'ANTHROPIC_CUSTOM_HEADERS']);
             for (const [variable] of text.matchAll(/\b(PENSTOCK|OPENAI|ANTHROPIC|[A-Z]+_API)_[A-Z_]+\b/g)) {
                 if (!theirs.has(variable)) assert.ok(manual.includes(variable), variable);
             }
@@ -258,6 +268,25 @@ describe('documents: what the running gateway does', () => {
                 assert.equal(status === 401, row[2].startsWith('yes'), `${method} ${target}: ${status}`);
             }
         }
+    });
+
+    it('docs/clients.md: each address leads to the endpoint that its section names', async () => {
+        const text = of('docs/clients.md');
+        const tails = ['/chat/completions', '/responses', '/messages'];
+        let tried = 0;
+        for (const part of text.split(/^(?=## )/m)) {
+            const asked = spans(part).filter((span) => tails.some((tail) => span.startsWith('POST ') && span.endsWith(tail))).map((span) => span.slice(5));
+            for (const { text: block, language } of blocks(part).filter((each) => ['json', 'toml'].includes(each.language))) {
+                for (const [, base] of block.matchAll(/\b(?:baseURL|base_url|api_base_url)\b"?(?: =|:) "http:\/\/127\.0\.0\.1:4000([^"]*)"/g)) {
+                    const target = asked.find((each) => each.startsWith(base));
+                    assert.ok(target, `${language}: ${base} is no way to ${asked}`);
+                    const body = target.endsWith('responses') ? { model: 'c/text', input: 'Hello', store: false } : { model: 'c/text', max_tokens: 20, messages: [{ role: 'user', content: 'Hello' }] };
+                    assert.equal((await exchange(penstock.port, 'POST', target, { body, headers: { authorization } })).status, 200, target);
+                    tried++;
+                }
+            }
+        }
+        assert.ok(tried >= 4, `${tried}`);
     });
 
     it('docs/operations.md tells of response headers that come', async () => {
