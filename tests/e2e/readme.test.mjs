@@ -125,7 +125,7 @@ describe('documents: what they print', () => {
 });
 
 describe('documents: what they name', () => {
-    const help = offline(['help']).text;
+    const help = offline(['help']).text + offline(['conform', '--help']).text;
     const manual = offline(['print-config', '--manual']).text;
     const known = reference(offline(['print-config', '--reference']).text);
 
