@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 //
-// suites - which end-to-end suites exist and with which builds of the gateway each is worth its time.
+// suites - which end-to-end suites exist and with which builds of the gateway each is worth its time. Those that measure
+// time or load the machine run alone; the others share it by two.
 
-const every = ['release', 'asan', 'tsan'];
+const every = ['release', 'asan', 'tsan']; // what threads share: tokens, thoughts, the configuration, many streams at once
 const both = ['release', 'asan'];
 const release = ['release'];
 
 export const suites = [
     { file: 'harness.test.mjs', builds: release },
-    { file: 'sdk_openai.test.mjs', builds: every },
-    { file: 'sdk_anthropic.test.mjs', builds: every },
+    { file: 'sdk_openai.test.mjs', builds: both },
+    { file: 'sdk_anthropic.test.mjs', builds: both },
     { file: 'sdk_google.test.mjs', builds: both },
     { file: 'sdk_vercel.test.mjs', builds: release },
     { file: 'pairs.test.mjs', builds: both },
+    { file: 'random.test.mjs', builds: both },
     { file: 'pitfalls.test.mjs', builds: both },
-    { file: 'clients.test.mjs', builds: both },
+    { file: 'clients.test.mjs', builds: release },
     { file: 'requests.test.mjs', builds: both },
     { file: 'endpoints.test.mjs', builds: both },
     { file: 'helpers.test.mjs', builds: both },
@@ -22,17 +24,17 @@ export const suites = [
     { file: 'google.test.mjs', builds: every },
     { file: 'media.test.mjs', builds: every },
     { file: 'recall.test.mjs', builds: every },
-    { file: 'recordings.test.mjs', builds: both },
+    { file: 'recordings.test.mjs', builds: release },
     { file: 'recordings_errors.test.mjs', builds: both },
     { file: 'recordings_requests.test.mjs', builds: both },
-    { file: 'retries.test.mjs', builds: both },
-    { file: 'http.test.mjs', builds: both },
-    { file: 'streams.test.mjs', builds: both },
-    { file: 'streams_heavy.test.mjs', builds: both },
+    { file: 'retries.test.mjs', builds: both, alone: true },
+    { file: 'http.test.mjs', builds: both, alone: true },
+    { file: 'streams.test.mjs', builds: both, alone: true },
+    { file: 'streams_heavy.test.mjs', builds: both, alone: true },
     { file: 'streams_cut.test.mjs', builds: both },
-    { file: 'streams_concurrent.test.mjs', builds: every },
-    { file: 'tls.test.mjs', builds: both },
-    { file: 'ops.test.mjs', builds: every },
-    { file: 'tools.test.mjs', builds: both },
-    { file: 'readme.test.mjs', builds: both },
+    { file: 'streams_concurrent.test.mjs', builds: every, alone: true },
+    { file: 'tls.test.mjs', builds: both, alone: true },
+    { file: 'ops.test.mjs', builds: every, alone: true },
+    { file: 'tools.test.mjs', builds: both, alone: true },
+    { file: 'readme.test.mjs', builds: release },
 ];

@@ -33,6 +33,8 @@ function parts_of(turn, options) {
     const chunks = [];
     let signature = null;
     for (const block of turn.blocks) {
+        // A second thought: the first one's signature stands behind what it led to.
+        if (block.type === 'thinking' && signature) chunks.push([{ text: '', thoughtSignature: signature }]);
         if (block.type === 'text') {
             for (const text of block.pieces) chunks.push([{ text }]);
         } else if (block.type === 'thinking') {

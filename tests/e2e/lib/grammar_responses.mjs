@@ -131,7 +131,7 @@ class Checker {
     }
 
     added({ output_index, item }, at) {
-        if (output_index !== this.open.size + this.done.length) this.wrong(`event ${at}: item ${output_index} is not dense`);
+        if (output_index !== this.ids.size) this.wrong(`event ${at}: item ${output_index} is not dense`);
         const { type, id } = item ?? {};
         if (prefixes[type] && !String(id).startsWith(prefixes[type])) this.wrong(`event ${at}: ${type} has the id ${id}`);
         if (this.ids.has(id)) this.wrong(`event ${at}: id ${id} twice`);
