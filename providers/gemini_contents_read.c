@@ -124,24 +124,6 @@ read_resolution(struct gemini_reading *at, struct json value, struct canon_part 
         canon_drop(&at->request->unsaid, "mediaResolution");
 }
 
-static int
-read_inline(struct gemini_reading *at, struct part_list *list, struct json value, struct json blob)
-{
-    struct canon_part *part;
-    struct slice type = json_string(gemini_get(blob, "mimeType"), at->request->arena);
-    if (type.len == 0)
-        return refuse_part(at, "inlineData needs mimeType");
-    int error = add_part(at, list, kind_of(type), value, &part);
-    if (error != 0)
-        return error;
-    part->media_type = part->kind == PART_AUDIO ? audio_format(type) : type;
-    part->name = json_text(gemini_get(blob, "displayName"));
-    read_resolution(at, value, part);
-    if (gemini_given(gemini_get(value, "videoMetadata")))
-        canon_drop(&at->request->unsaid, "videoMetadata");
-    return standard_data(at, json_get(blob, "data"), &part->data);
-}
-
 static bool
 is_video_page(struct slice url)
 {
@@ -261,6 +243,29 @@ add_foreign_state(struct gemini_reading *at, struct part_list *list, struct json
     if (!is_signed)
         return 0;
     return add_thought(at, list, value, SLICE_LIT(""));
+}
+
+static int
+read_inline(struct gemini_reading *at, struct part_list *list, struct json value, struct json blob)
+{
+    struct canon_part *part;
+    struct slice state;
+    struct slice type = json_string(gemini_get(blob, "mimeType"), at->request->arena);
+    if (type.len == 0)
+        return refuse_part(at, "inlineData needs mimeType");
+    int error = add_foreign_state(at, list, value, &state);
+    if (error == 0)
+        error = add_part(at, list, kind_of(type), value, &part);
+    if (error != 0)
+        return error;
+    part->media_type = part->kind == PART_AUDIO ? audio_format(type) : type;
+    part->name = json_text(gemini_get(blob, "displayName"));
+    part->signature = state;
+    part->origin = slice_present(state) ? ORIGIN_GEMINI : ORIGIN_NONE;
+    read_resolution(at, value, part);
+    if (gemini_given(gemini_get(value, "videoMetadata")))
+        canon_drop(&at->request->unsaid, "videoMetadata");
+    return standard_data(at, json_get(blob, "data"), &part->data);
 }
 
 /* ---------------------------------------------------------------- calls and responses */

@@ -43,6 +43,19 @@ put_note(struct gemini_writing *at, const char *before, struct slice text, const
 
 /* ---------------------------------------------------------------- media */
 
+/* The end of a media part, with its signature. */
+static void
+end_media(struct gemini_writing *at)
+{
+    json_end(&at->json);
+    if (slice_present(at->signature)) {
+        json_name(&at->json, "thoughtSignature");
+        json_put_escaped(&at->json, at->signature);
+    }
+    at->signature = SLICE_NONE;
+    json_end(&at->json);
+}
+
 static int
 put_inline(struct gemini_writing *at, struct slice type, struct slice data)
 {
@@ -57,8 +70,7 @@ put_inline(struct gemini_writing *at, struct slice type, struct slice data)
             return gemini_unsupported(at, "data", "this is not base64");
         sink_byte(at->out, '"');
     }
-    json_end(&at->json);
-    json_end(&at->json);
+    end_media(at);
     return 0;
 }
 
@@ -73,8 +85,7 @@ put_file(struct gemini_writing *at, struct slice url, struct slice type)
     if (type.len > 0)
         json_member(&at->json, "mimeType", type);
     json_member(&at->json, "fileUri", url);
-    json_end(&at->json);
-    json_end(&at->json);
+    end_media(at);
 }
 
 /* Google fetches what lies in its own stores, whatever else it does. */
@@ -403,6 +414,7 @@ put_item(struct gemini_writing *at, const struct gemini_turn *turn, const struct
     }
     if (item->part->kind == PART_CALL)
         return put_call(at, item, item == turn->calls);
+    at->signature = item->part->kind == PART_IMAGE ? item->signature : SLICE_NONE;
     return put_plain(at, item->part, item->signature);
 }
 

@@ -100,7 +100,8 @@ collect_model_part(struct building *at, const struct canon_part *part)
         part->origin == ORIGIN_GEMINI && part->signature.len > 0 ? part->signature : SLICE_NONE;
     if (text && part->text.len == 0 && !slice_present(signature))
         return 0;
-    if (!slice_present(signature) && (text || part->kind == PART_CALL)) {
+    if (!slice_present(signature) &&
+        (text || part->kind == PART_CALL || part->kind == PART_IMAGE)) {
         signature = at->pending;
         at->pending = SLICE_NONE;
     }

@@ -20,9 +20,10 @@ struct gemini_writing {
     struct slice max_tokens;              /* raw: the client's, else the configured one; absent */
     struct canon_report *report;
     struct canon_fault *fault;
-    bool counted;     /* for Vertex's countTokens: only what that takes */
-    bool functions;   /* function declarations are sent */
-    bool config_open; /* generationConfig has begun */
+    bool counted;           /* for Vertex's countTokens: only what that takes */
+    struct slice signature; /* escaped: of the media part that is written next; absent */
+    bool functions;         /* function declarations are sent */
+    bool config_open;       /* generationConfig has begun */
     const char
         *settled[32]; /* members of generationConfig that are written, or deliberately left out */
     int settled_count;

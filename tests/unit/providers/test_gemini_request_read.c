@@ -179,7 +179,7 @@ reads_the_other_spellings(void **state)
     (void)state;
     struct asking asking;
     reads(&asking, "{" USER ",\"system_instruction\":\"plain\",\"generation_config\":{\"max_output_"
-                            "tokens\":5,\"top_k\":3,"
+                   "tokens\":5,\"top_k\":3,"
                    "\"response_mime_type\":\"application/"
                    "json\",\"response_json_schema\":{\"type\":\"object\"},"
                    "\"thinking_config\":{\"include_thoughts\":true,\"thinking_level\":3}},"
@@ -246,7 +246,7 @@ reads_tools(void **state)
     (void)state;
     struct asking asking;
     reads(&asking, "{" USER ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"a\",\"parameters\":"
-                            "{\"type\":\"OBJECT\",\"properties\":{\"p\":"
+                   "{\"type\":\"OBJECT\",\"properties\":{\"p\":"
                    "{\"type\":\"STRING\",\"nullable\":true}}},\"response\":{\"type\":\"STRING\"}},{"
                    "\"name\":\"b\"}],\"googleSearch\":{}},"
                    "{\"codeExecution\":{}}]}");
@@ -317,19 +317,25 @@ static void
 pairs_calls_without_ids(void **state)
 {
     (void)state;
-    static const char body[] = "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"go\"}]},{"
-                               "\"role\":\"model\",\"parts\":[" CALL("f", "{\"a\":1}") "," CALL("g", "{}") "," CALL("f", "{\"a\":2}") "]},{\"role\":\"function\",\"parts\":[" RESPONSE(
-                                   "f",
-                                   "{\"output\":\"one\"}") "," RESPONSE("f",
-                                                                        "{\"result\":{\"deep\":[1]}"
-                                                                        "}") "," RESPONSE("g", "{\""
-                                                                                               "err"
-                                                                                               "or"
-                                                                                               "\":"
-                                                                                               "\"n"
-                                                                                               "o\""
-                                                                                               "}") "," RESPONSE("h",
-                                                                                                                 "{\"x\":\"y\",\"z\":1}") "]}]}";
+    static const char body[] =
+        "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"go\"}]},{"
+        "\"role\":\"model\",\"parts\":[" CALL("f", "{\"a\":1}") "," CALL("g", "{}") "," CALL("f", "{\"a\":2}") "]},{\"role\":\"function\",\"parts\":[" RESPONSE(
+            "f", "{\"output\":\"one\"}") "," RESPONSE("f",
+                                                      "{\"result\":{\"deep\":[1]}"
+                                                      "}") "," RESPONSE("g",
+                                                                        "{\""
+                                                                        "err"
+                                                                        "or"
+                                                                        "\":"
+                                                                        "\"n"
+                                                                        "o\""
+                                                                        "}") "," RESPONSE("h",
+                                                                                          "{\"x\":"
+                                                                                          "\"y\","
+                                                                                          "\"z\":"
+                                                                                          "1}") "]}"
+                                                                                                "]"
+                                                                                                "}";
     struct asking asking, again;
     reads(&asking, body);
     reads(&again, body);
@@ -410,6 +416,12 @@ reads_signatures(void **state)
     assert_null(part->next);
     TEXT_IS(part_at(&asking, 2, 1)->text, "y"); /* what a user says in pieces stays so */
     asking_close(&asking);
+    reads(&asking,
+          "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"inlineData\":{\"mimeType\":\"image/"
+          "png\",\"data\":\"QUJD\"},\"thoughtSignature\":\"c2ln\"}]}]}");
+    TEXT_IS(part_at(&asking, 0, 0)->signature, "c2ln");
+    assert_int_equal(part_at(&asking, 0, 0)->origin, ORIGIN_GEMINI);
+    asking_close(&asking);
     /* base64 of "penstock.1.anthropic.c3RhdGU", and the wrapper itself for redacted reasoning */
     reads(&asking,
           "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"text\":\"t1\",\"thought\":true},"
@@ -467,11 +479,11 @@ passes_bytes_unchanged(void **state)
           "\"b\"},\"generationConfig\":{\"topK\":3,\"temperature\":0.1}}");
     passes(&upstream, "{" USER "}",
            "{" USER ",\"generationConfig\":{\"topK\":3,\"temperature\":0.1,\"maxOutputTokens\":7,"
-                    "\"stopSequences\":[\"x\"]},\"labels\":{\"a\":\"b\"}}");
+           "\"stopSequences\":[\"x\"]},\"labels\":{\"a\":\"b\"}}");
     passes(&upstream,
            "{" USER ",\"generation_config\":{\"top_k\":1,\"maxOutputTokens\":0},\"labels\":{}}",
            "{" USER ",\"generation_config\":{\"top_k\":1,\"maxOutputTokens\":0,\"temperature\":0.1,"
-                    "\"stopSequences\":[\"x\"]},\"labels\":{}}");
+           "\"stopSequences\":[\"x\"]},\"labels\":{}}");
 }
 
 static void

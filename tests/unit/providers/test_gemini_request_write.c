@@ -217,6 +217,25 @@ sends_signatures_back(void **state)
     says(&anthropic_dialect, &upstream, SIGNED("ErUBCkYIBxgCIkCk"), "thoughtSignature", false);
 }
 
+/* Gemini signs pictures, too. */
+static void
+sends_signatures_of_pictures_back(void **state)
+{
+    (void)state;
+    struct dialect_upstream newer = third();
+    says(&openai_chat_dialect, &newer,
+         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"draw\"},{\"role\":"
+         "\"assistant\","
+         "\"content\":\"\",\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":"
+         "\"c2ln\","
+         "\"format\":\"google-gemini-v1\"}],\"images\":[{\"type\":\"image_url\",\"image_url\":{"
+         "\"url\":"
+         "\"data:image/png;base64,iVBORw0KGgo=\"}}]},{\"role\":\"user\",\"content\":\"again\"}]}",
+         "{\"inlineData\":{\"mimeType\":\"image/"
+         "png\",\"data\":\"iVBORw0KGgo=\"},\"thoughtSignature\":\"c2ln\"}",
+         true);
+}
+
 /* What was said stays as it was said when the next question comes: prefixes are cached. */
 static void
 marks_the_first_call_of_each_step(void **state)
@@ -381,6 +400,7 @@ main(void)
         cmocka_unit_test(carries_media_of_results),
         cmocka_unit_test(writes_media),
         cmocka_unit_test(sends_signatures_back),
+        cmocka_unit_test(sends_signatures_of_pictures_back),
         cmocka_unit_test(marks_the_first_call_of_each_step),
         cmocka_unit_test(writes_tools),
         cmocka_unit_test(gives_names_back),
