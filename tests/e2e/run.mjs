@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
 //
-// run - run the end-to-end suites one after the other (they measure time, so they do not share it).
+// run - run the end-to-end suites: two at a time, but those that measure time alone, afterwards.
 //   node run.mjs [--suites release|asan|tsan|all] [--counts FILE] [--only TEXT]
 // PENSTOCK_BIN names the gateway to test, PENSTOCK_LABEL its build; --counts appends
 // "PASSED FAILED SKIPPED" to a file.
 
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -28,46 +29,60 @@ function parse_arguments(words) {
     return options;
 }
 
+/* run_file - the counts of a suite and what it said, which is kept until its end so that two do not mix. */
 function run_file(file) {
     return new Promise((resolve) => {
         const reporter = `--test-reporter=${path.join(folder, 'lib', 'reporter.mjs')}`;
         const child = spawn(process.execPath, [reporter, '--test-reporter-destination=stdout', path.join(folder, file)],
-            { stdio: ['ignore', 'pipe', 'inherit'], cwd: folder });
+            { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
+        const words = [];
         let counts = null;
         let pending = '';
         const timer = setTimeout(() => {
-            process.stdout.write(`    FAILED: ${file} did not end within ${suite_limit_ms} ms\n`);
+            words.push(`    FAILED: ${file} did not end within ${suite_limit_ms} ms\n`);
             child.kill('SIGKILL');
         }, suite_limit_ms);
+        child.stderr.on('data', (bytes) => words.push(bytes));
         child.stdout.on('data', (bytes) => {
             const lines = (pending + bytes).split('\n');
             pending = lines.pop();
             for (const line of lines) {
                 const found = /^@@counts (\d+) (\d+) (\d+)$/.exec(line);
                 if (found) counts = found.slice(1).map(Number);
-                else process.stdout.write(`${line}\n`);
+                else words.push(`${line}\n`);
             }
         });
         child.on('close', (code) => {
             clearTimeout(timer);
             if (!counts) counts = [0, 1, 0];
             else if (code !== 0 && counts[1] === 0) counts[1] = 1;
-            resolve(counts);
+            resolve({ counts, words: words.join('') });
         });
     });
 }
 
+const seconds_since = (started) => ((Date.now() - started) / 1000).toFixed(1);
+
 const options = parse_arguments(process.argv.slice(2));
 const label = process.env.PENSTOCK_LABEL ?? 'gateway';
 const sum = [0, 0, 0];
-for (const { file, builds } of suites) {
-    if (options.suites !== 'all' && !builds.includes(options.suites)) continue;
-    if (!file.includes(options.only)) continue;
-    const started = Date.now();
-    const counts = await run_file(file);
-    counts.forEach((count, at) => { sum[at] += count; });
-    const seconds = ((Date.now() - started) / 1000).toFixed(1);
-    process.stdout.write(`  ${label}: ${file}: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped (${seconds} s)\n`);
+const began = Date.now();
+const told = (counts) => `${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped`;
+
+/* drain - run what is waiting, one after the other; several of these share a list. */
+async function drain(waiting) {
+    for (let file = waiting.shift(); file; file = waiting.shift()) {
+        const started = Date.now();
+        const { counts, words } = await run_file(file);
+        counts.forEach((count, at) => { sum[at] += count; });
+        process.stdout.write(`${words}  ${label}: ${file}: ${told(counts)} (${seconds_since(started)} s)\n`);
+    }
 }
+
+const chosen = suites.filter(({ file, builds }) => (options.suites === 'all' || builds.includes(options.suites)) && file.includes(options.only));
+const waiting = chosen.filter(({ alone }) => !alone).map(({ file }) => file);
+await Promise.all(Array.from({ length: Math.min(2, os.cpus().length) }, () => drain(waiting)));
+await drain(chosen.filter(({ alone }) => alone).map(({ file }) => file));
+process.stdout.write(`  ${label}: end to end: ${told(sum)} (${seconds_since(began)} s)\n`);
 if (options.counts) fs.appendFileSync(options.counts, `${sum.join(' ')}\n`);
 process.exitCode = sum[1] > 0 || sum[0] === 0 ? 1 : 0;

@@ -6,7 +6,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { decode_sse } from './lib/sse.mjs';
-import { patience } from './lib/penstock.mjs';
+import { patience, soon } from './lib/penstock.mjs';
 import { events_of, exchange, json_of, RawClient } from './lib/raw.mjs';
 import { dialects, stream_request as request, tagged, ways } from './lib/ways.mjs';
 import { in_world } from './lib/world.mjs';
@@ -77,14 +77,15 @@ function every_way(world, post, way, name) {
     });
 
     it(`keep-alives flow for the whole life of a stream: ${name}`, async () => {
-        const response = await post(way, 'count,count=3,pace_ms=550');
-        assert.deepEqual(way.check(events_of(response), {}), []);
-        const { comments, events } = decode_sse(response.text);
-        const signs = way.client === 'anthropic' ? events.filter((event) => event.event === 'ping').length : comments.length;
-        assert.ok(signs >= 6, `${signs} keep-alives in ${response.text}`);
-        const gaps = response.times.slice(1).map((time, at) => time - response.times[at]);
-        assert.ok(Math.max(...gaps) < 500 * patience, `silent for ${Math.max(...gaps)} ms`);
-        if (way.client === 'chat') assert.doesNotMatch(response.text, /(^|\n\n):[^\n]*\n\n/, 'an empty event could be dispatched');
+        await soon(500, async () => {
+            const response = await post(way, 'count,count=3,pace_ms=550');
+            assert.deepEqual(way.check(events_of(response), {}), []);
+            const { comments, events } = decode_sse(response.text);
+            const signs = way.client === 'anthropic' ? events.filter((event) => event.event === 'ping').length : comments.length;
+            assert.ok(signs >= 6, `${signs} keep-alives in ${response.text}`);
+            if (way.client === 'chat') assert.doesNotMatch(response.text, /(^|\n\n):[^\n]*\n\n/, 'an empty event could be dispatched');
+            return Math.max(...response.times.slice(1).map((time, at) => time - response.times[at])); // the longest silence
+        });
     });
 
     it(`slow upstream: the stream commits early and then lives or fails in the stream: ${name}`, async () => {
@@ -119,33 +120,37 @@ function every_way(world, post, way, name) {
 
     it(`disconnect after five events: ${name}`, async () => {
         for (const how of ['destroy', 'reset']) {
-            const model = tagged('count,count=500,pace_ms=15');
-            let events = 0;
-            let left_at = 0;
-            const client = await RawClient.open(world.penstock.port, {
-                on_body: (bytes) => {
-                    events += bytes.toString().split('data:').length - 1;
-                    if (events >= 5 && !left_at) {
-                        left_at = performance.now();
-                        client[how]();
-                    }
-                },
+            await soon(100, async () => {
+                const model = tagged('count,count=500,pace_ms=15');
+                let events = 0;
+                let left_at = 0;
+                const client = await RawClient.open(world.penstock.port, {
+                    on_body: (bytes) => {
+                        events += bytes.toString().split('data:').length - 1;
+                        if (events >= 5 && !left_at) {
+                            left_at = performance.now();
+                            client[how]();
+                        }
+                    },
+                });
+                await client.send('POST', way.path, request(way.prefix + model));
+                const seen = await world.provider.wait_for((record) => record.model === model && record.client_closed_at !== null);
+                return seen.client_closed_at - left_at;
             });
-            await client.send('POST', way.path, request(way.prefix + model));
-            const seen = await world.provider.wait_for((record) => record.model === model && record.client_closed_at !== null);
-            assert.ok(seen.client_closed_at - left_at < 100 * patience, `${how}: cancelled after ${seen.client_closed_at - left_at} ms`);
         }
     });
 
     it(`disconnect before the first event: ${name}`, async () => {
-        const model = tagged('text,head_delay_ms=3000');
-        const client = await RawClient.open(world.penstock.port);
-        await client.send('POST', way.path, request(way.prefix + model));
-        await world.provider.wait_for((record) => record.model === model);
-        const left_at = performance.now();
-        client.destroy();
-        const seen = await world.provider.wait_for((record) => record.model === model && record.client_closed_at !== null);
-        assert.ok(seen.client_closed_at - left_at < 100 * patience, `cancelled after ${seen.client_closed_at - left_at} ms`);
+        await soon(100, async () => {
+            const model = tagged('text,head_delay_ms=3000');
+            const client = await RawClient.open(world.penstock.port);
+            await client.send('POST', way.path, request(way.prefix + model));
+            await world.provider.wait_for((record) => record.model === model);
+            const left_at = performance.now();
+            client.destroy();
+            const seen = await world.provider.wait_for((record) => record.model === model && record.client_closed_at !== null);
+            return seen.client_closed_at - left_at;
+        });
     });
 
     it(`garbage from the upstream is an error: ${name}`, async () => {

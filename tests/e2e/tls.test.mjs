@@ -14,7 +14,7 @@ import { numbered_text } from '../../tools/fake_provider/turns.mjs';
 import { decode_anthropic_events } from './lib/decode_anthropic.mjs';
 import { check_anthropic } from './lib/grammar_anthropic.mjs';
 import { check_chat } from './lib/grammar_chat.mjs';
-import { gateway_config, patience, Penstock } from './lib/penstock.mjs';
+import { gateway_config, Penstock, soon } from './lib/penstock.mjs';
 import { events_of, exchange, json_of, RawClient } from './lib/raw.mjs';
 
 const messages = '/v1/messages';
@@ -86,13 +86,16 @@ describe('TLS', () => {
     }
 
     it('cancels over TLS within 100 ms', async () => {
-        const client = await RawClient.open(penstock.port);
-        await client.send('POST', messages, { body: { ...question, model: 'good/count,count=500,pace_ms=15,tag=cancel' } });
-        await providers.good.wait_for((record) => record.pieces > 3 && record.model.includes('tag=cancel'));
-        const left_at = performance.now();
-        client.destroy();
-        const seen = await providers.good.wait_for((record) => record.client_closed_at !== null && record.model.includes('tag=cancel'));
-        assert.ok(seen.client_closed_at - left_at < 100 * patience, `${seen.client_closed_at - left_at} ms`);
+        await soon(100, async (attempt) => {
+            const model = `count,count=500,pace_ms=15,tag=cancel${attempt}`;
+            const client = await RawClient.open(penstock.port);
+            await client.send('POST', messages, { body: { ...question, model: `good/${model}` } });
+            await providers.good.wait_for((record) => record.pieces > 3 && record.model === model);
+            const left_at = performance.now();
+            client.destroy();
+            const seen = await providers.good.wait_for((record) => record.client_closed_at !== null && record.model === model);
+            return seen.client_closed_at - left_at;
+        });
     });
 
     it('the listener speaks TLS when it has a certificate', async () => {
