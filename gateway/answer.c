@@ -177,10 +177,6 @@ follow(struct stream *stream)
 {
     int error = resume_answer(stream);
     if (error < 0) {
-        if (stream->committed || error != -ERR_NO_STREAM) {
-            stream->close_after = true;
-            return stream_enter_finish(stream);
-        }
         stream_fail(stream, error);
         return act_refuse(stream);
     }

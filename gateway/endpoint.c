@@ -5,6 +5,7 @@
  */
 #include "gateway/endpoint.h"
 #include "base/text.h"
+#include "gateway/resume.h"
 #include "gateway/media.h"
 #include "gateway/worker.h"
 
@@ -223,7 +224,8 @@ take_row(struct stream *stream, const struct row *row)
 {
     if (row->dialect != DIALECT_COUNT)
         stream->dialect = dialect_of(row->dialect);
-    int error = check_method(stream, row->methods);
+    /* Browsers' EventSource asks for the rest of a stream with a GET. */
+    int error = check_method(stream, row->methods | (resume_wanted(stream, row->endpoint) ? GET_ONLY : 0));
     if (error < 0)
         return error;
     stream->endpoint = row->endpoint;

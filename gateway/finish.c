@@ -48,11 +48,11 @@ end_body(struct stream *stream)
         http_put_chunk(out, sink_slice(text));
         http_put_last_chunk(out);
     }
-    if (out->error || text->error) {
+    stream->tape_whole = !out->error && !text->error;
+    if (!stream->tape_whole || stream->detached) {
         sink_reset(out, 0);
         stream->close_after = true;
     }
-    stream->tape_whole = !stream->close_after;
     sink_reset(text, 131072);
     stream_end_codecs(stream);
     return stream_enter_finish(stream);
@@ -251,21 +251,10 @@ act_refuse(struct stream *stream)
 
 /* ---------------------------------------------------------------- draining and parting */
 
-enum stream_event
-act_feed(struct stream *stream)
+static void
+feed_collected(struct stream *stream)
 {
     struct conn *client = stream->client;
-    bool waits = resume_follows(stream) && stream->collected_sent == stream->collected.len;
-    if (waits && client->out.len < client->out_high) {
-        if (!resume_pull(stream)) {
-            stream->severed = true; /* what is missing must not look like an end */
-            return EVENT_FAILED;
-        }
-        if (stream->collected.len > 0 && !deadline_armed(&stream->step)) {
-            stream->acked = conn_acked(client);
-            stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
-        }
-    }
     struct slice rest = slice_skip(sink_slice(&stream->collected), stream->collected_sent);
     while (rest.len > 0 && !stream->head_request && client->out.len < client->out_high) {
         struct slice piece = slice_take(rest, FEED_PIECE_BYTES);
@@ -276,6 +265,25 @@ act_feed(struct stream *stream)
         stream->output_ms = stream->worker->loop.now_ms;
         metrics_add(&stream->worker->metrics->client_bytes_out, piece.len);
         rest = slice_skip(rest, piece.len);
+    }
+}
+
+enum stream_event
+act_feed(struct stream *stream)
+{
+    struct conn *client = stream->client;
+    feed_collected(stream);
+    while (resume_follows(stream) && stream->collected_sent == stream->collected.len && !client->lost &&
+           client->out.len < client->out_high) {
+        if (resume_pull(stream) == EVENT_FAILED)
+            return EVENT_FAILED;
+        if (stream->collected.len == 0)
+            break;
+        if (!deadline_armed(&stream->step)) {
+            stream->acked = conn_acked(client);
+            stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
+        }
+        feed_collected(stream);
     }
     return EVENT_CLIENT_EMPTY;
 }
@@ -288,18 +296,20 @@ act_part(struct stream *stream)
         if (client->out.len >= client->out_low)
             return EVENT_NONE;
         size_t before = stream->collected_sent;
-        act_feed(stream);
+        if (act_feed(stream) == EVENT_FAILED)
+            return EVENT_FAILED;
         if (stream->collected_sent == before && conn_unsent(client) == 0)
             return stream_fail(stream, -ERR_MEMORY);
         return EVENT_NONE;
     }
-    if (resume_follows(stream)) {
-        if (conn_unsent(stream->client) == 0 && stream->collected.len == 0) /* nothing is on its way: nothing can be stuck */
-            loop_cancel(&stream->worker->loop, &stream->step);
-        return stream->collected.len > 0 && stream->client->out.len < stream->client->out_high ? EVENT_CLIENT_ROOM : EVENT_NONE;
-    }
-    if (conn_unsent(stream->client) > 0)
+    if (!stream->detached && conn_unsent(stream->client) > 0)
         return EVENT_NONE;
+    if (resume_follows(stream)) {
+        if (stream->collected.len > 0 && !stream->client->lost)
+            return EVENT_CLIENT_ROOM; /* there may be more */
+        loop_cancel(&stream->worker->loop, &stream->step); /* nothing is on its way: nothing can be stuck */
+        return EVENT_NONE;
+    }
     bool keep = stream->keep_alive && !stream->close_after && !stream->worker->draining;
     stream_account(stream);
     return keep ? EVENT_KEEP : EVENT_LEAVE;
@@ -315,11 +325,13 @@ act_check_drain(struct stream *stream)
     if (deadline_armed(&stream->step))
         return EVENT_NONE; /* nothing is due */
     stream->acked = acked;
-    if (!stuck) {
+    if (!stuck || stream->detached) { /* who follows is watched by its own stream */
         stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
-        return EVENT_NONE;
+        return stream->detached && !resume_must_wait(stream) ? EVENT_CLIENT_ROOM : EVENT_NONE;
     }
     metrics_add(&stream->worker->metrics->drain_timeouts, 1);
+    if (stream->state == STATE_STALL && stream->tape) /* it may come back by another way */
+        return EVENT_CLIENT_GONE;
     if (stream->state == STATE_FINISH) /* from STALL it is counted where the stream is broken off */
         metrics_add(&stream->worker->metrics->errors[ERR_BACKPRESSURE], 1);
     stream->failed = false;

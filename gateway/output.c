@@ -109,7 +109,9 @@ stream_flush_text(struct stream *stream)
         return -ERR_MEMORY;
     }
     size_t len = text->len;
-    if (len == 0)
+    if (stream->detached) /* it is on the tape */
+        sink_reset(text, 131072);
+    if (len == 0 || stream->detached)
         return 0;
     if (stream->chunked) {
         /* The chunk's frame goes around the bytes in place: queued in pieces, a chunk could be torn for want of memory. */
@@ -182,7 +184,10 @@ stream_put_frames(struct stream *stream, struct frames *frames, const struct sse
             sse_put_fields(text, slice_of(id, (size_t)n), stream->sse_serial == 0 ? config->sse_retry_ms : 0);
         }
         uint64_t serial = stream->sse_serial++;
-        if (frame->kind == FRAME_PASS)
+        bool theirs = ids && frame->kind == FRAME_PASS && (slice_present(raw->id) || raw->retry_ms >= 0);
+        if (theirs) /* the last id: line of an event is the one that counts */
+            sse_put_event(text, raw->type, raw->data);
+        else if (frame->kind == FRAME_PASS)
             sink_put(text, raw->raw);
         else
             sse_put_event(text, slice_from(frame->type), data);
@@ -286,7 +291,7 @@ static enum stream_event
 send_ping(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    if (has_no_ping(stream))
+    if (has_no_ping(stream) || stream->detached) /* who follows is told by its own stream */
         return EVENT_NONE;
     sink_reset(&worker->text, 131072);
     int error = put_ping(stream);

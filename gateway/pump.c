@@ -12,6 +12,7 @@
 #include "gateway/remember.h"
 #include "gateway/prompts.h"
 #include "gateway/relay.h"
+#include "gateway/resume.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
@@ -228,8 +229,10 @@ take_loss(struct stream *stream, int error)
 
 /* Is there room for what one more run may expand to? Whole replies are bounded by their sink instead. */
 static bool
-client_has_room(const struct stream *stream)
+client_has_room(struct stream *stream)
 {
+    if (stream->detached)
+        return !resume_must_wait(stream);
     return !stream->streaming || stream->client->out.len + stream->worker->text.len < stream->client->out_high;
 }
 
@@ -315,7 +318,8 @@ act_pause(struct stream *stream)
     stream->acked = conn_acked(stream->client);
     metrics_add(&worker->metrics->backpressure, 1);
     stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
-    return stream->client->out.len <= stream->client->out_low ? EVENT_CLIENT_ROOM : EVENT_NONE;
+    bool room = stream->detached ? !resume_must_wait(stream) : stream->client->out.len <= stream->client->out_low;
+    return room ? EVENT_CLIENT_ROOM : EVENT_NONE;
 }
 
 enum stream_event

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * resume.c - a stream's side of its tape, as the one who writes it and as the one who follows.
+ *
+ * Who writes goes on without its client: what it says goes to the tape only, and a tape whose reader is slow makes it wait as
+ * a slow client would. Who follows is an exchange in FINISH whose `collected` is filled again and again.
  */
 #include "gateway/resume.h"
 #include "base/text.h"
 #include "gateway/endpoint.h"
 #include "gateway/tape.h"
 #include "gateway/worker.h"
+#include "reactor/wire.h"
 
 #define FOLLOW_PIECE_BYTES 65536u /* read from the tape at once */
 
@@ -16,10 +20,18 @@ ttl_ms(const struct stream *stream)
     return stream->worker->gateway->tapes ? stream->generation->config->sse_resume_ms : 0;
 }
 
-static struct slice
-owner_of(const struct stream *stream)
+static bool
+is_resumable(enum endpoint endpoint)
 {
-    return stream->key_index >= 0 ? stream->generation->config->keys[stream->key_index].name : SLICE_LIT("");
+    return endpoint == ENDPOINT_CHAT || endpoint == ENDPOINT_MESSAGES || endpoint == ENDPOINT_RESPONSES || endpoint == ENDPOINT_TEXT;
+}
+
+static struct tape_name
+name_of(const struct stream *stream, struct slice id)
+{
+    bool keyed = stream->key_index >= 0;
+    struct slice owner = keyed ? stream->generation->config->keys[stream->key_index].name : SLICE_LIT("");
+    return (struct tape_name){.id = id, .owner = owner, .kind = (unsigned)stream->endpoint};
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -28,37 +40,44 @@ void
 resume_record(struct stream *stream)
 {
     const struct config *config = stream->generation->config;
-    bool numbered = config->sse_ids && !stream->json_array && stream->dialect->id != DIALECT_GEMINI;
-    if (stream->tape || ttl_ms(stream) == 0 || !numbered || stream->http10 || stream->endpoint == ENDPOINT_RELAY)
+    if (stream->tape || ttl_ms(stream) == 0 || !config->sse_ids || stream->http10 || !is_resumable(stream->endpoint))
         return;
-    stream->tape = tape_new(stream->worker->gateway->tapes, slice_from(stream->id), owner_of(stream), config->limits.resume_bytes,
-                            config->limits.resume_streams, stream->worker->loop.now_ms);
+    struct tape_name name = name_of(stream, slice_of(stream->id, TAPE_ID_LEN));
+    stream->tape = tape_new(stream->worker->gateway->tapes, &name, stream, config->limits.resume_bytes,
+                            config->limits.resume_streams);
 }
 
 void
 resume_keep(struct stream *stream, uint64_t serial, struct slice bytes)
 {
-    if (stream->tape && stream->follow_ticket == 0)
-        (void)tape_append(stream->tape, serial, bytes); /* what can not be kept can not be resumed: the reader is told */
+    if (stream->tape && !tape_append(stream->tape, serial, bytes) && stream->detached)
+        stream_post(stream, EVENT_CLIENT_GONE); /* nobody can have the rest any more */
 }
 
-/* The client has gone. A stream that is kept goes on without, until nobody can want it any more. */
+bool
+resume_must_wait(struct stream *stream)
+{
+    return stream->detached && tape_full(stream->tape);
+}
+
+/* The client has gone, or was replaced. A stream that is kept goes on without, until nobody can want it any more. */
 enum stream_event
 act_lose_client(struct stream *stream)
 {
     struct loop *loop = &stream->worker->loop;
     uint64_t ttl = stream->tape ? ttl_ms(stream) : 0;
-    bool spilled;
-    if (ttl == 0 || stream->follow_ticket > 0)
+    if (ttl == 0)
         return EVENT_LEAVE;
     if (!stream->detached) {
+        stream->detached = stream->left = stream->severed = true;
         tape_left(stream->tape, loop->now_ms);
-        stream->detached = true;
+        conn_fail(stream->client, -ERR_RESET); /* whatever is still on its way there would lack its end */
     }
-    uint64_t since = tape_alone_ms(stream->tape, &spilled);
-    if (since != UINT64_MAX && (spilled || since + ttl <= loop->now_ms))
-        return EVENT_LEAVE;
-    loop_arm(loop, &stream->lonely, since == UINT64_MAX ? ttl : since + ttl - loop->now_ms);
+    uint64_t since = tape_alone_ms(stream->tape);
+    bool alone = since != UINT64_MAX;
+    if (since == 0 || (alone && (stream->worker->draining || since + ttl <= loop->now_ms)))
+        return EVENT_LEAVE; /* who drains lets nobody come back */
+    loop_arm(loop, &stream->lonely, alone ? since + ttl - loop->now_ms : ttl);
     return stream->state == STATE_STALL ? EVENT_CLIENT_ROOM : EVENT_NONE;
 }
 
@@ -68,19 +87,21 @@ act_lose_client(struct stream *stream)
 static bool
 read_event_id(struct slice text, struct slice *id, uint64_t *serial)
 {
-    struct slice rest = text_trim(text);
-    *id = slice_take(rest, TAPE_ID_LEN);
-    rest = slice_skip(rest, TAPE_ID_LEN);
+    *id = slice_take(text, TAPE_ID_LEN);
+    struct slice rest = slice_skip(text, TAPE_ID_LEN);
     return id->len == TAPE_ID_LEN && rest.len > 1 && rest.ptr[0] == '-' && text_u64(slice_skip(rest, 1), serial);
+}
+
+bool
+resume_wanted(const struct stream *stream, enum endpoint endpoint)
+{
+    return ttl_ms(stream) > 0 && is_resumable(endpoint) && text_trim(http_field(stream->head, "last-event-id")).len > 0;
 }
 
 bool
 resume_asked(const struct stream *stream)
 {
-    struct slice id;
-    uint64_t serial;
-    return ttl_ms(stream) > 0 && stream->endpoint != ENDPOINT_RELAY && endpoint_is_work(stream->endpoint) &&
-           stream->endpoint != ENDPOINT_COUNT_TOKENS && read_event_id(http_field(stream->head, "last-event-id"), &id, &serial);
+    return resume_wanted(stream, stream->endpoint);
 }
 
 int
@@ -88,23 +109,26 @@ resume_answer(struct stream *stream)
 {
     struct tape_store *store = stream->worker->gateway->tapes;
     struct slice id;
-    uint64_t serial;
-    bool asked = read_event_id(http_field(stream->head, "last-event-id"), &id, &serial);
-    struct tape *tape = asked ? tape_find(store, id, owner_of(stream)) : NULL;
-    if (!tape || !tape_attach(tape, stream, serial, &stream->follow_offset, &stream->follow_ticket)) {
-        if (tape)
-            tape_drop(tape);
+    uint64_t serial = 0;
+    bool said = read_event_id(text_trim(http_field(stream->head, "last-event-id")), &id, &serial);
+    struct tape_name name = name_of(stream, id);
+    stream->tape = said ? tape_find(store, &name) : NULL;
+    bool attached = stream->tape && tape_attach(stream->tape, stream, serial, &stream->follow_offset, &stream->follow_ticket);
+    if (!attached && stream->tape)
+        tape_drop(stream->tape);
+    if (!attached) {
+        stream->tape = NULL;
         atomic_fetch_add_explicit(&store->refused, 1, memory_order_relaxed);
         return -ERR_NO_STREAM;
     }
-    stream->tape = tape;
-    stream->streaming = true;
-    stream->end = END_DONE; /* whatever becomes of the stream itself is told in its own line */
     int error = stream_commit(stream);
-    if (error < 0)
+    if (error < 0) {
+        resume_forget(stream);
         return error;
+    }
+    stream->streaming = true;
     atomic_fetch_add_explicit(&store->resumed, 1, memory_order_relaxed);
-    sink_reset(&stream->collected, 0);
+    sink_reset(&stream->collected, 65536);
     stream->collected_sent = 0;
     return 0;
 }
@@ -115,22 +139,45 @@ resume_follows(const struct stream *stream)
     return stream->follow_ticket > 0 && !stream->follow_over;
 }
 
-bool
+static void
+put_piece(struct stream *stream, struct slice piece)
+{
+    if (stream->chunked)
+        http_put_chunk(&stream->collected, piece);
+    else
+        sink_put(&stream->collected, piece);
+}
+
+/* What is missing must not look like an end, however often it is said. */
+static enum stream_event
+cut(struct stream *stream, bool replaced)
+{
+    stream->severed = true;
+    stream->end = replaced ? END_CLIENT_CLOSE : END_UPSTREAM_ERROR;
+    return replaced ? EVENT_FAILED : stream_fail(stream, -ERR_NO_STREAM);
+}
+
+enum stream_event
 resume_pull(struct stream *stream)
 {
     struct sink *piece = &stream->worker->text;
     sink_reset(piece, 131072);
     enum tape_got got = tape_read(stream->tape, stream->follow_ticket, &stream->follow_offset, FOLLOW_PIECE_BYTES, piece);
+    bool torn = piece->error != 0;
     sink_reset(&stream->collected, 65536);
     stream->collected_sent = 0;
-    if (got == TAPE_BYTES)
-        http_put_chunk(&stream->collected, sink_slice(piece));
+    if (got == TAPE_BYTES && !torn)
+        put_piece(stream, sink_slice(piece));
     if (got == TAPE_OVER) {
-        http_put_last_chunk(&stream->collected);
+        if (stream->chunked)
+            http_put_last_chunk(&stream->collected);
         stream->follow_over = true;
+        stream->end = END_DONE;
     }
     sink_reset(piece, 131072);
-    return got != TAPE_CUT && stream->collected.error == 0;
+    if (got == TAPE_CUT || got == TAPE_REPLACED || torn || stream->collected.error)
+        return cut(stream, got == TAPE_REPLACED);
+    return EVENT_NONE;
 }
 
 enum stream_event
@@ -141,14 +188,17 @@ act_ping_follower(struct stream *stream)
     if (!resume_follows(stream))
         return EVENT_NONE;
     loop_arm(&worker->loop, &stream->ping, quiet_ms < keepalive_ms ? keepalive_ms - quiet_ms : keepalive_ms);
-    if (quiet_ms >= keepalive_ms && conn_unsent(stream->client) == 0 && stream->collected_sent == stream->collected.len) {
-        sink_reset(&stream->collected, 65536);
-        stream->collected_sent = 0;
-        http_put_chunk(&stream->collected, SLICE_LIT(": keep-alive\n\n"));
-        stream->keepalives++;
-        metrics_add(&worker->metrics->keepalives, 1);
-    }
-    return EVENT_CLIENT_ROOM; /* and look at the tape, should a letter have been lost */
+    enum stream_event verdict = act_feed(stream); /* should a letter have been lost */
+    bool idle = resume_follows(stream) && stream->collected.len == 0 && conn_unsent(stream->client) == 0;
+    if (verdict == EVENT_FAILED || !idle || quiet_ms < keepalive_ms)
+        return verdict;
+    sink_reset(&worker->text, 131072);
+    sse_put_comment(&worker->text, SLICE_LIT("keep-alive")); /* all that was read were whole events */
+    put_piece(stream, sink_slice(&worker->text));
+    sink_reset(&worker->text, 131072);
+    stream->keepalives++;
+    metrics_add(&worker->metrics->keepalives, 1);
+    return EVENT_CLIENT_ROOM;
 }
 
 void

@@ -63,6 +63,7 @@ struct row {
 #define ROWS_WAITING(state)                                                                        \
     ROW(state, STEP_DUE, state, judge), ROW(state, TOTAL_DUE, state, judge),                       \
         ROW(state, FAILED, state, judge), ROW(state, NEXT, DIAL, dial),                            \
+        ROW(state, CLIENT_GONE, state, lose_client), ROW(state, LEAVE, CLOSED, cancel),            \
         ROW(state, REJECT, FINISH, refuse), ROW(state, BREAK, FINISH, break_off)
 /* And what those have that may have to speak to the client before the upstream has. */
 #define ROWS_SILENT(state)                                                                         \
@@ -92,7 +93,6 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(BODY, CLIENT_GONE, CLOSED, cancel),
 
     ROWS_WAITING(DIAL),
-    ROW(DIAL, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(DIAL),
     ROW(DIAL, TURN, DIAL, dial),
     ROW(DIAL, ANSWER, FINISH, answer),
@@ -100,7 +100,6 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(DIAL, UPSTREAM_UP, SEND, send_request),
 
     ROWS_WAITING(SEND),
-    ROW(SEND, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(SEND),
     ROW(SEND, ANSWER, FINISH, answer),
     ROW(SEND, UPSTREAM_ROOM, SEND, send_more),
@@ -110,7 +109,6 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(SEND, REPLY_WHOLE, COLLECT, collect),
 
     ROWS_WAITING(AWAIT),
-    ROW(AWAIT, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(AWAIT),
     ROW(AWAIT, ANSWER, FINISH, answer),
     ROW(AWAIT, UPSTREAM_BYTES, AWAIT, read_reply),
@@ -118,15 +116,12 @@ static const struct row table[STATE_COUNT][EVENT_COUNT] = {
     ROW(AWAIT, REPLY_WHOLE, COLLECT, collect),
 
     ROWS_WAITING(COLLECT),
-    ROW(COLLECT, CLIENT_GONE, CLOSED, cancel),
     ROWS_SILENT(COLLECT),
     ROW(COLLECT, ANSWER, FINISH, answer),
     ROW(COLLECT, UPSTREAM_BYTES, COLLECT, collect),
     ROW(COLLECT, WHOLE, FINISH, deliver),
 
     ROWS_WAITING(RELAY),
-    ROW(RELAY, CLIENT_GONE, RELAY, lose_client),
-    ROW(RELAY, LEAVE, CLOSED, cancel),
     ROWS_SILENT(RELAY),
     ROW(RELAY, UPSTREAM_BYTES, RELAY, pump),
     ROW(RELAY, CLIENT_FULL, STALL, pause),
@@ -222,7 +217,7 @@ step(struct stream *stream, enum stream_event event)
         }
         enum stream_state to = (enum stream_state)(row->to - 1);
         trace(stream, event, to);
-        if (event == EVENT_CLIENT_GONE && !stream->left && !stream->detached)
+        if (event == EVENT_CLIENT_GONE && !stream->left)
             metrics_add(&stream->worker->metrics->disconnects[stream->state], 1);
         stream->state = to;
         event = row->action(stream);
@@ -415,6 +410,7 @@ stream_free(struct stream *stream)
     loop_cancel(&worker->loop, &stream->step);
     loop_cancel(&worker->loop, &stream->ping);
     loop_cancel(&worker->loop, &stream->commit);
+    loop_cancel(&worker->loop, &stream->lonely);
     list_remove(&stream->task.link);
     list_remove(&stream->link);
     worker->stream_count--;

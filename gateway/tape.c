@@ -2,8 +2,8 @@
  *
  * tape.c - the latest events of a stream; see tape.h.
  *
- * Bytes lie in one ring of memory that grows up to its limit; offsets count from the beginning of the stream and never go
- * back. The reader is woken through its worker's mailbox, which any thread may use; a flag keeps that to one letter at a time.
+ * Bytes lie in a ring that grows up to its limit; offsets count from the beginning of the stream and never go back. Writer
+ * and reader are woken through their workers' mailboxes, which any thread may use; a flag keeps that to one letter at a time.
  */
 #include "gateway/tape.h"
 #include "gateway/stream.h"
@@ -11,8 +11,17 @@
 
 #include <stdlib.h>
 
+#define RING_BYTES_LEAST 4096u
+#define EVENTS_LEAST 64u
+
 struct tape_event {
     uint64_t serial, end; /* offset behind it */
+};
+
+struct tape_side { /* a stream at one side of the tape, where letters go */
+    struct worker *worker;
+    uint64_t serial; /* of its connection */
+    bool here, waits;
 };
 
 struct tape {
@@ -22,24 +31,27 @@ struct tape {
     pthread_mutex_t lock;
     char id[TAPE_ID_LEN];
     char *owner;
+    unsigned kind;
     size_t max;
     /* behind the lock */
-    struct sink bytes;        /* from start on */
-    uint64_t start;
-    struct tape_event *events; /* those that lie in bytes */
-    size_t event_count, event_room;
-    bool over, whole, lost, client, spilled;
+    char *ring;
+    size_t room, at; /* of the ring; where start lies in it */
+    uint64_t start, end;
+    uint64_t floor;            /* what lies before was had by who listened last */
+    struct tape_event *events; /* those that lie in the ring, from event_first on */
+    size_t event_first, event_count, event_room;
+    bool over, whole, lost;
+    bool client; /* the writer's own still listens */
     uint64_t alone_ms; /* since when */
     uint64_t ticket;   /* of the reader; 0: there never was one */
-    bool read;         /* there is a reader */
-    struct worker *worker; /* the reader's */
-    uint64_t serial;       /* the reader's connection */
-    bool woken;
+    struct tape_side writer, reader;
 };
 
 struct wake {
     struct mail mail;
+    struct tape *tape; /* a reference */
     uint64_t serial;
+    enum stream_event notice;
 };
 
 /* ---------------------------------------------------------------- life */
@@ -57,9 +69,9 @@ tape_drop(struct tape *tape)
 {
     if (atomic_fetch_sub_explicit(&tape->references, 1, memory_order_acq_rel) != 1)
         return;
-    atomic_fetch_sub_explicit(&tape->store->bytes, tape->bytes.len, memory_order_relaxed);
-    sink_fini(&tape->bytes);
+    atomic_fetch_sub_explicit(&tape->store->bytes, tape->end - tape->start, memory_order_relaxed);
     pthread_mutex_destroy(&tape->lock);
+    free(tape->ring);
     free(tape->events);
     free(tape->owner);
     free(tape);
@@ -89,7 +101,8 @@ tape_store_sweep(struct tape_store *store, uint64_t now_ms, uint64_t ttl_ms)
         struct tape *tape = list_entry(node, struct tape, link);
         next = node->next;
         pthread_mutex_lock(&tape->lock);
-        bool old = tape->over && !tape->read && tape->alone_ms + ttl_ms <= now_ms;
+        bool useless = tape->lost || !tape->whole;
+        bool old = tape->over && !tape->reader.here && (useless || tape->alone_ms + ttl_ms <= now_ms);
         pthread_mutex_unlock(&tape->lock);
         if (!old)
             continue;
@@ -100,13 +113,13 @@ tape_store_sweep(struct tape_store *store, uint64_t now_ms, uint64_t ttl_ms)
 }
 
 struct tape *
-tape_new(struct tape_store *store, struct slice id, struct slice owner, size_t bytes_max, uint64_t tapes_max, uint64_t now_ms)
+tape_new(struct tape_store *store, const struct tape_name *name, struct stream *writer, size_t bytes_max, uint64_t tapes_max)
 {
-    assert(id.len >= TAPE_ID_LEN);
+    assert(name->id.len == TAPE_ID_LEN);
     struct tape *tape = atomic_load_explicit(&store->count, memory_order_relaxed) < tapes_max ? calloc(1, sizeof(*tape)) : NULL;
     if (!tape)
         return NULL;
-    tape->owner = strndup(owner.ptr, owner.len);
+    tape->owner = strndup(name->owner.ptr, name->owner.len);
     if (!tape->owner || pthread_mutex_init(&tape->lock, NULL) != 0) {
         free(tape->owner);
         free(tape);
@@ -115,11 +128,11 @@ tape_new(struct tape_store *store, struct slice id, struct slice owner, size_t b
     tape->store = store;
     atomic_init(&tape->references, 2);
     list_init(&tape->link);
-    memcpy(tape->id, id.ptr, TAPE_ID_LEN);
+    memcpy(tape->id, name->id.ptr, TAPE_ID_LEN);
+    tape->kind = name->kind;
     tape->max = bytes_max;
-    sink_init(&tape->bytes, bytes_max + 1);
     tape->client = true;
-    tape->alone_ms = now_ms;
+    tape->writer = (struct tape_side){.worker = writer->worker, .serial = writer->serial, .here = true};
     pthread_mutex_lock(&store->lock);
     list_push_back(&store->tapes, &tape->link);
     pthread_mutex_unlock(&store->lock);
@@ -128,15 +141,15 @@ tape_new(struct tape_store *store, struct slice id, struct slice owner, size_t b
 }
 
 struct tape *
-tape_find(struct tape_store *store, struct slice id, struct slice owner)
+tape_find(struct tape_store *store, const struct tape_name *name)
 {
     struct tape *found = NULL;
-    if (id.len != TAPE_ID_LEN)
+    if (name->id.len != TAPE_ID_LEN)
         return NULL;
     pthread_mutex_lock(&store->lock);
     for (struct list *node = store->tapes.next; node != &store->tapes && !found; node = node->next) {
         struct tape *tape = list_entry(node, struct tape, link);
-        if (memcmp(tape->id, id.ptr, TAPE_ID_LEN) == 0 && slice_is(owner, tape->owner))
+        if (memcmp(tape->id, name->id.ptr, TAPE_ID_LEN) == 0 && tape->kind == name->kind && slice_is(name->owner, tape->owner))
             found = tape;
     }
     if (found)
@@ -147,65 +160,102 @@ tape_find(struct tape_store *store, struct slice id, struct slice owner)
 
 /* ---------------------------------------------------------------- waking */
 
+/* The connection may have gone, or serve another request by now: only who still holds this tape is meant. */
 static void
 deliver(struct worker *worker, struct mail *mail)
 {
     struct wake *wake = container_of(mail, struct wake, mail);
     for (struct list *node = worker->streams.next; node != &worker->streams; node = node->next) {
         struct stream *stream = list_entry(node, struct stream, link);
-        if (stream->serial == wake->serial && stream->state == STATE_FINISH)
-            stream_post(stream, EVENT_TURN);
+        if (stream->serial == wake->serial && stream->tape == wake->tape)
+            stream_post(stream, wake->notice);
     }
+    tape_drop(wake->tape);
     free(wake);
 }
 
-static void
-wake_reader(struct tape *tape) /* under the tape's lock */
+static bool
+write_to(struct tape *tape, const struct tape_side *to, enum stream_event notice)
 {
-    if (!tape->read || tape->woken)
-        return;
     struct wake *wake = malloc(sizeof(*wake));
     if (!wake)
-        return; /* its next ping looks, too */
-    *wake = (struct wake){.mail = {.deliver = deliver}, .serial = tape->serial};
-    tape->woken = true;
-    worker_send(tape->worker, &wake->mail);
+        return false; /* a reader's next ping and a writer's next drain check look, too */
+    *wake = (struct wake){.mail = {.deliver = deliver}, .tape = tape, .serial = to->serial, .notice = notice};
+    atomic_fetch_add_explicit(&tape->references, 1, memory_order_relaxed);
+    worker_send(to->worker, &wake->mail);
+    return true;
+}
+
+static void
+wake_reader(struct tape *tape)
+{
+    if (tape->reader.here && tape->reader.waits)
+        tape->reader.waits = !write_to(tape, &tape->reader, EVENT_TURN);
 }
 
 /* ---------------------------------------------------------------- writing */
 
-/* Drops whole events from the front until there is room for n bytes more. */
-static void
+static bool
+grow_ring(struct tape *tape, size_t needed)
+{
+    size_t held = (size_t)(tape->end - tape->start), room = tape->room ? tape->room : RING_BYTES_LEAST;
+    while (room < needed)
+        room *= 2;
+    room = room < tape->max ? room : tape->max;
+    if (room == tape->room)
+        return true;
+    char *ring = malloc(room);
+    if (!ring)
+        return false;
+    size_t first = held < tape->room - tape->at ? held : tape->room - tape->at;
+    if (held > 0) {
+        memcpy(ring, tape->ring + tape->at, first);
+        memcpy(ring + first, tape->ring, held - first);
+    }
+    free(tape->ring);
+    tape->ring = ring;
+    tape->room = room;
+    tape->at = 0;
+    return true;
+}
+
+/* Whole events go from the front until there is room for n bytes more. False: somebody would lose them. */
+static bool
 make_room(struct tape *tape, size_t n)
 {
-    size_t count = 0;
-    while (count < tape->event_count && tape->bytes.len - (tape->events[count].end - tape->start) + n > tape->max)
-        count++;
-    count += count < tape->event_count && tape->bytes.len + n > tape->max;
-    if (count == 0)
-        return;
-    uint64_t end = tape->events[count - 1].end;
-    size_t bytes = (size_t)(end - tape->start);
-    sink_drop_front(&tape->bytes, bytes);
-    memmove(tape->events, tape->events + count, (tape->event_count - count) * sizeof(*tape->events));
-    tape->event_count -= count;
-    tape->start = end;
-    tape->spilled = tape->spilled || (!tape->client && !tape->read);
-    atomic_fetch_sub_explicit(&tape->store->bytes, bytes, memory_order_relaxed);
+    uint64_t start = tape->start;
+    if (n > tape->max)
+        return false;
+    while (tape->event_count > 0 && tape->end - tape->start + n > tape->max) {
+        const struct tape_event *first = &tape->events[tape->event_first];
+        if (!tape->client && first->end > tape->floor)
+            return false;
+        tape->at = (tape->at + (size_t)(first->end - tape->start)) % tape->room;
+        tape->start = first->end;
+        tape->event_first++;
+        tape->event_count--;
+        atomic_fetch_sub_explicit(&tape->store->bytes, tape->start - start, memory_order_relaxed);
+        start = tape->start;
+    }
+    size_t needed = (size_t)(tape->end - tape->start) + n;
+    return needed <= tape->room || grow_ring(tape, needed);
 }
 
 static bool
 note_event(struct tape *tape, uint64_t serial, uint64_t end)
 {
-    if (tape->event_count == tape->event_room) {
-        size_t room = tape->event_room ? tape->event_room * 2 : 64;
+    if (tape->event_first + tape->event_count == tape->event_room && tape->event_first > tape->event_room / 2) {
+        memmove(tape->events, tape->events + tape->event_first, tape->event_count * sizeof(*tape->events));
+        tape->event_first = 0;
+    } else if (tape->event_first + tape->event_count == tape->event_room) {
+        size_t room = tape->event_room ? tape->event_room * 2 : EVENTS_LEAST;
         struct tape_event *more = realloc(tape->events, room * sizeof(*more));
         if (!more)
             return false;
         tape->events = more;
         tape->event_room = room;
     }
-    tape->events[tape->event_count++] = (struct tape_event){serial, end};
+    tape->events[tape->event_first + tape->event_count++] = (struct tape_event){serial, end};
     return true;
 }
 
@@ -213,29 +263,51 @@ bool
 tape_append(struct tape *tape, uint64_t serial, struct slice bytes)
 {
     pthread_mutex_lock(&tape->lock);
-    bool good = !tape->lost && bytes.len <= tape->max;
-    if (good) {
-        make_room(tape, bytes.len);
-        sink_put(&tape->bytes, bytes);
-        good = tape->bytes.error == 0 && note_event(tape, serial, tape->start + tape->bytes.len);
-    }
-    if (good)
+    bool good = !tape->lost && make_room(tape, bytes.len) && note_event(tape, serial, tape->end + bytes.len);
+    if (good && bytes.len > 0) {
+        size_t to = (tape->at + (size_t)(tape->end - tape->start)) % tape->room;
+        size_t first = bytes.len < tape->room - to ? bytes.len : tape->room - to;
+        memcpy(tape->ring + to, bytes.ptr, first);
+        memcpy(tape->ring, bytes.ptr + first, bytes.len - first);
+        tape->end += bytes.len;
         atomic_fetch_add_explicit(&tape->store->bytes, bytes.len, memory_order_relaxed);
+    }
     tape->lost = !good;
     wake_reader(tape);
     pthread_mutex_unlock(&tape->lock);
     return good;
 }
 
+/* Half of the tape is for what came before: a connection that broke has swallowed the newest of it. */
+bool
+tape_full(struct tape *tape)
+{
+    pthread_mutex_lock(&tape->lock);
+    bool full = !tape->client && !tape->lost && tape->end - tape->floor >= tape->max / 2;
+    tape->writer.waits = full;
+    pthread_mutex_unlock(&tape->lock);
+    return full;
+}
+
+/* Nobody listens any more. */
+static void
+leave(struct tape *tape, uint64_t now_ms)
+{
+    if (!tape->reader.here)
+        tape->alone_ms = now_ms;
+    if (!tape->reader.here && tape->client)
+        tape->floor = tape->end;
+    tape->client = false;
+}
+
 void
 tape_end(struct tape *tape, bool whole, uint64_t now_ms)
 {
     pthread_mutex_lock(&tape->lock);
+    leave(tape, now_ms);
     tape->over = true;
     tape->whole = whole;
-    tape->client = false;
-    if (!tape->read)
-        tape->alone_ms = now_ms;
+    tape->writer.here = false;
     wake_reader(tape);
     pthread_mutex_unlock(&tape->lock);
 }
@@ -244,18 +316,16 @@ void
 tape_left(struct tape *tape, uint64_t now_ms)
 {
     pthread_mutex_lock(&tape->lock);
-    tape->client = false;
-    if (!tape->read)
-        tape->alone_ms = now_ms;
+    if (tape->client)
+        leave(tape, now_ms);
     pthread_mutex_unlock(&tape->lock);
 }
 
 uint64_t
-tape_alone_ms(struct tape *tape, bool *spilled)
+tape_alone_ms(struct tape *tape)
 {
     pthread_mutex_lock(&tape->lock);
-    uint64_t since = tape->client || tape->read ? UINT64_MAX : tape->alone_ms;
-    *spilled = tape->spilled || tape->lost;
+    uint64_t since = tape->lost ? 0 : tape->client || tape->reader.here ? UINT64_MAX : tape->alone_ms;
     pthread_mutex_unlock(&tape->lock);
     return since;
 }
@@ -263,24 +333,38 @@ tape_alone_ms(struct tape *tape, bool *spilled)
 /* ---------------------------------------------------------------- reading */
 
 bool
-tape_attach(struct tape *tape, struct stream *stream, uint64_t serial, uint64_t *offset, uint64_t *ticket)
+tape_attach(struct tape *tape, struct stream *reader, uint64_t serial, uint64_t *offset, uint64_t *ticket)
 {
     bool found = false;
     pthread_mutex_lock(&tape->lock);
-    for (size_t i = 0; i < tape->event_count && !found && !tape->lost; i++) {
-        found = tape->events[i].serial == serial;
-        *offset = tape->events[i].end;
+    bool useless = tape->lost || (tape->over && !tape->whole);
+    for (size_t i = 0; i < tape->event_count && !found && !useless; i++) {
+        const struct tape_event *event = &tape->events[tape->event_first + i];
+        found = event->serial == serial;
+        *offset = event->end;
     }
     if (found) {
-        wake_reader(tape); /* who is replaced shall see it */
-        tape->read = true;
-        tape->woken = false;
-        tape->worker = stream->worker;
-        tape->serial = stream->serial;
+        if (tape->reader.here)
+            (void)write_to(tape, &tape->reader, EVENT_TURN);
+        if (tape->client && tape->writer.here)
+            (void)write_to(tape, &tape->writer, EVENT_CLIENT_GONE);
+        tape->client = false;
+        tape->floor = *offset;
+        tape->reader = (struct tape_side){.worker = reader->worker, .serial = reader->serial, .here = true};
         *ticket = ++tape->ticket;
     }
     pthread_mutex_unlock(&tape->lock);
     return found;
+}
+
+/* Some of the ring, which ends where its memory does and begins anew. */
+static void
+copy_out(const struct tape *tape, uint64_t offset, size_t n, struct sink *out)
+{
+    size_t from = (tape->at + (size_t)(offset - tape->start)) % tape->room;
+    size_t first = n < tape->room - from ? n : tape->room - from;
+    sink_put(out, slice_of(tape->ring + from, first));
+    sink_put(out, slice_of(tape->ring, n - first));
 }
 
 enum tape_got
@@ -288,19 +372,22 @@ tape_read(struct tape *tape, uint64_t ticket, uint64_t *offset, size_t max, stru
 {
     enum tape_got got = TAPE_WAIT;
     pthread_mutex_lock(&tape->lock);
-    uint64_t end = tape->start + tape->bytes.len;
-    if (ticket != tape->ticket || *offset < tape->start || (tape->lost && *offset == end)) {
-        got = TAPE_CUT;
-    } else if (*offset < end) {
-        size_t n = end - *offset < max ? (size_t)(end - *offset) : max;
-        sink_put(out, slice_of(tape->bytes.ptr + (*offset - tape->start), n));
+    if (ticket != tape->ticket) {
+        got = TAPE_REPLACED;
+    } else if (*offset < tape->end) {
+        size_t n = tape->end - *offset < max ? (size_t)(tape->end - *offset) : max;
+        assert(*offset >= tape->start); /* make_room leaves what the reader has not had */
+        copy_out(tape, *offset, n, out);
         *offset += n;
+        tape->floor = *offset;
         got = TAPE_BYTES;
-    } else if (tape->over) {
-        got = tape->whole ? TAPE_OVER : TAPE_CUT;
+    } else if (tape->lost || tape->over) {
+        got = tape->whole && !tape->lost ? TAPE_OVER : TAPE_CUT;
     } else {
-        tape->woken = false;
+        tape->reader.waits = true;
     }
+    if (got == TAPE_BYTES && tape->writer.waits && tape->writer.here && tape->end - tape->floor < tape->max / 4)
+        tape->writer.waits = !write_to(tape, &tape->writer, EVENT_CLIENT_ROOM);
     pthread_mutex_unlock(&tape->lock);
     return got;
 }
@@ -310,7 +397,7 @@ tape_detach(struct tape *tape, uint64_t ticket, uint64_t now_ms)
 {
     pthread_mutex_lock(&tape->lock);
     if (ticket == tape->ticket) {
-        tape->read = false;
+        tape->reader.here = tape->reader.waits = false;
         tape->alone_ms = now_ms;
     }
     pthread_mutex_unlock(&tape->lock);

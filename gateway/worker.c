@@ -6,6 +6,7 @@
 #include "gateway/credential.h"
 #include "gateway/window.h"
 #include "gateway/fetch.h"
+#include "gateway/resume.h"
 #include "gateway/tape.h"
 #include "gateway/demo.h"
 #include "reactor/backend.h"
@@ -129,6 +130,10 @@ worker_send(struct worker *worker, struct mail *mail)
         worker->mail_first = mail;
     worker->mail_last = mail;
     pthread_mutex_unlock(&worker->mail_lock);
+    if (worker->mail_fd < 0) { /* simulated: we are on its thread */
+        loop_post(&worker->loop, &worker->mail_task);
+        return;
+    }
     uint64_t one = 1;
     ssize_t written = write(worker->mail_fd, &one, sizeof one);
     (void)written; /* a full counter wakes the worker just as well */
@@ -299,6 +304,10 @@ worker_drain(struct worker *worker, bool now)
         struct stream *stream = list_entry(node, struct stream, link);
         if (stream->state == STATE_IDLE)
             stream_post(stream, EVENT_DRAIN);
+        else if (stream->detached && !now)
+            stream_post(stream, EVENT_CLIENT_GONE); /* nobody can come back for it */
+        else if (resume_follows(stream) && !deadline_armed(&stream->step))
+            continue; /* whom it follows is ended */
         else if (now && stream->state == STATE_FINISH)
             stream_post(stream, EVENT_STEP_DUE);
         else if (now)

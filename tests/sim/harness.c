@@ -6,6 +6,7 @@
 #include "tests/sim/harness.h"
 
 #include "base/log.h"
+#include "gateway/resume.h"
 #include "reactor/backend.h"
 #include "reactor/sim_inner.h"
 #include "tests/sim/scripts.h"
@@ -163,7 +164,9 @@ check_streams(const struct world *world)
         assert(stream->magic == MAGIC_STREAM);
         assert(stream->state != STATE_CLOSED);
         assert(stream->notices == 0 || list_linked(&stream->task.link));
-        assert(deadline_armed(&stream->total) || deadline_armed(&stream->step) || stream->notices);
+        assert(deadline_armed(&stream->total) || deadline_armed(&stream->step) || stream->notices ||
+               (resume_follows(stream) && deadline_armed(&stream->ping)));
+        assert(!stream->detached || deadline_armed(&stream->lonely) || stream->notices);
         assert(stream->state != STATE_IDLE || stream->generation == NULL);
         assert(stream->lease == NULL ||
                (stream->state >= STATE_DIAL && stream->state <= STATE_STALL));
@@ -221,6 +224,9 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, 
     world->workers[0] = world->worker;
     world->gateway.workers = world->workers;
     world->gateway.worker_count = 1;
+    world->gateway.tapes = &world->tapes;
+    int kept_well = tape_store_init(&world->tapes);
+    assert(kept_well == 0);
     struct generation *generation = world_generation(yaml);
     if (log_level() > LOG_ERROR && !getenv("PENSTOCK_SIM_LOG"))
         log_set_level(LOG_ERROR);
@@ -346,6 +352,8 @@ world_close(struct world *world)
     check_end(world);
     count_transitions(world);
     worker_fini(world->worker);
+    tape_store_fini(&world->tapes);
+    assert(world->tapes.count == 0 && world->tapes.bytes == 0);
     assert(sim_sockets_open(world->sim) == 0);
     living = NULL;
     scripts_free(world);

@@ -10,6 +10,7 @@
 #ifndef PENSTOCK_SIM_HARNESS_H
 #define PENSTOCK_SIM_HARNESS_H
 
+#include "gateway/tape.h"
 #include "gateway/worker.h"
 #include "reactor/sim.h"
 #include "tests/sim/answer.h"
@@ -25,6 +26,7 @@ struct client;
 struct world {
     struct sim *sim;
     struct gateway gateway;
+    struct tape_store tapes;
     struct worker *worker, *workers[1];
     struct provider *providers;
     struct client *clients;
