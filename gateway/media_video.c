@@ -248,7 +248,7 @@ int
 media_read_started(struct stream *stream, struct json root)
 {
     struct slice name = json_string(json_get(root, "name"), &stream->worker->scratch);
-    const char *slash = name.len > 0 ? memrchr(name.ptr, '/', name.len) : NULL;
+    const char *slash = slice_present(name) ? memrchr(name.ptr, '/', name.len) : NULL;
     struct slice operation = slash ? slice_skip(name, (size_t)(slash - name.ptr) + 1) : SLICE_NONE;
     struct json_writer json;
     struct sink text;
