@@ -261,23 +261,6 @@ put_conversation(struct stream *stream, const struct shape_notes *notes, const s
 
 /* ---- */
 
-/* What a writer makes of these messages, or of the tools beside a conversation of one word. */
-static int
-write_anew(struct stream *stream, const struct dialect_upstream *upstream, struct canon_request *copy, bool whole, struct sink *out,
-           struct canon_fault *fault)
-{
-    struct canon_part word = {.kind = PART_TEXT, .text = SLICE_LIT("x")};
-    struct canon_message user = {.role = ROLE_USER, .parts = &word};
-    struct canon_report report = {.count = 0};
-    struct canon_request request = *copy;
-    if (!whole)
-        request.messages = &user;
-    int error = stream->dialect->write_request(&request, upstream, out, &report, fault);
-    if (error == 0)
-        take_report(stream, &report);
-    return error;
-}
-
 /* The text of out, parsed; out is empty again. */
 static int
 take_text(struct stream *stream, struct sink *out, struct slice *text, struct json *root)
@@ -288,35 +271,142 @@ take_text(struct stream *stream, struct sink *out, struct slice *text, struct js
     return slice_present(*text) ? json_parse(*text, JSON_DEPTH_MAX, tokens, &stream->request, root) : -ERR_MEMORY;
 }
 
-/* The client's body with the changed members of two texts: one has the tools, or everything, the other the conversation. */
+static bool
+is_kept(const struct canon_tool *tool)
+{
+    return json_type(tool->value) == JSON_OBJECT;
+}
+
+static bool
+same_choice(const struct canon_request *a, const struct canon_request *b)
+{
+    const struct canon_stop *one = a->choice_allowed, *two = b->choice_allowed;
+    for (; one && two; two = two->next)
+        one = one->next;
+    return a->choice == b->choice && !one && !two;
+}
+
+/* Tools that the client wrote in another way than as a flat list, and fewer that may be chosen, are the writer's alone. */
+static bool
+keeps_tools(const struct stream *stream, const struct canon_request *copy)
+{
+    bool fewer = copy->choice_allowed && !same_choice(copy, stream->canon);
+    return stream->dialect->id != DIALECT_GEMINI && !fewer && !json_present(json_get(stream->canon->root, "functions"));
+}
+
+/* Does the writer get this tool? A new choice is made of all that it can write. */
+static bool
+is_written(const struct stream *stream, const struct canon_request *copy, const struct canon_tool *tool)
+{
+    return !keeps_tools(stream, copy) || !is_kept(tool) || (tool->kind != TOOL_NATIVE && !same_choice(copy, stream->canon));
+}
+
+/* What a writer makes of the changed tools, and of the conversation unless that keeps its bytes. */
+static int
+write_anew(struct stream *stream, const struct dialect_upstream *upstream, const struct canon_request *copy, bool whole,
+           bool tools, struct canon_fault *fault, struct json *written)
+{
+    struct canon_part word = {.kind = PART_TEXT, .text = SLICE_LIT("x")};
+    struct canon_message user = {.role = ROLE_USER, .parts = &word};
+    struct canon_report report = {.count = 0};
+    struct canon_request request = *copy;
+    struct canon_tool *list = NULL, **link = &list;
+    struct slice text;
+    struct sink sink;
+    for (const struct canon_tool *tool = copy->tools; tools && tool; tool = tool->next) {
+        if (!is_written(stream, copy, tool))
+            continue;
+        *link = arena_take(&stream->request, sizeof **link);
+        if (!*link)
+            return -ERR_MEMORY;
+        **link = *tool;
+        (*link)->next = NULL;
+        link = &(*link)->next;
+    }
+    request.tools = list;
+    if (!list) {
+        request.choice = CHOICE_UNSET;
+        request.choice_allowed = NULL;
+        request.parallel = -1;
+    }
+    if (!whole)
+        request.messages = &user;
+    sink_init(&sink, stream->generation->config->limits.body_bytes * 2);
+    int error = stream->dialect->write_request(&request, upstream, &sink, &report, fault);
+    if (error == 0)
+        error = take_text(stream, &sink, &text, written);
+    sink_fini(&sink);
+    if (error == 0)
+        take_report(stream, &report);
+    return error;
+}
+
+/* Tools as the client wrote them, but for the changed ones; and no choice when nothing is left to choose or to be chosen. */
+static void
+put_tools(struct stream *stream, const struct canon_request *copy, struct json written, struct sink *out)
+{
+    struct json next = json_first(json_get(written, "tools")), root = stream->canon->root;
+    struct json choice = json_get(root, "tool_choice"), changed = json_get(written, "tool_choice");
+    struct json_writer json;
+    json_writer_init(&json, out);
+    json_object(&json);
+    if (copy->tools) {
+        json_name(&json, "tools");
+        json_array(&json);
+        for (const struct canon_tool *tool = copy->tools; tool; tool = tool->next) {
+            struct json value = is_kept(tool) ? tool->value : next;
+            next = is_written(stream, copy, tool) ? json_next(next) : next;
+            if (json_present(value))
+                json_put_raw(&json, json_raw(value));
+        }
+        json_end(&json);
+    }
+    choice = same_choice(copy, stream->canon) ? choice : changed;
+    if (copy->tools && json_present(choice))
+        json_member_raw(&json, "tool_choice", json_raw(choice));
+    json_end(&json);
+}
+
+/* The client's body with these changes. */
+static int
+take_changes(struct stream *stream, const struct shape_notes *notes, struct canon_request *copy, struct json written)
+{
+    struct sink sink;
+    sink_init(&sink, stream->generation->config->limits.body_bytes * 2);
+    put_body(copy, stream->dialect->id, notes, written, &sink);
+    int error = take_text(stream, &sink, &copy->body, &copy->root);
+    sink_fini(&sink);
+    return error;
+}
+
+/* The client's body with the changed members: of a writer where there is no other way, else put together from what came. */
 static int
 compose(struct stream *stream, const struct dialect_upstream *upstream, const struct shape_notes *notes, struct canon_request *copy,
         struct canon_fault *fault)
 {
-    bool kept = stream->dialect->id == DIALECT_OPENAI_CHAT || stream->dialect->id == DIALECT_ANTHROPIC;
+    bool apart = stream->dialect->id == DIALECT_OPENAI_CHAT || stream->dialect->id == DIALECT_ANTHROPIC;
     struct shape_notes tools = {.tools = notes->tools}, talk = {.system = notes->system, .messages = notes->messages};
+    bool talks = talk.system || talk.messages;
     struct json written = JSON_NONE;
     struct slice text;
     struct sink sink;
     int error = 0;
-    copy->body = stream->canon->body;
     sink_init(&sink, stream->generation->config->limits.body_bytes * 2);
-    if (!kept || notes->tools) {
-        error = write_anew(stream, upstream, copy, !kept, &sink, fault);
-        if (error == 0)
-            error = take_text(stream, &sink, &text, &written);
-        if (error == 0)
-            put_body(copy, stream->dialect->id, kept ? &tools : notes, written, &sink);
-        if (error == 0)
-            error = take_text(stream, &sink, &copy->body, &copy->root);
+    if (notes->tools || (talks && !apart))
+        error = write_anew(stream, upstream, copy, talks && !apart, notes->tools, fault, &written);
+    if (error == 0 && talks && !apart)
+        error = take_changes(stream, &talk, copy, written);
+    if (error == 0 && notes->tools && keeps_tools(stream, copy)) {
+        put_tools(stream, copy, written, &sink);
+        error = take_text(stream, &sink, &text, &written);
     }
-    if (error == 0 && kept && (talk.system || talk.messages)) {
+    if (error == 0 && notes->tools)
+        error = take_changes(stream, &tools, copy, written);
+    if (error == 0 && talks && apart) {
         put_conversation(stream, notes, copy, &sink);
         error = take_text(stream, &sink, &text, &written);
         if (error == 0)
-            put_body(copy, stream->dialect->id, &talk, written, &sink);
-        if (error == 0)
-            error = take_text(stream, &sink, &copy->body, &copy->root);
+            error = take_changes(stream, &talk, copy, written);
     }
     sink_fini(&sink);
     return error;

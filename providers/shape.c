@@ -341,6 +341,8 @@ shape_request(const struct canon_request *request, const struct shape_rules *rul
     int error = copy_messages(&shape);
     if (error == 0 && rules->system_prompt.len > 0)
         error = inject(&shape);
+    if (error == 0)
+        error = shape_tools(&shape);
     if (error == 0 && rules->user_suffix.len > 0)
         error = put_suffix(&shape);
     if (error == 0 && rules->truncate && rules->context_tokens > 0)

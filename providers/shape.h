@@ -70,6 +70,8 @@ uint64_t shape_weigh(const struct canon_request *request, struct canon_message *
 
 int shape_trim(struct shaping *shape) must_check;          /* shape_trim.c */
 int shape_tools(struct shaping *shape) must_check;         /* shape_tools.c */
+/* shape_schema - a schema made plain; what is no object stays as it is. */
+int shape_schema(struct slice schema, struct arena *arena, struct slice *out) must_check; /* shape_schema.c */
 int shape_filter_system(struct shaping *shape) must_check; /* shape_filter.c */
 
 #endif

@@ -27,6 +27,9 @@ const helpers = {
     short: { truncate: true, context: 2000, reserve_output_tokens: 500 },
     tight: { truncate: true, context: 256, reserve_output_tokens: 10, keep_messages: 2 },
     cache: { cache: true },
+    stub: { stub_tools: 20, simple_schemas: true, sort_tools: true },
+    some: { allow_tools: ['look', 'mcp__*'] },
+    toolless: { allow_tools: [] },
 };
 
 function config(url) {
@@ -196,6 +199,97 @@ in_world('helpers', config, (world) => {
             got.slice(1).forEach(([role], i) => assert.equal(role, i % 2 ? 'result' : 'call', where));
             assert.equal(got[got.length - 1][0], 'result', where);
         });
+    });
+
+    const schema = { $schema: 'x', type: 'object', properties: { at: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/place' }] }, url: { type: 'string', format: 'uri' } }, $defs: { place: { type: 'string', enum: ['a', 'b'] } } };
+    const plain = { type: 'object', properties: { at: { type: 'string', enum: ['a', 'b'] }, url: { type: 'string' } } };
+    const names = ['zoom', 'look', 'mcp__one'];
+    const tools_of = {
+        c: () => names.map((name) => ({ type: 'function', function: { name, description: `${name}: ${long}`, parameters: schema } })),
+        r: () => names.map((name) => ({ type: 'function', name, description: `${name}: ${long}`, parameters: schema })),
+        a: () => names.map((name) => ({ name, description: `${name}: ${long}`, input_schema: schema })),
+        g: () => [{ functionDeclarations: names.map((name) => ({ name, description: `${name}: ${long}`, parametersJsonSchema: schema })) }],
+    };
+    const tools_seen = {
+        c: ({ tools }) => tools?.map(({ function: { name, description, parameters } }) => [name, description, parameters]),
+        r: ({ tools }) => tools?.map(({ name, description, parameters }) => [name, description, parameters]),
+        a: ({ tools }) => tools?.map(({ name, description, input_schema }) => [name, description, input_schema]),
+        g: ({ tools }) => tools?.[0]?.functionDeclarations.map(({ name, description, parameters, parametersJsonSchema }) => [name, description, parametersJsonSchema ?? parameters]),
+    };
+
+    it('tools are cut down: few words, plain schemas, sorted', async () => {
+        for (const client of kinds) {
+            for (const kind of kinds) {
+                const { seen } = await ask(client, kind, 'stub', { turns: [['user', 'hi']], tools: tools_of[client]() });
+                const got = tools_seen[kind](seen.json), where = `${client} to ${kind}`;
+                assert.deepEqual(got.map(([name]) => name), ['look', 'mcp__one', 'zoom'], where);
+                assert.equal(got[0][1], 'look: The quick...', where);
+                if (kind === 'g') assert.deepEqual(Object.keys(got[0][2].properties), ['at', 'url'], where);
+                else assert.deepEqual({ ...got[0][2], additionalProperties: undefined, required: undefined }, { ...plain, additionalProperties: undefined, required: undefined }, where);
+                assert.ok(!JSON.stringify(got).includes('$ref') && !JSON.stringify(got).includes('"uri"'), where);
+            }
+        }
+    });
+
+    it('only listed tools are passed on; an empty list is none', async () => {
+        for (const client of kinds) {
+            for (const kind of kinds) {
+                const some = await ask(client, kind, 'some', { turns: [['user', 'hi']], tools: tools_of[client]() });
+                assert.deepEqual(tools_seen[kind](some.seen.json).map(([name]) => name), ['look', 'mcp__one'], `${client} to ${kind}`);
+                const none = await ask(client, kind, 'toolless', { turns: [['user', 'hi']], tools: tools_of[client]() });
+                assert.deepEqual(tools_seen[kind](none.seen.json) ?? [], [], `${client} to ${kind}`);
+            }
+        }
+        const forced = await ask('c', 'c', 'toolless', { turns: [['user', 'hi']], tools: tools_of.c(), tool_choice: 'required' });
+        assert.equal(forced.seen.json.tool_choice, undefined, 'nothing is left to choose');
+        const choice = (mode, ...list) => ({ type: 'allowed_tools', allowed_tools: { mode, tools: list.map((name) => ({ type: 'function', function: { name } })) } });
+        for (const [given, wanted, left] of [[choice('auto', 'zoom'), 'none', ['look', 'mcp__one']], [choice('auto', 'zoom', 'look'), 'auto', ['look']], [choice('auto', 'look'), choice('auto', 'look'), ['look', 'mcp__one']]]) {
+            const chosen = await ask('c', 'c', 'some', { turns: [['user', 'hi']], tools: tools_of.c(), tool_choice: given });
+            assert.deepEqual(chosen.seen.json.tool_choice, wanted);
+            assert.deepEqual(tools_seen.c(chosen.seen.json).map(([name]) => name), left);
+        }
+        const native = { type: 'web_search_20250305', name: 'web_search' };
+        const hosted = await ask('a', 'a', 'some', { turns: [['user', 'hi']], tools: [native, ...tools_of.a()] });
+        assert.deepEqual(hosted.seen.json.tools.map(({ name }) => name), ['look', 'mcp__one']);
+        const stubbed = await ask('a', 'a', 'stub', { turns: [['user', 'hi']], tools: [native, ...tools_of.a()] });
+        assert.deepEqual(stubbed.seen.json.tools.find(({ name }) => name === 'web_search'), native);
+    });
+
+    it('no tool comes back from another request', async () => {
+        for (const kind of kinds) {
+            await ask('c', kind, 'plain', { turns: [['user', 'hi']], tools: tools_of.c() });
+            const { seen } = await ask('c', kind, 'plain', { turns: [['user', 'hi'], ['assistant', 'ho'], ['user', 'hi']] });
+            assert.equal(seen.json.tools, undefined, kind);
+        }
+    });
+
+    it('long instructions and tools are marked for the cache of Claude, unless the client marked something', async () => {
+        const system = long.repeat(100), many = (client) => Array.from({ length: 20 }, () => tools_of[client]()).flat();
+        for (const client of kinds) {
+            const { seen } = await ask(client, 'a', 'cache', { system, turns: [['user', 'hi']], tools: many(client) });
+            const marks = JSON.stringify(seen.json).split('"cache_control"').length - 1;
+            assert.equal(marks, 2, client);
+            assert.deepEqual(seen.json.system[seen.json.system.length - 1].cache_control, mark, client);
+            assert.deepEqual(seen.json.tools[seen.json.tools.length - 1].cache_control, mark, client);
+            const short = await ask(client, 'a', 'cache', { system: 'Be brief.', turns: [['user', 'hi']], tools: tools_of[client]() });
+            assert.ok(!JSON.stringify(short.seen.json).includes('cache_control'), client);
+            for (const kind of ['c', 'r', 'g']) {
+                const other = await ask(client, kind, 'cache', { system, turns: [['user', 'hi']] });
+                assert.ok(!JSON.stringify(other.seen.json).includes('cache_control'), `${client} to ${kind}`);
+            }
+        }
+        const own = await ask('a', 'a', 'cache', { system: [{ type: 'text', text: system }], turns: [['user', [{ type: 'text', text: 'hi', cache_control: mark }]]], tools: many('a') });
+        assert.equal(JSON.stringify(own.seen.json).split('"cache_control"').length - 1, 1);
+    });
+
+    it('the line for Anthropic\'s accounting stays in front for Claude when instructions are added', async () => {
+        const line = 'x-anthropic-billing-header: cc_version=1; cch=1;';
+        for (const system of [`${line}\nBe brief.`, [{ type: 'text', text: line }, { type: 'text', text: 'Be brief.' }]]) {
+            const { seen } = await ask('a', 'a', 'prompt', { system, turns: [['user', 'hi']] });
+            assert.equal(seen.json.system[0].text, line);
+            assert.equal(seen.json.system.slice(1).map(({ text }) => text).join('\n\n'), 'House "rules" apply.\n\nBe brief.');
+            assert.equal((await ask('a', 'c', 'prompt', { system, turns: [['user', 'hi']] })).system, 'House "rules" apply.\n\nBe brief.');
+        }
     });
 
     it('the last messages stay although they are too long', async () => {

@@ -171,6 +171,105 @@ test_marks(void **state)
     check(CHAT(USER("hi")), DIALECT_OPENAI_CHAT, low, "u[0hi]");
 }
 
+static void
+test_tools(void **state)
+{
+    (void)state;
+#define FUNCTION(name, about) "{\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"description\":\"" about "\"}}"
+#define TOOLS(tools, more) "{\"model\":\"m\",\"messages\":[" USER("hi") "],\"tools\":[" tools "]" more "}"
+#define ABC FUNCTION("b", "one two three four five") "," FUNCTION("a", "short") "," FUNCTION("mcp__x", "\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9")
+    struct shape_rules cut = {.stub_letters = 16}, sort = {.sort_tools = true}, some = {.allow_tools = SLICE_LIT("[\"a\",\"mcp__*\"]")};
+    struct shape_rules none = {.allow_tools = SLICE_LIT("[]")};
+    check(TOOLS(ABC, ""), DIALECT_OPENAI_CHAT, cut, "u[0hi] b(one two three...) a(short) mcp__x(\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9...)");
+    check(TOOLS(ABC, ""), DIALECT_OPENAI_CHAT, sort, "u[0hi] a(short) b(one two three four five) mcp__x(\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9\\n\\u00e9)");
+    check(TOOLS(FUNCTION("a", "x") "," FUNCTION("b", "y") "," FUNCTION("mcp__x", ""), ""), DIALECT_OPENAI_CHAT, some, "u[0hi] a(x) mcp__x()");
+    check(TOOLS(ABC, ""), DIALECT_OPENAI_CHAT, none, "u[0hi]");
+}
+
+static void
+test_choice_of_tools_that_went(void **state)
+{
+    (void)state;
+    struct world world;
+    struct shape_rules some = {.allow_tools = SLICE_LIT("[\"a\"]")}, none = {.allow_tools = SLICE_LIT("[]")};
+#define CHOICE(choice) TOOLS(FUNCTION("a", "") "," FUNCTION("b", ""), ",\"parallel_tool_calls\":true,\"tool_choice\":" choice)
+    static const struct {
+        const char *body;
+        enum canon_choice left, nothing;
+    } cases[] = {
+        {CHOICE("\"required\""), CHOICE_REQUIRED, CHOICE_UNSET},
+        {CHOICE("{\"type\":\"function\",\"function\":{\"name\":\"b\"}}"), CHOICE_AUTO, CHOICE_UNSET},
+        {CHOICE("{\"type\":\"function\",\"function\":{\"name\":\"a\"}}"), CHOICE_NAMED, CHOICE_UNSET},
+        {CHOICE("{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"b\"}}]}}"), CHOICE_NONE, CHOICE_UNSET},
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        open_world(&world, slice_from(cases[i].body), DIALECT_OPENAI_CHAT);
+        (void)shape(&world, &some);
+        assert_int_equal(world.shaped.choice, cases[i].left);
+        assert_int_equal(world.shaped.parallel, 1);
+        (void)shape(&world, &none);
+        assert_int_equal(world.shaped.choice, cases[i].nothing);
+        assert_int_equal(world.shaped.parallel, -1);
+        assert_null(world.shaped.tools);
+        assert_non_null(world.request.tools);
+        close_world(&world);
+    }
+}
+
+static void
+test_schemas(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema, *plain;
+    } cases[] = {
+        {"{\"$schema\":\"x\",\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"format\":\"uri\"},\"format\":{\"type\":[\"null\",\"integer\"]}},\"required\":[\"a\"]}",
+         "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"format\":{\"type\":\"integer\"}},\"required\":[\"a\"]}"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"string\",\"description\":\"inner\"}],\"description\":\"outer\"}}}",
+         "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"description\":\"outer\"}}}"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/A\"},\"b\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/A\"}}},\"$defs\":{\"A\":{\"oneOf\":[{\"$ref\":\"#/$defs/B\"}]},\"B\":{\"enum\":[1,2]}}}",
+         "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[1,2]},\"b\":{\"type\":\"array\",\"items\":{\"enum\":[1,2]}}}}"},
+        /* a tree, a reference to nowhere, one to itself */
+        {"{\"type\":\"object\",\"properties\":{\"child\":{\"$ref\":\"#\",\"description\":\"d\"}}}",
+         "{\"type\":\"object\",\"properties\":{\"child\":{\"type\":\"object\",\"description\":\"d\"}}}"},
+        {"{\"properties\":{\"a\":{\"$ref\":\"#/$defs/none\"},\"b\":{\"$ref\":\"https://example.com\"},\"c\":{\"$ref\":\"#/properties/c\"}}}",
+         "{\"properties\":{\"a\":{\"type\":\"object\"},\"b\":{\"type\":\"object\"},\"c\":{\"type\":\"object\"}}}"},
+        {"{\"type\":\"object\",\"anyOf\":[{\"required\":[\"a\"]}],\"allOf\":[{\"type\":[\"string\",\"null\"]},true],\"additionalProperties\":false}",
+         "{\"type\":\"object\",\"allOf\":[{\"type\":\"string\"},true],\"additionalProperties\":false}"},
+        {"true", "true"},
+        {"{\"bad", "{\"bad"},
+    };
+    struct arena arena;
+    struct slice out;
+    arena_init(&arena, 64u << 20);
+    for (size_t i = 0; i < countof(cases); i++) {
+        assert_int_equal(shape_schema(slice_from(cases[i].schema), &arena, &out), 0);
+        assert_string_equal(arena_copy(&arena, out).ptr, cases[i].plain);
+    }
+    /* as deep and as wide as it comes: it ends, and is JSON */
+    struct sink deep;
+    struct json_scan scan;
+    sink_init(&deep, 1u << 20);
+    for (int i = 0; i < 30; i++)
+        sink_text(&deep, "{\"properties\":{\"a\":");
+    sink_text(&deep, "{}");
+    for (int i = 0; i < 30; i++)
+        sink_text(&deep, "}}");
+    assert_int_equal(shape_schema(sink_slice(&deep), &arena, &out), 0);
+    assert_int_equal(json_scan(out, 64, &scan), 0);
+    assert_true(out.len > 400);
+    sink_reset(&deep, 0);
+    sink_text(&deep, "{\"$defs\":{");
+    for (int i = 0; i < 20; i++)
+        sink_printf(&deep, "\"d%d\":{\"properties\":{\"a\":{\"$ref\":\"#/$defs/d%d\"},\"b\":{\"$ref\":\"#/$defs/d%d\"}}},", i, i + 1, i + 1);
+    sink_text(&deep, "\"d20\":{}},\"$ref\":\"#/$defs/d0\"}");
+    assert_int_equal(shape_schema(sink_slice(&deep), &arena, &out), 0);
+    assert_int_equal(json_scan(out, 128, &scan), 0);
+    assert_in_range(out.len, 100000, 1000000);
+    sink_fini(&deep);
+    arena_fini(&arena);
+}
+
 /* ---------------------------------------------------------------- conversations of all kinds */
 
 static uint64_t seed;
@@ -354,6 +453,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_instructions), cmocka_unit_test(test_suffix),     cmocka_unit_test(test_who_is_meant),
+        cmocka_unit_test(test_tools),        cmocka_unit_test(test_choice_of_tools_that_went), cmocka_unit_test(test_schemas),
         cmocka_unit_test(test_marks),        cmocka_unit_test(test_truncation), cmocka_unit_test(test_room_for_the_reply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
