@@ -4,6 +4,7 @@
  */
 #include "gateway/conform.h"
 #include "base/text.h"
+#include "gateway/fetch.h"
 #include "reactor/backend.h"
 #include "reactor/trust.h"
 
@@ -129,35 +130,14 @@ take_arguments(int argc, char **argv, struct wishes *wishes)
 static int
 take_url(struct slice url, struct conform_target *target)
 {
-    static const struct slice plain = SLICE_LIT("http://"), secure = SLICE_LIT("https://");
-    target->tls = text_caseless_eq(slice_take(url, secure.len), secure);
-    if (!target->tls && !text_caseless_eq(slice_take(url, plain.len), plain))
-        return wrong("the URL must begin with http:// or https://: ", url.ptr);
-    struct slice rest = slice_skip(url, target->tls ? secure.len : plain.len);
-    size_t end = 0;
-    while (end < rest.len && rest.ptr[end] != '/')
-        end++;
-    target->authority = slice_take(rest, end);
-    target->base = slice_skip(rest, end);
+    struct fetch_url parts;
+    if (!fetch_read_url(url, &parts))
+        return wrong("the URL must be http:// or https://, a host, perhaps a port and a path: ", url.ptr);
+    *target = (struct conform_target){.tls = parts.tls, .host = parts.host, .authority = parts.authority, .port = parts.port, .base = parts.target};
     while (slice_ends(target->base, SLICE_LIT("/")))
         target->base.len--;
     if (slice_ends(target->base, SLICE_LIT("/v1")))
         target->base.len -= 3;
-    struct slice port = target->authority;
-    uint64_t number = target->tls ? 443 : 80;
-    if (slice_starts(port, SLICE_LIT("["))) {
-        port = slice_skip(port, 1);
-        target->host = text_split(&port, ']');
-        if (slice_starts(port, SLICE_LIT(":")))
-            port = slice_skip(port, 1);
-        else
-            port = SLICE_NONE;
-    } else {
-        target->host = text_split(&port, ':');
-    }
-    if (target->host.len == 0 || (slice_present(port) && port.len > 0 && (!text_u64(port, &number) || number == 0 || number > 65535)))
-        return wrong("no host or no port: ", url.ptr);
-    target->port = (uint16_t)number;
     return 0;
 }
 
