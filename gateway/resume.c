@@ -65,7 +65,7 @@ enum stream_event
 act_lose_client(struct stream *stream)
 {
     struct loop *loop = &stream->worker->loop;
-    uint64_t ttl = stream->tape ? ttl_ms(stream) : 0;
+    uint64_t ttl = stream->tape && stream->sse_serial > 0 ? ttl_ms(stream) : 0; /* without a number nobody can ask */
     if (ttl == 0)
         return EVENT_LEAVE;
     if (!stream->detached) {
