@@ -43,6 +43,23 @@ config_read_names(struct config_loader *loader, const struct config_row *row,
 }
 
 bool
+config_read_name_lists(struct config_loader *loader, const struct config_row *row,
+                       const struct config_node *node, struct config_target *target)
+{
+    bool good = node->kind == NODE_LIST;
+    for (const struct config_node *list = good ? node->child : NULL; list != NULL && good; list = list->next) {
+        good = list->kind == NODE_LIST;
+        for (const struct config_node *name = good ? list->child : NULL; name != NULL && good; name = name->next)
+            good = name->kind == NODE_SCALAR && !config_node_is_null(name);
+    }
+    if (!good) {
+        config_problem_at(loader, false, node, false, "a list of lists of names is expected here");
+        return false;
+    }
+    return config_read_json(loader, row, node, target);
+}
+
+bool
 config_read_prompt_file(struct config_loader *loader, const struct config_row *row,
                         const struct config_node *node, struct config_target *target)
 {

@@ -322,9 +322,11 @@ bool config_models_publish(struct config_loader *loader);
 
 /* ---- config_helpers.c ---- */
 
-/* config_read_names - a list of texts, kept as a JSON array. config_read_prompt_file - what a file says. */
+/* config_read_names - a list of texts, kept as a JSON array. config_read_name_lists - a list of such lists. config_read_prompt_file - what a file says. */
 bool config_read_names(struct config_loader *loader, const struct config_row *row,
                        const struct config_node *node, struct config_target *target);
+bool config_read_name_lists(struct config_loader *loader, const struct config_row *row,
+                            const struct config_node *node, struct config_target *target);
 bool config_read_prompt_file(struct config_loader *loader, const struct config_row *row,
                              const struct config_node *node, struct config_target *target);
 

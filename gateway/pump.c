@@ -65,6 +65,11 @@ stream_check_events(struct stream *stream, struct canon_events *events)
         if (error < 0)
             return error;
     }
+    if (stream->inputs) {
+        int error = canon_inputs_filter(stream->inputs, events);
+        if (error < 0)
+            return error;
+    }
     for (int i = 0; i < events->count; i++) {
         if (events->at[i].kind != CANON_ERROR)
             continue;
@@ -353,6 +358,9 @@ stream_end_reader(struct stream *stream)
     if (stream->textcall)
         canon_textcall_fini(stream->textcall);
     stream->textcall = NULL;
+    if (stream->inputs)
+        canon_inputs_fini(stream->inputs);
+    stream->inputs = NULL;
     /* A writer that has sent nothing may hold events of the failed attempt. */
     bool kept = stream->committed || (stream->prompt > 0 && stream->prompt_untold);
     if (!kept && stream->dialect_writer) {

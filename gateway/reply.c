@@ -8,6 +8,7 @@
 #include "gateway/media.h"
 #include "gateway/prompts.h"
 #include "gateway/stream.h"
+#include "gateway/shaping.h"
 #include "gateway/worker.h"
 
 #include <stdlib.h>
@@ -115,6 +116,12 @@ begin_body(struct stream *stream)
             if (!stream->textcall)
                 return stream_fail(stream, -ERR_MEMORY);
             canon_textcall_init(stream->textcall, &stream->reply);
+        }
+        if (shaping_cleans(stream->deployment, stream->upstream_model)) {
+            stream->inputs = arena_take(&stream->reply, sizeof *stream->inputs);
+            if (!stream->inputs)
+                return stream_fail(stream, -ERR_MEMORY);
+            canon_inputs_init(stream->inputs, &stream->deployment->config->shape.inputs, &stream->reply);
         }
     }
     return stream->reply_sse && stream->streaming ? EVENT_REPLY_OK : EVENT_REPLY_WHOLE;

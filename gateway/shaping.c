@@ -37,6 +37,13 @@ shaping_wanted(const struct deployment *deployment, const struct dialect_upstrea
     return shape_applies(&rules, upstream->model);
 }
 
+bool
+shaping_cleans(const struct deployment *deployment, struct slice model)
+{
+    const struct shape_rules *rules = &deployment->config->shape;
+    return canon_inputs_any(&rules->inputs) && shape_means(rules, model);
+}
+
 static void
 tell(struct stream *stream, const struct deployment *deployment, const struct shape_notes *notes)
 {

@@ -23,5 +23,7 @@ int shaping_pass(struct stream *stream, const struct deployment *deployment, con
                  struct canon_fault *fault, const struct canon_request **out) must_check;
 /* shaping_wanted - are there rules for what this deployment is asked? */
 bool shaping_wanted(const struct deployment *deployment, const struct dialect_upstream *upstream);
+/* shaping_cleans - are inputs of tool calls cleaned up in replies of this upstream model (providers/inputs.h)? */
+bool shaping_cleans(const struct deployment *deployment, struct slice model);
 
 #endif

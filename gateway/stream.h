@@ -131,6 +131,7 @@ struct stream {
     struct canon_guard guard;
     struct canon_think think;
     struct canon_textcall *textcall; /* of a model that writes its calls into its text; NULL: it does not */
+    struct canon_inputs *inputs; /* of a model whose calls are cleaned up; NULL: they are not */
     struct recall_watch *watch; /* reasoning of this reply, to be kept; NULL: none yet */
     struct canon_usage usage;
     struct sink collected;     /* error body, whole body, or the finished answer */

@@ -81,18 +81,24 @@ shape_matches(struct slice patterns, struct slice name, struct arena *arena)
 }
 
 bool
+shape_means(const struct shape_rules *rules, struct slice model)
+{
+    struct arena arena;
+    if (!slice_present(rules->models))
+        return true;
+    arena_init(&arena, 4u << 20);
+    bool meant = shape_matches(rules->models, model, &arena);
+    arena_fini(&arena);
+    return meant;
+}
+
+bool
 shape_applies(const struct shape_rules *rules, struct slice model)
 {
     bool any = rules->system_prompt.len > 0 || rules->user_suffix.len > 0 || rules->filter != FILTER_OFF || rules->stub_letters > 0 ||
                rules->simple_schemas || rules->sort_tools || slice_present(rules->allow_tools) ||
                (rules->truncate && rules->context_tokens > 0) || rules->cache;
-    if (!any || !slice_present(rules->models))
-        return any;
-    struct arena arena;
-    arena_init(&arena, 4u << 20);
-    bool meant = shape_matches(rules->models, model, &arena);
-    arena_fini(&arena);
-    return meant;
+    return any && shape_means(rules, model);
 }
 
 bool

@@ -10,6 +10,7 @@
 #define PENSTOCK_SHAPE_H
 
 #include "providers/canon.h"
+#include "providers/inputs.h"
 
 /* How much of a client's instructions goes (R146). auto: by how long they are. */
 enum shape_filter { FILTER_OFF, FILTER_MINIMAL, FILTER_MODERATE, FILTER_AGGRESSIVE, FILTER_EXTREME, FILTER_AUTO };
@@ -30,6 +31,7 @@ struct shape_rules {
     bool cache;                 /* mark long instructions and tools for the provider's cache */
     uint64_t cache_tokens;      /* long: at least so many */
     uint64_t max_output_tokens; /* of the model; 0: unknown */
+    struct canon_input_rules inputs; /* of replies, not of requests */
 };
 
 struct shape_notes {
@@ -38,6 +40,8 @@ struct shape_notes {
     bool filter_failed;              /* what the filter left lacked something: the instructions stay as they were */
 };
 
+/* shape_means - are the rules for this upstream model? */
+bool shape_means(const struct shape_rules *rules, struct slice model);
 /* shape_applies - is there anything to do for this upstream model? */
 bool shape_applies(const struct shape_rules *rules, struct slice model);
 /*
