@@ -199,6 +199,8 @@ bool client_answer(const struct client *client, uint32_t n, struct answer *answe
 /* client_told - read the n-th reply as a stream or an object, whatever it says it is. The caller
  * fins. */
 void client_told(const struct client *client, uint32_t n, struct telling *telling);
+/* whole_events - bytes of the events of a body that came whole and are numbered; the number of the last goes to id. */
+size_t whole_events(struct slice body, char id[64]);
 /* client_finished - n replies are complete, or the connection is over. */
 bool client_finished(const struct client *client, uint32_t n);
 /* client_await - let time pass until that is so; asserts when it never is. */

@@ -27,30 +27,6 @@ body_of(const struct client *client)
     return body;
 }
 
-/* Bytes of the events that came whole and are numbered; the number of the last goes to id. */
-static size_t
-whole_events(struct slice body, char id[64])
-{
-    size_t end = 0;
-    char number[64] = "";
-    id[0] = '\0';
-    for (size_t at = 0; at < body.len;) {
-        const char *line_end = memchr(body.ptr + at, '\n', body.len - at);
-        if (!line_end)
-            break;
-        size_t next = (size_t)(line_end - body.ptr) + 1;
-        struct slice line = slice_of(body.ptr + at, next - at - 1);
-        if (slice_starts(line, SLICE_LIT("id: ")))
-            snprintf(number, sizeof number, "%.*s", SLICE_ARG(slice_skip(line, 4)));
-        if (line.len == 0 && number[0]) {
-            snprintf(id, 64, "%s", number);
-            end = next;
-        }
-        at = next;
-    }
-    return end;
-}
-
 static struct client *
 comes_back(enum dialect_spoken dialect, const char *id, const char *more)
 {

@@ -39,6 +39,8 @@ struct guest { /* a client with its plans */
     size_t piece;
     uint64_t gap_ms;
     size_t heard;
+    struct client *again; /* came back for the rest of the stream that it lost; NULL */
+    uint32_t lost;        /* which of its requests that was */
 };
 
 struct storm {
@@ -54,6 +56,7 @@ struct storm {
 };
 
 static struct storm storm;
+static uint64_t storm_returns; /* clients that came back and got something */
 
 static uint64_t
 pick(uint64_t n)
@@ -278,7 +281,7 @@ make_guest(struct guest *guest, uint32_t number)
     if (guest->count && guest->requests[0].bytes.len / guest->piece > 300)
         guest->piece = 1000;
     client->heard = heard;
-    if (chance(25)) {
+    if (chance(strstr(storm.yaml, "resume:") ? 60 : 25)) {
         client->leave_after = 1 + pick(chance(50) ? 200 : 5000);
         client->leave_by_reset = chance(30);
     }
@@ -434,6 +437,83 @@ all_done(void *user)
     return true;
 }
 
+/* ---------------------------------------------------------------- coming back */
+
+/* Who has lost its connection in the middle of a numbered stream asks for the rest of it. */
+static void
+come_back(struct guest *guest)
+{
+    struct answer answer;
+    uint32_t n = 0;
+    char id[64], request[256];
+    if (guest->again || !guest->client->left)
+        return;
+    while (n < guest->asked && client_answer(guest->client, n, &answer) && answer.complete) {
+        answer_fini(&answer);
+        n++;
+    }
+    if (n == guest->asked || !client_answer(guest->client, n, &answer))
+        return;
+    bool numbered = guest->requests[n].stream && guest->requests[n].wish == WISH_REPLY &&
+                    whole_events(sink_slice(&answer.body), id) > 0;
+    bool chat = guest->client->dialect == SPEAKS_CHAT;
+    answer_fini(&answer);
+    if (!numbered)
+        return;
+    guest->lost = n;
+    guest->again = client_connect(&storm.world, guest->client->dialect);
+    snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\nLast-Event-ID: %s\r\n\r\n",
+             chance(50) ? "GET" : "POST", chat ? "/v1/chat/completions" : "/v1/messages", id);
+    client_say_paced(guest->again, slice_from(request), chance(20) ? 10 : SIZE_MAX / 2, 1);
+    if (chance(20))
+        guest->again->leave_after = 1 + pick(2000);
+}
+
+static bool
+all_back(void *user)
+{
+    (void)user;
+    for (uint32_t i = 0; i < storm.count; i++) {
+        if (storm.guests[i].again && !client_finished(storm.guests[i].again, 1))
+            return false;
+    }
+    return true;
+}
+
+/* What it had and what it got are the stream, or as much of it as it stayed for. */
+static void
+judge_return(const struct guest *guest)
+{
+    struct answer before, after;
+    struct telling telling;
+    char id[64];
+    if (!guest->again || !client_answer(guest->again, 0, &after))
+        return; /* its connection was lost, or never came to be */
+    if (after.status == 200) {
+        bool had = client_answer(guest->client, guest->lost, &before);
+        assert(had);
+        struct sink all = before.body;
+        all.len = whole_events(sink_slice(&all), id);
+        before.body = (struct sink){0};
+        sink_put(&all, sink_slice(&after.body));
+        telling_read(&telling, guest->client->dialect, sink_slice(&all));
+        bool whole = telling.how == TOLD_WELL || telling.how == TOLD_ERROR;
+        if (telling.how == TOLD_WRONG && !storm.early)
+            blame(guest, guest->lost, "wrong after coming back", telling.wrong);
+        if (after.complete && !whole && !storm.early)
+            blame(guest, guest->lost, "has no ending after coming back", "");
+        if (!storm.early && !is_text_of(guest, guest->lost, &telling, telling.how == TOLD_WELL))
+            blame(guest, guest->lost, "text of somebody else, or lost, after coming back", "");
+        storm_returns++;
+        telling_fini(&telling);
+        answer_fini(&before);
+        sink_fini(&all);
+    } else if (after.complete && after.status < 400) {
+        blame(guest, guest->lost, "a strange status after coming back", "");
+    }
+    answer_fini(&after);
+}
+
 /* ---------------------------------------------------------------- worlds */
 
 static const char *const yamls[] = {
@@ -462,6 +542,20 @@ static const char *const yamls[] = {
     "commit: 1500ms, head: 5s, body: 5s}\n"
     "  limits: {memory: 4MiB, queue: 64KiB}\n"
     "  retry: {base: 5ms, max: 50ms}\n",
+    /* And with streams that outlive their clients. */
+    "penstock:\n"
+    "  timeouts: {request: 30s, connect: 1s, first_byte: 4s, idle: 4s, keepalive: 1s, drain: 2s, "
+    "commit: 1500ms, head: 5s, body: 5s, client_idle: 5s}\n"
+    "  sse: {resume: 10s}\n"
+    "  limits: {resume: 16KiB}\n"
+    "  retry: {base: 5ms, max: 50ms}\n",
+    "router_settings: {cooldown_time: 0, num_retries: 1}\n"
+    "penstock:\n"
+    "  timeouts: {request: 20s, connect: 500ms, first_byte: 2s, idle: 3s, keepalive: 300ms, drain: "
+    "1s, commit: 300ms, head: 5s, body: 5s}\n"
+    "  sse: {resume: 3s}\n"
+    "  limits: {queue: 16KiB, resume_streams: 3, memory: 8MiB}\n"
+    "  retry: {base: 1ms, max: 1ms}\n",
 };
 
 static unsigned
@@ -531,9 +625,22 @@ run_seed(uint64_t seed)
             worker_drain(storm.world.worker, true);
         }
     }
+    bool resumes = strstr(storm.yaml, "resume:") != NULL;
+    for (int round = 0; resumes && round < 3; round++) {
+        world_run(&storm.world, pick(1500));
+        for (uint32_t i = 0; i < storm.count; i++)
+            come_back(&storm.guests[i]);
+    }
     world_until(&storm.world, all_done, NULL, WORLD_MS);
+    for (uint32_t i = 0; resumes && i < storm.count; i++)
+        come_back(&storm.guests[i]);
+    if (!all_back(NULL) && !world_until(&storm.world, all_back, NULL, WORLD_MS)) {
+        fprintf(stderr, "whoever came back was never told the end\n");
+        abort();
+    }
     for (uint32_t i = 0; i < storm.count; i++) {
         judge(&storm.guests[i]);
+        judge_return(&storm.guests[i]);
         for (uint32_t k = 0; k < REQUESTS_MAX; k++)
             sink_fini(&storm.guests[i].requests[k].bytes);
     }
@@ -565,6 +672,6 @@ main(int argc, char **argv)
     }
     for (uint64_t seed = first; seed < first + count; seed++)
         run_seed(seed);
-    printf("%llu worlds\n", (unsigned long long)count);
+    printf("%llu worlds, %llu streams were resumed\n", (unsigned long long)count, (unsigned long long)storm_returns);
     return 0;
 }
