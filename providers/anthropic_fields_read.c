@@ -3,8 +3,8 @@
  * anthropic_fields_read.c - the fields of a Messages request beside its messages, for an upstream
  * of another dialect.
  *
- * What is given and has no canonical form is noted in request->unsaid. Fields nobody knows are
- * ignored.
+ * What is given and has no canonical form is noted in request->unsaid. Fields nobody knows may go
+ * to a Chat upstream as they are, so it is the writers that name them.
  */
 #include "providers/anthropic_read.h"
 
@@ -192,18 +192,56 @@ read_output_config(struct canon_request *request)
 }
 
 /* Fields that only Anthropic's own servers can honour. */
+static const char *const own_fields[] = {"cache_control", "container",          "inference_geo",
+                                         "mcp_servers",   "context_management", "fallbacks",
+                                         "speed",         "diagnostics"};
+
 static void
 note_unsaid(struct canon_request *request)
 {
-    static const char *const fields[] = {"cache_control", "container",          "inference_geo",
-                                         "mcp_servers",   "context_management", "fallbacks",
-                                         "speed",         "diagnostics"};
-    for (size_t i = 0; i < countof(fields); i++) {
-        if (given(json_get(request->root, fields[i])))
-            canon_drop(&request->unsaid, fields[i]);
+    for (size_t i = 0; i < countof(own_fields); i++) {
+        if (given(json_get(request->root, own_fields[i])))
+            canon_drop(&request->unsaid, own_fields[i]);
     }
     if (given(json_get(json_get(request->root, "output_config"), "task_budget")))
         canon_drop(&request->unsaid, "task_budget");
+}
+
+static bool
+is_one_of(struct json member, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (json_key_is(member, names[i]))
+            return true;
+    return false;
+}
+
+void
+anthropic_note_unknown(const struct canon_request *request, struct canon_report *report)
+{
+    static const char *const held[] = {"model",
+                                       "messages",
+                                       "system",
+                                       "stream",
+                                       "max_tokens",
+                                       "temperature",
+                                       "top_p",
+                                       "top_k",
+                                       "tools",
+                                       "thinking",
+                                       "output_config",
+                                       "output_format",
+                                       "stop_sequences",
+                                       "metadata",
+                                       "tool_choice",
+                                       "service_tier",
+                                       "anthropic_version",
+                                       "anthropic_beta" /* Vertex's clients have them here */};
+    struct json at = request->from == DIALECT_ANTHROPIC ? json_first(request->root) : JSON_NONE;
+    for (; json_present(at); at = json_next(at))
+        if (json_type(at) != JSON_NULL && !is_one_of(at, held, countof(held)) &&
+            !is_one_of(at, own_fields, countof(own_fields)))
+            canon_drop(report, "unknown field");
 }
 
 static void

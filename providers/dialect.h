@@ -210,6 +210,9 @@ int dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_aut
                        struct dialect_field *out);
 /* dialect_put_vertex - "/v1/projects/P/locations/L/publishers/PUBLISHER/models/MODEL:METHOD". */
 void dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstream, const char *publisher, const char *method);
+/* anthropic_note_unknown - names in report that a Messages request has fields nobody here knows, for writers that can not
+ * send such. Requests of other dialects note it when they are read. */
+void anthropic_note_unknown(const struct canon_request *request, struct canon_report *report);
 /*
  * anthropic_filter_betas - the value of an anthropic-beta field without the names that an upstream does not take (P49).
  * allowed is a list like value; absent: all are. Returns how many are left: with none the field is not to be sent.

@@ -143,6 +143,8 @@ put_document(struct gemini_writing *at, const struct canon_part *part)
         gemini_put_text_part(at, part->text, SLICE_NONE);
         return 0;
     }
+    if (part->name.len > 0)
+        canon_drop(at->report, "filename");
     if (!slice_present(part->data))
         return slice_present(part->url) ? put_url(at, part, "file_url")
                                         : gemini_unsupported(at, "file", "it has no content");

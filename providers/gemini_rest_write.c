@@ -117,6 +117,7 @@ gemini_report_fields(struct gemini_writing *at)
         if (slice_present(dropped[i].value) && !slice_is(dropped[i].value, "null"))
             canon_drop(at->report, dropped[i].name);
     }
+    anthropic_note_unknown(request, at->report);
 }
 
 int

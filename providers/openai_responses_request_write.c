@@ -81,6 +81,7 @@ report_fields(struct responses_writing *at)
         if (slice_present(rows[i].value) && !slice_is(rows[i].value, "null"))
             canon_drop(at->report, rows[i].name);
     }
+    anthropic_note_unknown(request, at->report);
 }
 
 /* ---------------------------------------------------------------- text, reasoning */
@@ -177,7 +178,8 @@ put_reasoning(struct responses_writing *at)
     if (at->upstream->effort == TELL_NOTHING) {
         if (request->effort.len > 0)
             canon_drop(at->report, "effort");
-        if (thinks || request->show_thoughts == 1)
+        if (request->thinking != THINKING_UNSET || slice_present(request->thinking_budget) ||
+            request->show_thoughts == 1)
             canon_drop(at->report, "thinking");
         return;
     }

@@ -16,6 +16,7 @@ export const suites = [
     { file: 'pairs.test.mjs', builds: both },
     { file: 'random.test.mjs', builds: both },
     { file: 'pitfalls.test.mjs', builds: both },
+    { file: 'fields.test.mjs', builds: release },
     { file: 'clients.test.mjs', builds: release },
     { file: 'requests.test.mjs', builds: both },
     { file: 'endpoints.test.mjs', builds: both },
