@@ -109,6 +109,16 @@ has_end(const struct canon_events *events)
     return false;
 }
 
+/* A reply in Responses says everything again at its end, and Gemini's names itself in every chunk: what a filter may change there
+ * cannot pass in part. */
+static bool
+passes(const struct stream *stream)
+{
+    bool filtered = stream->textcall || stream->inputs || stream->deployment->config->think_tags;
+    bool parts = stream->dialect->id == DIALECT_OPENAI_CHAT || stream->dialect->id == DIALECT_ANTHROPIC;
+    return stream->same_dialect && (parts || !filtered);
+}
+
 /* One step of the pipe: canonical events (and the raw event they came from, if any) to the client's side. */
 int
 stream_write_out(struct stream *stream, struct canon_events *events, const struct sse_event *raw)
@@ -126,7 +136,7 @@ stream_write_out(struct stream *stream, struct canon_events *events, const struc
         metrics_add(&worker->metrics->dropped_fields, frames->unsaid);
         return error == -ERR_LIMIT ? -ERR_UPSTREAM_TOO_LARGE : error; /* the limit of what is collected */
     }
-    if (stream->same_dialect && raw)
+    if (raw && passes(stream))
         error = stream->dialect->pass_event(stream->dialect_writer, raw->data, events, frames);
     else
         error = stream->dialect->write_events(stream->dialect_writer, events, frames);

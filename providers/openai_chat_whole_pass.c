@@ -118,8 +118,10 @@ call_numbered(const struct chat_write_choice *choice, uint32_t number)
     return NULL;
 }
 
+/* anew: a filter has changed calls, so that even inputs which are there may be others. */
 static void
-mend_calls(struct splice *splice, struct json message, const struct chat_write_choice *choice)
+mend_calls(struct splice *splice, struct json message, const struct chat_write_choice *choice,
+           bool anew)
 {
     struct json calls = json_get(message, "tool_calls");
     uint32_t number = 0;
@@ -135,15 +137,16 @@ mend_calls(struct splice *splice, struct json message, const struct chat_write_c
         if (json_text(json_get(at, "type")).len == 0)
             splice_member(splice, at, "type",
                           call->custom ? SLICE_LIT("\"custom\"") : SLICE_LIT("\"function\""));
-        if (call->custom || json_type(body) != JSON_OBJECT || json_text(arguments).len > 0)
+        struct slice text = sink_slice(&call->arguments), given = json_text(arguments);
+        bool stays = given.len > 0 && (!anew || slice_eq(given, text));
+        if (call->custom || json_type(body) != JSON_OBJECT || stays)
             continue;
-        struct slice text = sink_slice(&call->arguments);
         set_text(splice, body, "arguments", text.len > 0 ? text : SLICE_LIT("{}"));
     }
 }
 
 static void
-mend_choice(struct chat_writer *writer, struct splice *splice, struct json value)
+mend_choice(struct chat_writer *writer, struct splice *splice, struct json value, bool anew)
 {
     struct json message = json_get(value, "message"), word = json_get(value, "finish_reason");
     const struct chat_write_choice *choice =
@@ -157,7 +160,7 @@ mend_choice(struct chat_writer *writer, struct splice *splice, struct json value
         splice_member(splice, message, "role", SLICE_LIT("\"assistant\""));
     mend_content(splice, message, choice);
     mend_reasoning(splice, message, choice, writer->options.reasoning);
-    mend_calls(splice, message, choice);
+    mend_calls(splice, message, choice, anew);
 }
 
 int
@@ -180,6 +183,6 @@ chat_pass_whole(void *writer, struct slice body, const struct canon_events *even
         set_text(&splice, root, "id", self->id);
     for (struct json at = json_first(json_get(root, "choices")); json_present(at);
          at = json_next(at))
-        mend_choice(self, &splice, at);
+        mend_choice(self, &splice, at, (events->mends & CANON_MEND_ALL) != 0);
     return splice_put(&splice, out);
 }
