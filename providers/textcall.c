@@ -400,7 +400,8 @@ canon_textcall_filter(struct canon_textcall *filter, struct canon_events *events
         return error;
     bool same = work.out.count == events->count;
     for (int i = 0; same && i < events->count; i++)
-        same = work.out.at[i].kind == events->at[i].kind && work.out.at[i].block == events->at[i].block;
+        same = work.out.at[i].kind == events->at[i].kind && work.out.at[i].block == events->at[i].block &&
+               slice_eq(work.out.at[i].text, events->at[i].text);
     events->at = work.out.at;
     events->count = work.out.count;
     events->capacity = work.out.capacity;

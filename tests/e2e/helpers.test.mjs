@@ -5,6 +5,8 @@
 
 import { it } from 'node:test';
 import assert from 'node:assert/strict';
+import { text_block, tool_block } from '../../tools/fake_provider/turns.mjs';
+import { all_pairs, ask_raw, modes_of, read_raw } from './lib/dialects.mjs';
 import { exchange } from './lib/raw.mjs';
 import { in_world } from './lib/world.mjs';
 
@@ -299,6 +301,68 @@ in_world('helpers', config, (world) => {
             assert.deepEqual(got[got.length - 2], turns[3]);
             assert.equal(got[0][0], 'user');
         });
+    });
+});
+
+/* Calls of a model that fills in what it should leave out (R151), and of one that writes them into its text (R152). */
+const cleaning = (url) => {
+    const each = (kind, model, name, penstock) => {
+        const entry = upstream_of[kind](url);
+        return { ...entry, litellm_params: { ...entry.litellm_params, model: entry.litellm_params.model.replace('/text', `/${model}`) }, model_name: `${kind}/${name}`, penstock: { ...entry.penstock, ...penstock } };
+    };
+    return { model_list: kinds.flatMap((kind) => [
+        each(kind, 'careless', 'cleaned', { helpers: { drop_empty_inputs: true, exclusive_inputs: [['allowed', 'blocked']] } }),
+        each(kind, 'careless', 'untouched', {}),
+        each(kind, 'parallel', 'fewer', { helpers: { drop_calls: ['get_weather'] } }),
+        each(kind, 'parallel', 'dropped', { helpers: { drop_calls: ['get_*'] } }),
+        each(kind, 'spoken', 'texts', { text_tool_calls: true }),
+    ]) };
+};
+in_world('helpers, calls', cleaning, (world) => {
+    const usage = { input: 1, cache_read: 0, cache_write: 0, output: 1, reasoning: 0 };
+    const calls_of = (turn) => turn.calls.map(({ name, arguments: text }) => [name, JSON.parse(text || '{}')]);
+    /* every - the plain form of the answer for each pair and way. */
+    async function every(name, check) {
+        for (const pair of all_pairs) {
+            for (const mode of modes_of(pair.client)) {
+                const response = await ask_raw(world.penstock.port, pair.client, `${pair.prefix}${name}`, mode);
+                assert.equal(response.status, 200, response.text);
+                await check(read_raw(response, pair.client, mode), `${pair.client} from ${pair.upstream}, ${mode}`, pair);
+            }
+        }
+    }
+
+    it('inputs of calls lose empty lists and what is excluded, in every dialect', async () => {
+        world.provider.script('careless', { turn: { blocks: [text_block('Well.'), tool_block('call_careless', 'search', '{"query":"x","allowed":["a.com"],"blo', 'cked":["b.com"],"tags":[]}')], finish: 'tools', usage } });
+        await every('cleaned', (turn, where) => {
+            assert.deepEqual(calls_of(turn), [['search', { query: 'x', allowed: ['a.com'] }]], where);
+            assert.equal(turn.finish, 'tools', where);
+        });
+        await every('untouched', (turn, where) => assert.deepEqual(calls_of(turn), [['search', { query: 'x', allowed: ['a.com'], blocked: ['b.com'], tags: [] }]], where));
+    });
+
+    it('a dropped call leaves a valid reply, and the reason of its end is true', async () => {
+        await every('fewer', (turn, where) => {
+            assert.deepEqual(calls_of(turn), [['get_time', { zone: 'CET' }]], where);
+            assert.equal(turn.finish, 'tools', where);
+        });
+        await every('dropped', (turn, where) => {
+            assert.deepEqual(turn.calls, [], where);
+            assert.equal(turn.finish, 'stop', where);
+        });
+    });
+
+    it('calls that a model writes into its text become calls, with the text around them', async () => {
+        const text = 'I look.\n<tool_call>\n{"name":"look","arguments":{"at":"<sun>"}}\n</tool_call>\n<tool_call>{"name":"see","arguments":"{\\"n\\":1}"}</tool_call> Done <tool_call>not';
+        for (const size of [1, 7, 1000]) {
+            const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, i) => text.slice(i * size, (i + 1) * size));
+            world.provider.script('spoken', { turn: { blocks: [text_block(...pieces)], finish: 'stop', usage } });
+            await every('texts', (turn, where) => {
+                assert.deepEqual(calls_of(turn), [['look', { at: '<sun>' }], ['see', { n: 1 }]], `${where}, by ${size}`);
+                assert.match(turn.text, /^I look\.\s*Done <tool_call>not$/, where);
+                assert.equal(turn.finish, 'tools', where);
+            });
+        }
     });
 });
 
