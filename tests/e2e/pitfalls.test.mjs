@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
 // pitfalls - those of docs/pitfalls.md that are about every pair of dialects and so stand in no test of a single one: ids of
-// calls that some provider would refuse or that hide state (P30, P44, P45), and empty texts and turns (P47).
+// calls that some provider would refuse or that hide state (P30, P44, P45), empty texts and turns (P47), and upstreams that
+// end behind any of their events (P65, P66; byte by byte streams_cut does it, for fewer pairs).
 
 import { it } from 'node:test';
 import assert from 'node:assert/strict';
-import { all_pairs, ask_raw, modes_of, read_raw } from './lib/dialects.mjs';
+import { frame_events } from '../../tools/fake_provider/provider.mjs';
+import { make_turn } from '../../tools/fake_provider/turns.mjs';
+import { anthropic_stream } from '../../tools/fake_provider/write_anthropic.mjs';
+import { chat_stream } from '../../tools/fake_provider/write_chat.mjs';
+import { gemini_stream } from '../../tools/fake_provider/write_gemini.mjs';
+import { responses_stream } from '../../tools/fake_provider/write_responses.mjs';
+import { all_pairs, ask_raw, dialects, modes_of, read_raw } from './lib/dialects.mjs';
+import { events_of, json_of } from './lib/raw.mjs';
 import { states_of, unwrap } from './lib/opaque.mjs';
 import { add_results, add_tools, calls_in } from './lib/phrases.mjs';
 import { request_problems } from './lib/request_rules.mjs';
@@ -90,7 +98,63 @@ const ids_in = {
     gemini: (body) => body.contents.flatMap(({ parts }) => parts).map((part) => (part.functionCall ?? part.functionResponse)?.id).filter(Boolean),
 };
 
+/* Each dialect's stream of a turn, the event that says why it ends, and the one after which nothing more is needed. */
+const streams = {
+    chat: { write: chat_stream, finish: /"finish_reason":"/ },
+    responses: { write: responses_stream, finish: /"type":"response\.completed"/ },
+    anthropic: { write: anthropic_stream, finish: /"stop_reason":"/, last: /"type":"message_stop"/ },
+    gemini: { write: gemini_stream, finish: /"finishReason"/, line_end: '\r\n' },
+};
+
+/* check_cut - a response of whose upstream only the first bytes came: a status, an error in the stream, or its end. may: what it may be. */
+function check_cut(response, pair, may, at) {
+    if (response.status !== 200) {
+        assert.ok(response.status >= 500 && may.fail, `${at}: ${response.status}`);
+        assert.equal(typeof json_of(response).error.message, 'string');
+        return 'status';
+    }
+    assert.equal(response.whole, true, at);
+    const { passed, stream } = dialects[pair.client];
+    const events = events_of(response);
+    const check = pair.same ? passed : stream;
+    if (may.fail && check(events, { ends: 'error' }).length === 0) return 'error';
+    // Usage may have been in what did not come.
+    assert.deepEqual(check(events, may.end ? { no_usage: pair.upstream === 'chat' } : { ends: 'error' }), [], `${at}: ${response.text.slice(-600)}`);
+    return 'end';
+}
+
 in_world('pitfalls of every pair', {}, (world) => {
+    for (const pair of all_pairs) {
+        for (const framing of ['chunked', 'close']) {
+            it(`${pair.name}, ${framing}: an upstream that ends behind any of its events has failed, unless it was over`, async () => {
+                const turn = make_turn('thinking_parallel', {}, {});
+                const name = (at) => `cut-${pair.client}-${pair.upstream}-${framing}-${String(at).padStart(5, '0')}`;
+                const ask = async (at, script) => {
+                    world.provider.script(name(at), { turn, whole: true, ...(framing === 'close' ? { framing } : {}), ...script });
+                    return ask_raw(world.penstock.port, pair.client, pair.prefix + name(at), 'stream');
+                };
+                await ask(99999, {});
+                const { json } = world.provider.seen.find((each) => each.model === name(99999));
+                const { write, finish, last = finish, line_end = '\n' } = streams[pair.upstream];
+                const events = write(turn, { ...json, model: name(0) });
+                const finish_at = events.findIndex((event) => finish.test(event.data));
+                const over_at = events.findIndex((event) => last.test(event.data));
+                const seen = { status: 0, error: 0, end: 0 };
+                let begin = 0;
+                for (const [at, bytes] of frame_events(events, { line_end }).entries()) {
+                    const end = begin + bytes.length;
+                    // In the middle of an event, where its data lacks one byte, and behind it.
+                    for (const offset of [begin + (bytes.length >> 1), end - 2 * line_end.length - 1, end]) {
+                        const may = { fail: at < over_at || (at === over_at && offset < end), end: at > finish_at || (at === finish_at && offset === end) };
+                        seen[check_cut(await ask(offset, { cut_at: offset }), pair, may, `${offset} of ${pair.name}`)]++;
+                    }
+                    begin = end;
+                }
+                assert.ok(seen.error > 0 && seen.end > 0, JSON.stringify(seen));
+            });
+        }
+    }
+
     for (const pair of all_pairs.filter(({ same }) => !same)) {
         it(`${pair.name}: no id of a call is longer than forty characters, nor holds state`, async () => {
             for (const mode of modes_of(pair.client)) {
