@@ -266,6 +266,9 @@ static const struct config_row helpers_rows[] = {
     {"allow_tools", CONFIG_SPECIAL, SHAPE(allow_tools), .read = config_read_names, .print = config_print_json,
      .example = "[Read, \"mcp__*\"]",
      .help = "The only tools that are passed on, each name with one '*' at most; []: none."},
+    {"unsupported", CONFIG_CHOICE, SHAPE(refuse), .choices = "drop|refuse", .example = "refuse",
+     .help = "What a request asks for and the upstream's dialect cannot say: left out and named in X-Penstock-Dropped, or "
+             "answered with 400. What would make it another question is refused in any case."},
     {"drop_empty_inputs", CONFIG_BOOL, SHAPE(inputs.drop_empty), .example = "true",
      .help = "Take empty lists out of the inputs of tool calls that the model makes."},
     {"exclusive_inputs", CONFIG_SPECIAL, SHAPE(inputs.exclusive), .read = config_read_name_lists, .print = config_print_json,

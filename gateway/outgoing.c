@@ -89,6 +89,8 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
     }
     if (error == 0 && stream->out_body.error)
         error = -ERR_BODY_LIMIT;
+    if (error == 0 && stream->endpoint != ENDPOINT_COUNT_TOKENS)
+        error = shaping_refuses(stream, deployment, fault);
     metrics_add(&stream->worker->metrics->dropped_fields, (uint64_t)stream->report.count);
     return error;
 }

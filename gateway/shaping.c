@@ -44,6 +44,34 @@ shaping_cleans(const struct deployment *deployment, struct slice model)
     return canon_inputs_any(&rules->inputs) && shape_means(rules, model);
 }
 
+int
+shaping_refuses(struct stream *stream, const struct deployment *deployment, struct canon_fault *fault)
+{
+    static const char *const harmless[] = {"cache_control", "prompt_cache_key", "prompt_cache_breakpoint", "metadata", "user", "store",
+                                           "tools.eager_input_streaming", "tools.defer_loading", "signature", "thought_signature",
+                                           "redacted_thinking", "phase"};
+    const struct canon_report *report = &stream->report;
+    struct sink names;
+    bool refuses = deployment->config->shape.refuse && shape_means(&deployment->config->shape, stream->upstream_model);
+    if (!refuses || report->count == 0)
+        return 0;
+    sink_init(&names, 4096);
+    for (int i = 0; i < report->count; i++) {
+        bool lost = true;
+        for (size_t k = 0; k < countof(harmless); k++)
+            lost = lost && strcmp(report->dropped[i], harmless[k]) != 0;
+        if (!lost)
+            continue;
+        fault->param = names.len == 0 ? slice_from(report->dropped[i]) : fault->param;
+        sink_printf(&names, "%s%s", names.len > 0 ? ", " : "", report->dropped[i]);
+    }
+    bool any = names.len > 0;
+    if (any)
+        fault->message = arena_printf(&stream->request, "the upstream behind this model does not take: %.*s", SLICE_ARG(sink_slice(&names)));
+    sink_fini(&names);
+    return any ? -ERR_UNSUPPORTED : 0;
+}
+
 static void
 tell(struct stream *stream, const struct deployment *deployment, const struct shape_notes *notes)
 {

@@ -26,4 +26,11 @@ bool shaping_wanted(const struct deployment *deployment, const struct dialect_up
 /* shaping_cleans - are inputs of tool calls cleaned up in replies of this upstream model (providers/inputs.h)? */
 bool shaping_cleans(const struct deployment *deployment, struct slice model);
 
+/*
+ * shaping_refuses - has something been left out of the request that this deployment is to refuse rather than do without (R59)?
+ * What only spares work or keeps books is no loss.
+ * returns 0, or -ERR_UNSUPPORTED with fault
+ */
+int shaping_refuses(struct stream *stream, const struct deployment *deployment, struct canon_fault *fault) must_check;
+
 #endif

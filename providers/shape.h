@@ -31,6 +31,7 @@ struct shape_rules {
     bool cache;                 /* mark long instructions and tools for the provider's cache */
     uint64_t cache_tokens;      /* long: at least so many */
     uint64_t max_output_tokens; /* of the model; 0: unknown */
+    bool refuse;                /* what cannot be said to the upstream is a fault, not left out */
     struct canon_input_rules inputs; /* of replies, not of requests */
 };
 

@@ -32,6 +32,7 @@ const helpers = {
     stub: { stub_tools: 20, simple_schemas: true, sort_tools: true },
     some: { allow_tools: ['look', 'mcp__*'] },
     toolless: { allow_tools: [] },
+    strict: { unsupported: 'refuse' },
 };
 
 function config(url) {
@@ -292,6 +293,27 @@ in_world('helpers', config, (world) => {
             assert.equal(seen.json.system.slice(1).map(({ text }) => text).join('\n\n'), 'House "rules" apply.\n\nBe brief.');
             assert.equal((await ask('a', 'c', 'prompt', { system, turns: [['user', 'hi']] })).system, 'House "rules" apply.\n\nBe brief.');
         }
+    });
+
+    it('what the upstream cannot be told is dropped and named, or refused where that is configured', async () => {
+        const wish = { seed: 7, logit_bias: { 50256: -100 }, logprobs: true };
+        const [path, body] = clients.c('a-plain', { turns: [['user', 'hi']], ...wish });
+        const dropped = await exchange(world.penstock.port, 'POST', path, { body });
+        assert.equal(dropped.status, 200, dropped.text);
+        for (const name of Object.keys(wish)) assert.match(dropped.headers['x-penstock-dropped'], new RegExp(`\\b${name}\\b`));
+        const before = world.provider.seen.length;
+        const refused = await exchange(world.penstock.port, 'POST', path, { body: { ...body, model: 'a-strict' } });
+        assert.equal(refused.status, 400);
+        const { error } = JSON.parse(refused.text);
+        for (const name of Object.keys(wish)) assert.match(error.message, new RegExp(`\\b${name}\\b`));
+        assert.ok(Object.keys(wish).includes(error.param));
+        assert.equal(world.provider.seen.length, before, 'nothing was asked');
+        /* who takes them gets them, and what spares work alone is no loss */
+        const { seen } = await ask('c', 'c', 'strict', { turns: [['user', 'hi']], ...wish, n: 1 });
+        assert.deepEqual([seen.json.seed, seen.json.logit_bias, seen.json.logprobs, seen.json.n], [7, wish.logit_bias, true, 1]);
+        await ask('c', 'a', 'strict', { turns: [['user', 'hi']], prompt_cache_key: 'k', metadata: { a: 'b' } });
+        const { seen: gemini } = await ask('c', 'g', 'strict', { turns: [['user', 'hi']], seed: 7 });
+        assert.equal(gemini.json.generationConfig.seed, 7);
     });
 
     it('the last messages stay although they are too long', async () => {
