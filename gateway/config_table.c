@@ -255,6 +255,8 @@ static const struct config_row helpers_rows[] = {
     {"system_prompt_file", CONFIG_SPECIAL, SHAPE(system_prompt), .read = config_read_prompt_file, .flags = ROW_ALIAS},
     {"system_prompt_place", CONFIG_CHOICE, SHAPE(system_append), .choices = "prepend|append", .example = "append",
      .help = "In front of the client's instructions, or behind them."},
+    {"filter_system", CONFIG_CHOICE, SHAPE(filter), .choices = "off|minimal|moderate|aggressive|extreme|auto", .example = "moderate",
+     .help = "Thin out long instructions of clients; auto: the longer, the more."},
     {"user_suffix", CONFIG_TEXT, SHAPE(user_suffix), .example = "/no_think",
      .help = "Text put behind the last words of the user."},
     {"stub_tools", CONFIG_INTEGER, SHAPE(stub_letters), .most = 1000000, .example = "80",

@@ -345,6 +345,8 @@ shape_request(const struct canon_request *request, const struct shape_rules *rul
     *out = *request;
     *notes = (struct shape_notes){0};
     int error = copy_messages(&shape);
+    if (error == 0 && rules->filter != FILTER_OFF)
+        error = shape_filter_system(&shape);
     if (error == 0 && rules->system_prompt.len > 0)
         error = inject(&shape);
     if (error == 0)

@@ -33,6 +33,8 @@ const helpers = {
     some: { allow_tools: ['look', 'mcp__*'] },
     toolless: { allow_tools: [] },
     strict: { unsupported: 'refuse' },
+    thin: { filter_system: 'aggressive' },
+    tiny: { filter_system: 'extreme' },
 };
 
 function config(url) {
@@ -293,6 +295,14 @@ in_world('helpers', config, (world) => {
             assert.equal(seen.json.system.slice(1).map(({ text }) => text).join('\n\n'), 'House "rules" apply.\n\nBe brief.');
             assert.equal((await ask('a', 'c', 'prompt', { system, turns: [['user', 'hi']] })).system, 'House "rules" apply.\n\nBe brief.');
         }
+    });
+
+    it('long instructions are thinned out, and stay whole where something critical would go', async () => {
+        const system = 'You are terse.\n# Tone\nBe kind.\n# Examples\nOne.\n# History\nLong ago. <env>';
+        await all_pairs('thin', { system, turns: [['user', 'hi']] }, ({ system: got }, client, kind) => assert.equal(got, 'You are terse.\n# History\nLong ago. <env>', `${client} to ${kind}`));
+        await all_pairs('tiny', { system, turns: [['user', 'hi']] }, ({ system: got }, client, kind) => assert.equal(got, system, `${client} to ${kind}`));
+        await all_pairs('tiny', { system: system.replace(' <env>', ''), turns: [['user', 'hi']] }, ({ system: got }) => assert.equal(got, 'You are terse.'));
+        await all_pairs('plain', { system, turns: [['user', 'hi']] }, ({ system: got }) => assert.equal(got, system));
     });
 
     it('what the upstream cannot be told is dropped and named, or refused where that is configured', async () => {

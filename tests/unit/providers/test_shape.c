@@ -172,6 +172,66 @@ test_marks(void **state)
 }
 
 static void
+test_tiers(void **state)
+{
+    (void)state;
+#define FILTER_TEXT "You are terse.  \\n\\n\\n<!-- note -->\\n# Tools\\nUse Read for files, and never anything else.\\n\\n" \
+                    "Use Read for files, and never anything else.\\n\\n<example>\\nuser: hi\\n</example>\\n" \
+                    "# Examples\\nOne.\\n# Tone\\nBe kind.\\n# History\\nLong ago.\\n```\\n# no heading\\n```\\n<env>\\nPlatform: linux\\n</env>"
+#define FILTER_BODY(text) CHAT("{\"role\":\"system\",\"content\":\"" text "\"}," USER("hi"))
+#define KEPT "You are terse.\\n\\n# Tools\\nUse Read for files, and never anything else.\\n\\nUse Read for files, and never anything else."
+    static const struct {
+        enum shape_filter tier;
+        const char *left;
+    } cases[] = {
+        {FILTER_MINIMAL, "s[0" KEPT "\\n\\n<example>\\nuser: hi\\n</example>\\n# Examples\\nOne.\\n# Tone\\nBe kind.\\n# History\\nLong ago.\\n```\\n# no heading\\n```\\n<env>\\nPlatform: linux\\n</env>]u[0hi]"},
+        {FILTER_MODERATE, "s[0" KEPT "\\n\\n# Tone\\nBe kind.\\n# History\\nLong ago.\\n```\\n# no heading\\n```\\n<env>\\nPlatform: linux\\n</env>]u[0hi]"},
+        {FILTER_AGGRESSIVE, "s[0" KEPT "\\n\\n# History\\nLong ago.\\n```\\n# no heading\\n```\\n<env>\\nPlatform: linux\\n</env>]u[0hi]"},
+        /* the environment stands in a section that would go: nothing does */
+        {FILTER_EXTREME, "s[0" FILTER_TEXT "]u[0hi]"},
+        {FILTER_AUTO, "s[0" KEPT "\\n\\n<example>\\nuser: hi\\n</example>\\n# Examples\\nOne.\\n# Tone\\nBe kind.\\n# History\\nLong ago.\\n```\\n# no heading\\n```\\n<env>\\nPlatform: linux\\n</env>]u[0hi]"},
+    };
+    for (size_t i = 0; i < countof(cases); i++)
+        check(FILTER_BODY(FILTER_TEXT), DIALECT_OPENAI_CHAT, (struct shape_rules){.filter = cases[i].tier}, cases[i].left);
+    /* the same paragraph twice */
+    check(FILTER_BODY("A paragraph that is long enough to be worth it.\\n\\nB\\n\\nA paragraph that is long enough to be worth it."), DIALECT_OPENAI_CHAT,
+          (struct shape_rules){.filter = FILTER_MINIMAL}, "s[0A paragraph that is long enough to be worth it.\\n\\nB]u[0hi]");
+    check(FILTER_BODY("You are terse.\\n# History\\nLong ago.\\n# Environment\\nPlatform: linux"), DIALECT_OPENAI_CHAT,
+          (struct shape_rules){.filter = FILTER_EXTREME}, "s[0You are terse.\\n# Environment\\nPlatform: linux]u[0hi]");
+    /* nothing would be left */
+    check(FILTER_BODY("# History\\nLong ago."), DIALECT_OPENAI_CHAT, (struct shape_rules){.filter = FILTER_EXTREME}, "s[0# History\\nLong ago.]u[0hi]");
+}
+
+static void
+test_tier_by_length(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned words;
+        bool examples, tone, history;
+    } cases[] = {{1000, true, true, true}, {6000, false, true, true}, {12000, false, false, true}, {25000, false, false, false}};
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct world world;
+        struct sink body;
+        struct shape_rules rules = {.filter = FILTER_AUTO};
+        sink_init(&body, 4u << 20);
+        sink_text(&body, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"# Examples\\nE1\\n# Tone\\nT1\\n# History\\nH1\\n# Tools\\n");
+        for (unsigned k = 0; k < cases[i].words; k++)
+            sink_text(&body, "word ");
+        sink_text(&body, "\"}," USER("hi") "]}");
+        open_world(&world, sink_slice(&body), DIALECT_OPENAI_CHAT);
+        const char *got = shape(&world, &rules);
+        assert_int_equal(strstr(got, "E1") != NULL, cases[i].examples);
+        assert_int_equal(strstr(got, "T1") != NULL, cases[i].tone);
+        assert_int_equal(strstr(got, "H1") != NULL, cases[i].history);
+        assert_non_null(strstr(got, "word word"));
+        assert_false(world.notes.filter_failed);
+        close_world(&world);
+        sink_fini(&body);
+    }
+}
+
+static void
 test_tools(void **state)
 {
     (void)state;
@@ -453,6 +513,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_instructions), cmocka_unit_test(test_suffix),     cmocka_unit_test(test_who_is_meant),
+        cmocka_unit_test(test_tiers),        cmocka_unit_test(test_tier_by_length),
         cmocka_unit_test(test_tools),        cmocka_unit_test(test_choice_of_tools_that_went), cmocka_unit_test(test_schemas),
         cmocka_unit_test(test_marks),        cmocka_unit_test(test_truncation), cmocka_unit_test(test_room_for_the_reply),
     };
