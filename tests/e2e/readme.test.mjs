@@ -215,7 +215,8 @@ describe('documents: what the running gateway does', () => {
     const config = () => {
         const made = gateway_config(provider.url, { general_settings: { master_key: 'sk-doc' }, penstock: { timeouts: { idle: '300ms' } } });
         const fronted = { model_name: 'fronted', litellm_params: { model: 'openai_like/text', api_base: `${provider.url}/v1`, api_key: 'k' }, penstock: { host_header: 'api.example.com' } };
-        return { ...made, model_list: [...made.model_list, fronted] };
+        const short = { model_name: 'short', litellm_params: fronted.litellm_params, penstock: { helpers: { truncate: true, context: 256, reserve_output_tokens: 10 } } };
+        return { ...made, model_list: [...made.model_list, fronted, short] };
     };
     before(async () => {
         provider = await new FakeProvider().start();
@@ -295,6 +296,7 @@ describe('documents: what the running gateway does', () => {
         assert.ok(passed.length > 6, passed.join());
         provider.queue({ headers: { ...Object.fromEntries(passed.map((name) => [name, '7'])), 'x-request-id': 'theirs' } });
         const answers = [await ask(chat, 'c/text'), await ask(chat, 'a/text', { seed: 1 }), await ask(chat, 'nothing')];
+        answers.push(await ask(chat, 'short', { messages: Array.from({ length: 61 }, (_, at) => ({ role: at % 2 ? 'assistant' : 'user', content: `${at} words and words and words` })) }));
         provider.queue({ status: 429, headers: { 'Retry-After': '1' } });
         answers.push(await ask('/v1/messages/count_tokens', 'c/text'));
         answers.push(await ask(chat, 'c/text'), await exchange(penstock.port, 'DELETE', chat));
