@@ -8,6 +8,7 @@
 #include "gateway/answer.h"
 #include "gateway/credential.h"
 #include "gateway/detail.h"
+#include "gateway/enclose.h"
 #include "gateway/outgoing.h"
 #include "gateway/prompts.h"
 #include "gateway/stream.h"
@@ -64,6 +65,26 @@ take_times(struct stream *stream)
         wheel_arm(wheel, &stream->commit, stream->stamps.body / 1000 + timeouts->commit_ms);
 }
 
+/* The chosen deployment's body. unwritten: it waits for what is fetched for it. */
+static enum stream_event
+write_body(struct stream *stream)
+{
+    struct deployment *deployment = (struct deployment *)(uintptr_t)stream->deployment;
+    struct canon_fault fault = {0};
+    int error = outgoing_body(stream, deployment, &fault);
+    stream->unwritten = error > 0;
+    if (error != 0)
+        stream->failed = false; /* what failed before is settled */
+    if (error < 0) {
+        stream_fail_text(stream, error, fault.message, fault.param);
+        return give_up(stream);
+    }
+    struct metrics_model *model = error == 0 ? metrics_model(stream->worker->metrics, deployment->label) : NULL;
+    if (model)
+        metrics_add(&model->attempts, 1);
+    return EVENT_NONE;
+}
+
 static enum stream_event
 choose_deployment(struct stream *stream)
 {
@@ -87,17 +108,7 @@ choose_deployment(struct stream *stream)
     take_times(stream);
     if (stream->endpoint == ENDPOINT_COUNT_TOKENS && !(deployment->dialect->can_count && deployment->dialect->can_count(&deployment->upstream)))
         return EVENT_ANSWER;
-    struct canon_fault fault = {0};
-    error = outgoing_body(stream, deployment, &fault);
-    if (error < 0) {
-        stream->failed = false;
-        stream_fail_text(stream, error, fault.message, fault.param);
-        return give_up(stream);
-    }
-    struct metrics_model *model = metrics_model(worker->metrics, deployment->label);
-    if (model)
-        metrics_add(&model->attempts, 1);
-    return EVENT_NONE;
+    return write_body(stream);
 }
 
 /* 1: the request may go out with stream->token, or needs none; 0: TURN comes when one is there. */
@@ -131,6 +142,14 @@ act_dial(struct stream *stream)
         enum stream_event verdict = choose_deployment(stream);
         if (verdict != EVENT_NONE)
             return verdict;
+    } else if (stream->unwritten) {
+        enum stream_event verdict = write_body(stream);
+        if (verdict != EVENT_NONE)
+            return verdict;
+    }
+    if (stream->unwritten) { /* each fetch has a deadline of its own */
+        loop_cancel(&worker->loop, &stream->step);
+        return EVENT_NONE;
     }
     if (!stream->queued && !stream->token_awaited) {
         begin_attempt(stream);
@@ -219,6 +238,8 @@ diagnose(struct stream *stream)
         return EVENT_NONE; /* nothing is due */
     switch (stream->state) {
     case STATE_DIAL:
+        if (stream->unwritten)
+            return EVENT_NONE;
         if (stream->token_awaited)
             return stream_fail(stream, -ERR_CREDENTIAL);
         if (stream->queued) {
@@ -305,6 +326,10 @@ act_judge(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     struct generation *generation = stream->generation;
+    if (stream->unwritten && (!deadline_armed(&stream->total) || worker->gateway->ending)) {
+        enclose_leave(stream);
+        stream->unwritten = false;
+    }
     if (stream->wait_until_ms) { /* between two tries: the last failure is settled, only the wait can end */
         if (deadline_armed(&stream->total) && !worker->gateway->ending)
             return worker->loop.now_ms >= stream->wait_until_ms ? EVENT_NEXT : EVENT_NONE;

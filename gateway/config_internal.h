@@ -140,6 +140,7 @@ enum config_section_id {
     SECTION_TLS,
     SECTION_TIMEOUTS,
     SECTION_LIMITS,
+    SECTION_MEDIA,
     SECTION_RETRY,
     SECTION_COUNT
 };

@@ -388,6 +388,7 @@ static const struct config_row penstock_rows[] = {
     {"tls", CONFIG_MAP, .into = SECTION_TLS},
     {"timeouts", CONFIG_MAP, .into = SECTION_TIMEOUTS},
     {"limits", CONFIG_MAP, .into = SECTION_LIMITS},
+    {"media", CONFIG_MAP, .into = SECTION_MEDIA},
     {"retry", CONFIG_MAP, .into = SECTION_RETRY},
     {"models", CONFIG_SPECIAL, .read = config_read_overrides, .example = "{gpt-4o: {reasoning: drop}}",
      .help = "Per model name (or id) what may also stand as penstock: in its entry of model_list; the "
@@ -556,6 +557,19 @@ static const struct config_row retry_rows[] = {
 
 #define ROWS(name) .rows = name, .row_count = countof(name)
 
+static const struct config_row media_rows[] = {
+    {"fetch", CONFIG_BOOL, GLOBAL(media_fetch), .fallback = "false",
+     .help = "Fetch images and documents that a request names by URL, where the upstream takes none (url_media: false) and the request "
+             "is translated. Otherwise such requests are refused."},
+    {"https_only", CONFIG_BOOL, GLOBAL(media_https_only), .fallback = "true", .help = "Not over plain http."},
+    {"size", CONFIG_BYTES, GLOBAL(media_bytes), .fallback = "20MiB", .least = KIB(1), .most = GIB(1),
+     .help = "The largest one; limits.body bounds all of a request together."},
+    {"time", CONFIG_DURATION, GLOBAL(media_ms), .fallback = "10s", .least = 100, .most = HOUR, .help = "For each, redirects included."},
+    {"redirects", CONFIG_INTEGER, GLOBAL(media_redirects), .fallback = "3", .most = 20, .help = "How many are followed; never from https to http."},
+    {"private", CONFIG_BOOL, GLOBAL(media_private), .fallback = "false",
+     .help = "Also from private, local and otherwise special addresses. Whoever may ask for a model may then reach them through penstock."},
+};
+
 static const struct config_section sections[SECTION_COUNT] = {
     [SECTION_TOP] = {"", "The file", ROWS(top_rows), config_ignored_top},
     [SECTION_MODEL] = {"model_list[]", "Models: a list of ways to serve a model name", ROWS(model_rows)},
@@ -586,6 +600,7 @@ static const struct config_section sections[SECTION_COUNT] = {
                           ROWS(timeouts_rows)},
     [SECTION_LIMITS] = {"penstock.limits", "Limits: numbers, or bytes as 4096, 64KiB, 50MiB",
                         ROWS(limits_rows)},
+    [SECTION_MEDIA] = {"penstock.media", "Images and documents by URL", ROWS(media_rows)},
     [SECTION_RETRY] = {"penstock.retry", "Retries, before anything reached the client",
                        ROWS(retry_rows)},
 };

@@ -4,6 +4,7 @@
  * then draining the client's queue, resting for the next request, or parting.
  */
 #include "gateway/answer.h"
+#include "gateway/enclose.h"
 #include "gateway/credential.h"
 #include "gateway/resume.h"
 #include "gateway/stream.h"
@@ -345,6 +346,7 @@ act_rest(struct stream *stream)
     struct worker *worker = stream->worker;
     struct loop *loop = &worker->loop;
     assert(stream->lease == NULL);
+    enclose_leave(stream);
     uint64_t idle_ms = worker->generation->config->client_idle_ms;
     loop_cancel(loop, &stream->total);
     loop_cancel(loop, &stream->ping);
@@ -372,6 +374,7 @@ act_rest(struct stream *stream)
     stream->prompt = stream->prompt_count = stream->prompt_block = stream->prompt_blocks = 0;
     stream->prompt_follows = stream->prompt_untold = false;
     stream->media = NULL;
+    stream->unwritten = false;
     stream->path_model = stream->relay_path = stream->relay_model = SLICE_NONE;
     stream->relay_mode = NULL;
     stream->counted = 0;
@@ -405,6 +408,7 @@ let_go(struct stream *stream, bool cut)
     struct worker *worker = stream->worker;
     upstream_leave_queue(&worker->upstreams, stream);
     credential_leave(stream);
+    enclose_leave(stream);
     stream_drop_lease(stream);
     answer_forget(stream);
     resume_forget(stream);

@@ -5,6 +5,7 @@
  */
 #include "gateway/outgoing.h"
 #include "base/text.h"
+#include "gateway/enclose.h"
 #include "gateway/prompts.h"
 #include "gateway/relay.h"
 #include "gateway/remember.h"
@@ -84,7 +85,7 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
             error = dialect->write_count(stream->canon, &upstream, &stream->out_body, &stream->report, fault);
         else if (stream->same_dialect)
             error = pass_on(stream, dialect, &upstream, fault);
-        else
+        else if ((error = enclose(stream, deployment, fault)) == 0)
             error = write_translated(stream, deployment, &upstream, fault);
     }
     if (error == 0 && stream->out_body.error)

@@ -10,7 +10,7 @@
 /*
  * outgoing_body - the upstream's body into out_body: the client's bytes with the model's name replaced for the same
  * dialect and for what is carried unread, written anew for another.
- * returns 0; the errors of the dialects, with fault; -ERR_NO_PATH when this upstream has nothing of the kind
+ * returns 0; 1: it waits for something that is fetched, TURN comes; the errors of the dialects, with fault; -ERR_NO_PATH when this upstream has nothing of the kind
  */
 int outgoing_body(struct stream *stream, struct deployment *deployment, struct canon_fault *fault) must_check;
 /* outgoing_head - request line and fields for that body. */

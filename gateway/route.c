@@ -167,7 +167,7 @@ generation_new(struct config *config, uint16_t demo_port, struct generation **ou
         if (error == 0)
             error = resolve_credential(generation, deployment, problem);
     }
-    if (error == 0 && generation->credential_count > 0 && !generation->trust) /* token endpoints speak TLS */
+    if (error == 0 && (generation->credential_count > 0 || config->media_fetch) && !generation->trust) /* token endpoints and the world speak TLS */
         error = trust_load(config->ca_file, &generation->trust, problem);
     if (error == 0 && config->tls_certificate.len > 0)
         error = server_key_load(config->tls_certificate, config->tls_key, &generation->server_key, problem);

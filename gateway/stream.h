@@ -34,6 +34,7 @@ enum endpoint {
 struct worker;
 struct tape;
 struct media;
+struct enclosure;
 struct recall_watch;
 struct generation;
 struct gather;
@@ -114,6 +115,8 @@ struct stream {
     bool queued;               /* in DIAL: waiting for a free upstream connection */
     struct slice token;        /* secret: the access token of this attempt, of the reply arena; absent: none is needed */
     struct list token_wait;    /* in DIAL: waiting for one */
+    struct enclosure *enclosure; /* in DIAL: what is being fetched for the request; NULL: nothing */
+    bool unwritten;            /* in DIAL: the deployment is chosen, its body waits for that */
     bool token_awaited, token_refused; /* refused: by the upstream, once in this exchange: another was asked for */
 
     /* the reply */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// media - pictures and videos behind OpenAI's paths from Imagen, Gemini's image models and Veo, on Vertex AI and AI Studio (R102, R103).
+// media - pictures and videos behind OpenAI's paths from Imagen, Gemini's image models and Veo, on Vertex AI and AI Studio
+// (R102, R103), and images that a request names by URL (R101).
 
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { Penstock } from './lib/penstock.mjs';
+import net from 'node:net';
+import { Penstock, patience } from './lib/penstock.mjs';
 import { exchange, json_of } from './lib/raw.mjs';
 
 const picture = Buffer.from('not really a picture').toString('base64');
@@ -341,4 +343,144 @@ describe('videos (R103)', () => {
         for (const json of [{ prompt: undefined }, { n: 9 }, { size: 'x' }, { seconds: 'soon' }, { image: { a: 1 }, seed: [1] }]) assert.equal((await film(json)).status, 400);
         assert.equal((await post('/v1/videos/generations', { model: 'imagen', prompt: 'x' })).status, 404);
     }, (made) => ({ ...made, router_settings: { ...made.router_settings, num_retries: 0, allowed_fails: 1000 } })));
+});
+
+/* A place in the world that pictures lie in, and models that take none by URL. */
+async function in_world(media, body) {
+    const world = { asked: [], slow_ms: 200 };
+    const png = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.from('pixels')]), pdf = Buffer.from('%PDF-1.7 text');
+    const files = {
+        '/a.png': ['image/png', png], '/b.png': ['image/png; charset=binary', png], '/c.jpg': ['image/jpg', Buffer.from('ffd8ffe000', 'hex')], '/d.pdf': ['application/pdf', pdf],
+        '/liar.png': ['image/png', pdf], '/page.html': ['text/html', Buffer.from('<html>')], '/svg': ['image/svg+xml', Buffer.from('<svg/>')], '/untyped': [undefined, png],
+        '/large.png': ['image/png', Buffer.concat([png, Buffer.alloc(100_000)])],
+    };
+    const server = http.createServer((request, response) => {
+        world.asked.push({ url: request.url, headers: request.headers });
+        if (request.url === '/away') return response.writeHead(302, { location: `http://127.0.0.1:${server.address().port}/a.png` }).end();
+        if (request.url === '/round') return response.writeHead(302, { location: '/round' }).end();
+        if (request.url === '/cut') return response.writeHead(200, { 'content-type': 'image/png', 'content-length': 100 }).write(png, () => response.destroy());
+        if (request.url === '/never') return world.never?.(response);
+        const file = files[request.url.split('?')[0]];
+        if (!file) return response.writeHead(404).end();
+        return setTimeout(() => response.writeHead(200, file[0] ? { 'content-type': file[0] } : {}).end(file[1]), request.url.includes('?slow') ? world.slow_ms : 0);
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    world.host = `127.0.0.1:${server.address().port}`;
+    world.url = `http://${world.host}`;
+    const upstream = await new Upstream().start();
+    upstream.replies = [{ headers: { 'content-type': 'text/event-stream' }, body: 'data: {"candidates":[{"index":0,"content":{"role":"model","parts":[{"text":"Seen."}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2}}\n\n' }];
+    const penstock = await Penstock.start({
+        model_list: [{ model_name: 'blind', litellm_params: { model: 'gemini/gemini-2.5-flash', api_base: `${upstream.url}/v1beta`, api_key: 'k' } }],
+        router_settings: { num_retries: 1, retry_after: 0 },
+        penstock: { workers: 2, media },
+    });
+    world.upstream = upstream;
+    world.penstock = penstock;
+    world.look = (...urls) => exchange(penstock.port, 'POST', '/v1/chat/completions', { body: { model: 'blind', messages: [{ role: 'user', content: [{ type: 'text', text: 'What is this?' }, ...urls.map((url) => ({ type: 'image_url', image_url: { url: url.startsWith('/') ? world.url + url : url } }))] }] } });
+    world.blobs = () => upstream.last().json.contents[0].parts.slice(1).map((part) => part.inlineData);
+    world.png = png.toString('base64');
+    try {
+        await body(world);
+    } finally {
+        await penstock.stop();
+        await upstream.stop();
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+    }
+}
+const open = { fetch: true, https_only: false, private: true };
+
+describe('images by URL (R101)', () => {
+    it('are not fetched unless that is wanted', () => in_world({}, async ({ asked, look, upstream }) => {
+        const response = await look('/a.png');
+        assert.equal(response.status, 400);
+        assert.match(json_of(response).error.message, /takes no media by URL/);
+        assert.equal(asked.length + upstream.seen.length, 0);
+    }));
+
+    it('become part of the request, side by side, each once', () => in_world(open, async ({ asked, look, upstream, blobs, png, slow_ms }) => {
+        const begun = Date.now();
+        const response = await look('/a.png?slow', '/b.png?slow', '/c.jpg', '/a.png?slow', '/away', '/b.png?slow2');
+        assert.equal(response.status, 200, response.text);
+        assert.equal(json_of(response).choices[0].message.content, 'Seen.');
+        assert.ok(Date.now() - begun < 3 * slow_ms * patience, 'one after the other');
+        assert.deepEqual(blobs(), [...Array(2).fill({ mimeType: 'image/png', data: png }), { mimeType: 'image/jpeg', data: '/9j/4AA=' }, ...Array(3).fill({ mimeType: 'image/png', data: png })]);
+        assert.equal(asked.length, 6);
+        assert.ok(asked.every((one) => !one.headers.authorization && !one.headers['x-goog-api-key'] && one.headers.accept.includes('image/*')));
+        assert.equal(upstream.seen.length, 1);
+    }));
+
+    it('are fetched once for all tries', () => in_world(open, async ({ asked, look, upstream, blobs, png }) => {
+        upstream.replies = [{ status: 503, body: { error: { code: 503, message: 'overloaded', status: 'UNAVAILABLE' } } }, ...upstream.replies];
+        assert.equal((await look('/a.png')).status, 200);
+        assert.equal(upstream.seen.length, 2);
+        assert.equal(asked.length, 1);
+        assert.deepEqual(blobs(), [{ mimeType: 'image/png', data: png }]);
+    }));
+
+    it('what cannot be had is a fault of the request, told without the path', () => in_world({ ...open, size: '64KiB', time: '500ms', redirects: 2 }, async ({ look, upstream, penstock, host }) => {
+        const rows = { '/none': /not found/, '/liar.png': /what it claims/, '/page.html': /known type/, '/svg': /known type/, '/untyped': /what it claims/, '/d.pdf': /known type/, '/large.png': /too large/, '/never': /too long/, '/round': /may not be asked/, '/cut': /connection failed/, 'http://127.0.0.1:1/secret': /connection failed/ };
+        for (const [url, why] of Object.entries(rows)) {
+            const response = await look('/a.png', url);
+            assert.equal(response.status, 400, `${url}: ${response.text}`);
+            const { message } = json_of(response).error;
+            assert.match(message, why);
+            assert.match(message, /^cannot fetch an image from 127\.0\.0\.1: /);
+            assert.ok(!message.includes(host) && !message.includes(url));
+        }
+        const many = await look(...Array.from({ length: 9 }, (_, i) => `/a.png?${i}`));
+        assert.equal(many.status, 400);
+        assert.match(json_of(many).error.message, /eight/);
+        assert.equal(upstream.seen.length, 0);
+        const text = (await exchange(penstock.port, 'GET', '/metrics')).text;
+        const figure = (name) => Number(new RegExp(`^penstock_media_${name}_total (\\d+)$`, 'm').exec(text)[1]);
+        assert.equal(figure('fetch_failures'), 11);
+        assert.equal(figure('fetches'), 22);
+        assert.ok(figure('fetch_bytes') > 0);
+        assert.match(text, /^penstock_streams_active 1$/m);
+    }));
+
+    it('never from here, whatever it is called', () => in_world({ fetch: true, https_only: false }, async ({ asked, look, host }) => {
+        const port = host.split(':')[1];
+        for (const name of ['127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '127.1', '0.0.0.0', '2130706433', '0x7f000001']) {
+            const response = await look(`http://${name}:${port}/a.png`);
+            assert.equal(response.status, 400, name);
+            assert.match(json_of(response).error.message, /cannot fetch/, name);
+        }
+        assert.equal(asked.length, 0);
+    }));
+
+    it('over https only, where nothing else is said', () => in_world({ fetch: true, private: true }, async ({ asked, look }) => {
+        const response = await look('/a.png');
+        assert.equal(response.status, 400);
+        assert.match(json_of(response).error.message, /may not be asked/);
+        assert.equal(asked.length, 0);
+    }));
+
+    it('a client that goes takes its fetches along', () => in_world(open, async (world) => {
+        let closed;
+        const gone = new Promise((resolve) => { closed = resolve; });
+        const arrived = new Promise((resolve) => { world.never = (response) => { response.on('close', closed); resolve(); }; });
+        const client = net.connect(world.penstock.port, '127.0.0.1');
+        const body = JSON.stringify({ model: 'blind', messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: `${world.url}/never` } }] }] });
+        client.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+        await arrived;
+        client.resetAndDestroy();
+        await gone;
+        assert.equal(world.upstream.seen.length, 0);
+    }));
+
+    it('a document, and pictures in the results of tools', () => in_world(open, async ({ penstock, url, upstream, png }) => {
+        const body = { model: 'blind', max_tokens: 50, messages: [
+            { role: 'user', content: [{ type: 'document', source: { type: 'url', url: `${url}/d.pdf` } }, { type: 'text', text: 'Read.' }] },
+            { role: 'assistant', content: [{ type: 'tool_use', id: 'toolu_1', name: 'look', input: {} }] },
+            { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_1', content: [{ type: 'image', source: { type: 'url', url: `${url}/a.png` } }] }] },
+        ], tools: [{ name: 'look', input_schema: { type: 'object' } }] };
+        const response = await exchange(penstock.port, 'POST', '/v1/messages', { body });
+        assert.equal(response.status, 200, response.text);
+        const sent = JSON.stringify(upstream.last().json);
+        assert.ok(sent.includes(Buffer.from('%PDF-1.7 text').toString('base64')));
+        assert.ok(sent.includes(png));
+        assert.ok(!sent.includes(url));
+    }));
 });

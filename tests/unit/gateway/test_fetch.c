@@ -4,6 +4,7 @@
  * random; redirects; limits; deadlines; connections that fail in every way; cancelling; and which addresses are public.
  */
 #include "gateway/fetch.h"
+#include "gateway/enclose.h"
 #include "gateway/worker.h"
 #include "reactor/sim.h"
 
@@ -543,6 +544,28 @@ test_public_addresses(void **unused)
             fail_msg("%s is not public", closed[i]);
 }
 
+static void
+test_first_bytes_say_what_it_is(void **unused)
+{
+    static const struct {
+        struct slice bytes;
+        const char *type;
+    } rows[] = {
+        {SLICE_LIT("\x89PNG\r\n\x1a\n"), "image/png"}, {SLICE_LIT("\xff\xd8\xff\xe0"), "image/jpeg"}, {SLICE_LIT("GIF87a"), "image/gif"},
+        {SLICE_LIT("GIF89a;"), "image/gif"}, {SLICE_LIT("RIFF\1\2\3\4WEBPVP8 "), "image/webp"}, {SLICE_LIT("%PDF-1.7"), "application/pdf"},
+        {SLICE_LIT("\0\0\0\x18" "ftypheic"), "image/heic"}, {SLICE_LIT("\0\0\0\x18" "ftypmif1"), "image/heif"},
+        {SLICE_LIT(""), NULL}, {SLICE_LIT("\x89PNG\r\n\x1a"), NULL}, {SLICE_LIT("RIFF\1\2\3\4WAVEfmt "), NULL}, {SLICE_LIT("\1\2\3\4\1\2\3\4WEBP"), NULL},
+        {SLICE_LIT(" %PDF-1.7"), NULL}, {SLICE_LIT("<svg/>"), NULL}, {SLICE_LIT("\0\0\0\x18" "ftypisom"), NULL},
+    };
+    (void)unused;
+    for (size_t i = 0; i < countof(rows); i++) {
+        const char *type = enclose_type(rows[i].bytes);
+        assert_int_equal(type != NULL, rows[i].type != NULL);
+        if (type)
+            assert_string_equal(type, rows[i].type);
+    }
+}
+
 int
 main(void)
 {
@@ -560,6 +583,7 @@ main(void)
         cmocka_unit_test(test_any_weather),
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_public_addresses),
+        cmocka_unit_test(test_first_bytes_say_what_it_is),
     };
     return cmocka_run_group_tests(tests, config_case_enter, config_case_leave);
 }
