@@ -25,6 +25,7 @@ export const suites = [
     { file: 'google.test.mjs', builds: every },
     { file: 'media.test.mjs', builds: every },
     { file: 'recall.test.mjs', builds: every },
+    { file: 'resume.test.mjs', builds: every },
     { file: 'recordings.test.mjs', builds: release },
     { file: 'recordings_errors.test.mjs', builds: both },
     { file: 'recordings_requests.test.mjs', builds: both },
