@@ -8,7 +8,7 @@ import path from 'node:path';
 import { repository } from './penstock.mjs';
 
 /* Written by hand; docs/configuration.md is printed by the program and has a test of its own. */
-export const own_documents = ['README.md', 'CONTRIBUTING.md', 'docs/ARCHITECTURE.md', 'docs/operations.md', 'docs/clients.md', 'docs/streams.md'];
+export const own_documents = ['README.md', 'CONTRIBUTING.md', 'docs/ARCHITECTURE.md', 'docs/operations.md', 'docs/clients.md', 'docs/streams.md', 'docs/helpers.md'];
 export const all_documents = [...own_documents, ...fs.readdirSync(path.join(repository, 'docs')).filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`).filter((name) => !own_documents.includes(name))];
 
