@@ -394,16 +394,20 @@ write_close(struct responses_writer *writer, const struct canon_event *event, st
 
 /* ---------------------------------------------------------------- citations and the rest */
 
+/* What a client has seen done is not added to; a whole reply has not been seen. */
 static int
 write_citation(struct responses_writer *writer, const struct canon_event *event,
                struct frames *frames)
 {
     struct responses_write_part *part = NULL;
     struct responses_write_item *item = find(writer, event->block, &part);
-    if (item && part && part->open && !part->refusal)
-        return responses_write_citation(writer, item, part, event->citation, frames);
-    frames->unsaid++;
-    return 0;
+    bool in_time = part && (part->open || !writer->options.stream);
+    if (!item || !in_time || part->refusal) {
+        frames->unsaid++;
+        return 0;
+    }
+    int error = responses_write_citation(writer, item, part, event->citation, frames);
+    return error || part->open ? error : responses_settle_citations(writer, item, part, frames);
 }
 
 /* An item that only this dialect has, of a response that is written anew. */
