@@ -91,6 +91,8 @@ struct canon_stop {
 
 /* What was left out on the way to another dialect: named in a response header and counted. */
 #define CANON_DROPPED_MAX 32
+/* More names of tools that may be called are refused: each is looked for among all tools. */
+#define CANON_ALLOWED_MAX 1024
 struct canon_report {
     const char *dropped[CANON_DROPPED_MAX]; /* literals: names of request fields or part types */
     int count;

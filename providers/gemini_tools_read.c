@@ -98,6 +98,9 @@ read_allowed(struct gemini_reading *at, struct json names)
 {
     struct canon_request *request = at->request;
     struct canon_stop **end = &request->choice_allowed;
+    if (json_type(names) == JSON_ARRAY && json_count(names) > CANON_ALLOWED_MAX)
+        return gemini_refuse(at, ERR_REQUEST, "allowedFunctionNames",
+                             "too many allowedFunctionNames");
     for (struct json one = json_first(names); json_type(names) == JSON_ARRAY && json_present(one);
          one = json_next(one)) {
         struct canon_stop *entry = arena_take(request->arena, sizeof(*entry));

@@ -27,18 +27,18 @@ take_table(struct chat_request_writer *to)
     return to->used ? 0 : -ERR_MEMORY;
 }
 
-/* Was this id told before? If not, it is from now on. */
-static bool
-is_used(struct chat_request_writer *to, struct slice id)
+/* What is known of an id that was told before. NULL: it was not, and is from now on. */
+static struct chat_used_id *
+used_id(struct chat_request_writer *to, struct slice id)
 {
     uint64_t hash = canon_hash(id);
     hash += hash == 0;
     size_t at = hash & (to->used_size - 1);
-    for (; to->used[at] != 0; at = (at + 1) & (to->used_size - 1))
-        if (to->used[at] == hash)
-            return true;
-    to->used[at] = hash;
-    return false;
+    for (; to->used[at].hash != 0; at = (at + 1) & (to->used_size - 1))
+        if (to->used[at].hash == hash)
+            return &to->used[at];
+    to->used[at] = (struct chat_used_id){.hash = hash, .copies = 1};
+    return NULL;
 }
 
 /* The id that the upstream is told: legal, and another one when a call before has it (bedrock's and
@@ -48,9 +48,14 @@ wire_id(struct chat_request_writer *to, struct slice id)
 {
     struct arena *arena = to->request->arena;
     struct slice wire = id.len <= CHAT_ID_MAX ? id : canon_legal_id(id, CHAT_ID_MAX, arena);
-    for (uint32_t copy = 2; slice_present(wire) && is_used(to, wire); copy++)
+    struct chat_used_id *told = slice_present(wire) ? used_id(to, wire) : NULL;
+    if (!told)
+        return wire;
+    /* Numbers go on where the last repetition left them, or many of them would try all of them. */
+    do
         wire = arena_printf(arena, "call_%016llx_%u", (unsigned long long)canon_hash(id),
-                            (unsigned)copy);
+                            (unsigned)++told->copies);
+    while (slice_present(wire) && used_id(to, wire));
     return wire;
 }
 

@@ -36,12 +36,21 @@ id_of_nine(struct slice id, struct arena *arena)
     return arena_copy(arena, slice_of(made, NINE));
 }
 
+/* What was thought before a call of the request. */
+struct thought {
+    uint64_t hash; /* of the call's id; 0: free */
+    struct slice id, text;
+};
+
 /* One pass over a conversation. */
 struct mending {
     const struct canon_request *request;
     const struct dialect_upstream *upstream;
     struct arena *arena;
     struct json_writer json;
+    struct json last_system;  /* where its parts need that; absent */
+    struct thought *thoughts; /* a table that is never full, made when it is first needed */
+    size_t thoughts_size;     /* a power of two; 0: not made yet */
     bool changed, failed;
 };
 
@@ -107,9 +116,7 @@ needs_of(struct mending *to, struct json message)
                   !json_present(json_get(message, "prefix")),
         .system = !upstream->developer_role && json_is(json_get(message, "role"), "developer"),
     };
-    for (struct json at = json_next(message); needs.parts && json_present(at); at = json_next(at))
-        needs.marked = needs.marked || is_system(at);
-    needs.marked = !needs.marked;
+    needs.marked = needs.parts && message.at == to->last_system.at;
     needs.flat = upstream->flat_content && !needs.parts && is_list && !has_media(content);
     return needs;
 }
@@ -228,21 +235,68 @@ put_member(struct mending *to, const struct needs *needs, struct json member)
         json_put_raw(&to->json, json_raw(member));
 }
 
+/* Where this call's thought is in the table, or could be. */
+static struct thought *
+place_of(struct mending *to, struct slice id)
+{
+    uint64_t hash = canon_hash(id);
+    hash += hash == 0;
+    size_t at = hash & (to->thoughts_size - 1);
+    while (to->thoughts[at].hash != 0 &&
+           (to->thoughts[at].hash != hash || !slice_eq(to->thoughts[at].id, id)))
+        at = (at + 1) & (to->thoughts_size - 1);
+    return &to->thoughts[at];
+}
+
+static void
+note_thoughts(struct mending *to, const struct canon_message *message)
+{
+    struct slice thought = SLICE_NONE;
+    for (const struct canon_part *part = message->parts; part; part = part->next) {
+        if (part->kind == PART_THINKING && thought.len == 0)
+            thought = part->text;
+        if (part->kind != PART_CALL || thought.len == 0 || part->id.len == 0)
+            continue;
+        struct thought *place = place_of(to, part->id);
+        uint64_t hash = canon_hash(part->id);
+        if (place->hash == 0)
+            *place = (struct thought){.hash = hash + (hash == 0), .id = part->id, .text = thought};
+    }
+}
+
+/* Every thought of the request by the calls that it led to: looking for each anew would take a long
+ * conversation's length squared. */
+static bool
+take_thoughts(struct mending *to)
+{
+    size_t calls = 0;
+    for (const struct canon_message *at = to->request->messages; at; at = at->next)
+        for (const struct canon_part *part = at->parts; part; part = part->next)
+            calls += part->kind == PART_CALL;
+    size_t size = 16;
+    while (size < calls * 2)
+        size *= 2;
+    to->thoughts = arena_take(to->arena, size * sizeof(*to->thoughts));
+    if (!to->thoughts)
+        return false;
+    to->thoughts_size = size;
+    for (const struct canon_message *at = to->request->messages; at; at = at->next)
+        note_thoughts(to, at);
+    return true;
+}
+
 /* What the gateway has put back before this call, when the request was read (P32). */
 static struct slice
-remembered(const struct canon_request *request, struct json message)
+remembered(struct mending *to, struct json message)
 {
     struct slice id = json_text(json_get(json_first(json_get(message, "tool_calls")), "id"));
-    for (const struct canon_message *at = request->messages; at && id.len > 0; at = at->next) {
-        struct slice thought = SLICE_NONE;
-        for (const struct canon_part *part = at->parts; part; part = part->next) {
-            if (part->kind == PART_THINKING && thought.len == 0)
-                thought = part->text;
-            if (part->kind == PART_CALL && slice_eq(part->id, id) && thought.len > 0)
-                return thought;
-        }
+    if (id.len == 0)
+        return SLICE_NONE;
+    if (to->thoughts_size == 0 && !take_thoughts(to)) {
+        to->failed = true;
+        return SLICE_NONE;
     }
-    return SLICE_NONE;
+    return place_of(to, id)->text;
 }
 
 static void
@@ -264,7 +318,7 @@ put_message(struct mending *to, struct json message)
         /* Known under its other name, or remembered, or not at all: but something must be there. */
         struct slice known = json_text(json_get(message, "reasoning"));
         if (known.len == 0)
-            known = remembered(to->request, message);
+            known = remembered(to, message);
         json_name(&to->json, "reasoning_content");
         json_put_escaped(&to->json, known.len > 0 ? known : SLICE_LIT(""));
     }
@@ -290,8 +344,11 @@ mended_messages(const struct canon_request *request, struct json messages,
     sink_init(&out, CHAT_WHOLE_MAX);
     json_writer_init(&to.json, &out);
     json_array(&to.json);
-    struct json before = JSON_NONE;
-    for (struct json at = json_first(messages); json_present(at); at = json_next(at)) {
+    struct json before = JSON_NONE, at = upstream->system_parts ? json_first(messages) : JSON_NONE;
+    for (; json_present(at); at = json_next(at))
+        if (is_system(at))
+            to.last_system = at;
+    for (at = json_first(messages); json_present(at); at = json_next(at)) {
         if (lacks_answer(&to, before, at)) {
             json_put_raw(&to.json, SLICE_LIT("{\"role\":\"assistant\",\"content\":\".\"}"));
             to.changed = true;
@@ -360,6 +417,8 @@ chat_mend_choice(struct splice *splice, struct json root)
     if (json_type(choice) != JSON_OBJECT || json_type(tools) != JSON_ARRAY)
         return;
     struct json list = json_get(allowed, "tools");
+    if (json_type(list) == JSON_ARRAY && json_count(list) > CANON_ALLOWED_MAX)
+        return; /* the upstream may say what it thinks of that */
     struct sink kept;
     struct json_writer json;
     int count = 0;

@@ -198,6 +198,8 @@ read_allowed(struct canon_request *request, struct json allowed, struct canon_fa
     struct json tools = json_get(allowed, "tools");
     request->choice =
         json_is(json_get(allowed, "mode"), "required") ? CHOICE_REQUIRED : CHOICE_AUTO;
+    if (json_type(tools) == JSON_ARRAY && json_count(tools) > CANON_ALLOWED_MAX)
+        return chat_refuse(fault, ERR_REQUEST, "tool_choice", "too many allowed tools");
     for (struct json at = json_first(tools); json_present(at); at = json_next(at)) {
         struct json body =
             json_get(at, json_is(json_get(at, "type"), "custom") ? "custom" : "function");

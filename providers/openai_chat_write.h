@@ -19,6 +19,12 @@ struct chat_open_call {
     bool answered;
 };
 
+/* An id that the upstream was told. */
+struct chat_used_id {
+    uint64_t hash;   /* 0: free */
+    uint32_t copies; /* the last number that a repetition of it was given */
+};
+
 /* The request being written for another dialect's client. */
 struct chat_request_writer {
     const struct canon_request *request;
@@ -31,7 +37,7 @@ struct chat_request_writer {
     uint32_t images;              /* shown in a message after the tool results of this turn */
     struct chat_open_call *calls; /* CHAT_CALLS_MAX at most */
     uint32_t call_count, call_next;
-    uint64_t *used; /* hashes of the ids told so far, 0: free; a power of two of them */
+    struct chat_used_id *used; /* the ids told so far; a power of two of them */
     size_t used_size;
 };
 

@@ -186,6 +186,8 @@ read_allowed(struct responses_reading *at, struct json choice)
     if (json_type(tools) != JSON_ARRAY || json_count(tools) == 0)
         return responses_refuse(at->fault, ERR_REQUEST, "tool_choice",
                                 "allowed_tools needs a list of tools");
+    if (json_count(tools) > CANON_ALLOWED_MAX)
+        return responses_refuse(at->fault, ERR_REQUEST, "tool_choice", "too many allowed tools");
     for (struct json tool = json_first(tools); json_present(tool); tool = json_next(tool)) {
         if (!is_own(tool))
             return responses_refuse(at->fault, ERR_UNSUPPORTED, "tool_choice",

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "providers/openai_chat.h"
 
+#include <time.h>
+
 #define CHUNK(delta, rest)                                                                         \
     "data: {\"id\":\"c\",\"model\":\"m\",\"created\":1,\"choices\":[{\"index\":0,\"delta\":" delta \
         rest "}]}\n\n"
@@ -507,6 +509,104 @@ asks_for_a_gemini_client(void **state)
     }
 }
 
+/* A conversation of that many tool calls, each between two others; every %d of a turn is its number. */
+static struct slice
+conversation(struct sink *body, unsigned calls, const char *turn)
+{
+    sink_init(body, 16u << 20);
+    sink_text(body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"u\"}");
+    for (unsigned i = 0; i < calls; i++) {
+        sink_byte(body, ',');
+        for (const char *at = turn; *at; at++) {
+            if (*at == '#')
+                sink_printf(body, "%u", i);
+            else
+                sink_byte(body, *at);
+        }
+    }
+    sink_text(body, "]}");
+    sink_byte(body, '\0');
+    assert_int_equal(body->error, 0);
+    return sink_slice(body);
+}
+
+/* Long conversations take as long as they are, not as long as the square of that. */
+static void
+does_not_get_lost_in_long_conversations(void **state)
+{
+    (void)state;
+    static const char turn[] = "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"i#\",\"type\":\"function\","
+                               "\"function\":{\"name\":\"t\",\"arguments\":\"{}\"}}]},"
+                               "{\"role\":\"tool\",\"tool_call_id\":\"i#\",\"content\":\"r\"}";
+    static const char same[] = "{\"type\":\"function_call\",\"call_id\":\"same\",\"name\":\"t\",\"arguments\":\"{}\"},"
+                               "{\"type\":\"function_call_output\",\"call_id\":\"same\",\"output\":\"r\"}";
+    struct sink body;
+    struct asking asking;
+    struct dialect_upstream upstream = {.model = SLICE_LIT("up"), .replay_reasoning = true};
+    clock_t began = clock();
+    conversation(&body, 20000, turn);
+    asking_read(&asking, &openai_chat_dialect, body.ptr);
+    assert_int_equal(asking.error, 0);
+    assert_int_equal(openai_chat_dialect.pass_request(&asking.request, &upstream, &asking.out), 0);
+    asking_close(&asking);
+    sink_fini(&body);
+    /* All calls under one id: each is given one of its own, without a try of every number before it. */
+    conversation(&body, 20000, same);
+    char *name = strstr(body.ptr, "\"messages\"");
+    memcpy(name, "   \"input\"", 10);
+    asking_read(&asking, &openai_responses_dialect, body.ptr);
+    asking_write(&asking, &openai_chat_dialect, &upstream);
+    assert_int_equal(asking.error, 0);
+    assert_non_null(strstr(asking.out.ptr, "_20000\""));
+    asking_close(&asking);
+    sink_fini(&body);
+    assert_true(clock() - began < 10 * CLOCKS_PER_SEC);
+}
+
+/* Each name is looked for among all tools: there may not be any number of them. */
+static void
+refuses_endless_choices(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct dialect *client;
+        const char *head, *entry, *tail;
+    } rows[] = {
+        {&openai_chat_dialect,
+         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"u\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"t\"}}],"
+         "\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[",
+         "{\"type\":\"function\",\"function\":{\"name\":\"t\"}}", "]}}}"},
+        {&openai_responses_dialect,
+         "{\"model\":\"m\",\"input\":\"u\",\"tools\":[{\"type\":\"function\",\"name\":\"t\"}],"
+         "\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"auto\",\"tools\":[",
+         "{\"type\":\"function\",\"name\":\"t\"}", "]}}"},
+        {&gemini_dialect,
+         "{\"model\":\"m\",\"contents\":[{\"parts\":[{\"text\":\"u\"}]}],\"tools\":[{\"functionDeclarations\":[{\"name\":\"t\"}]}],"
+         "\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"ANY\",\"allowedFunctionNames\":[",
+         "\"t\"", "]}}}"},
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        for (unsigned count = CANON_ALLOWED_MAX; count <= CANON_ALLOWED_MAX + 1; count++) {
+            struct sink body;
+            struct asking asking = {.error = 0};
+            sink_init(&body, 16u << 20);
+            sink_text(&body, rows[i].head);
+            for (unsigned k = 0; k < count; k++)
+                sink_printf(&body, "%s%s", k > 0 ? "," : "", rows[i].entry);
+            sink_text(&body, rows[i].tail);
+            sink_byte(&body, '\0');
+            arena_init(&asking.arena, 64u << 20);
+            asking.request = (struct canon_request){.arena = &asking.arena, .body = slice_from(body.ptr), .model = SLICE_LIT("m")};
+            assert_int_equal(json_parse(asking.request.body, 64, 1u << 20, &asking.arena, &asking.request.root), 0);
+            assert_int_equal(rows[i].client->outline(&asking.request, &asking.fault), 0);
+            assert_int_equal(rows[i].client->read_request(&asking.request, &asking.fault),
+                             count > CANON_ALLOWED_MAX ? -ERR_REQUEST : 0);
+            arena_fini(&asking.arena);
+            sink_fini(&body);
+        }
+    }
+}
+
 /* What changes the answer is refused by name. */
 static void
 refuses_what_it_cannot_say(void **state)
@@ -622,6 +722,8 @@ main(void)
         cmocka_unit_test(asks_openai_for_a_responses_client),
         cmocka_unit_test(asks_others_for_a_responses_client),
         cmocka_unit_test(asks_for_a_gemini_client),
+        cmocka_unit_test(does_not_get_lost_in_long_conversations),
+        cmocka_unit_test(refuses_endless_choices),
         cmocka_unit_test(refuses_what_it_cannot_say),
         cmocka_unit_test(stores_only_when_asked),
         cmocka_unit_test(finds_azure),
