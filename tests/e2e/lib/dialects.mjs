@@ -4,6 +4,7 @@
 // pairs of them.
 
 import assert from 'node:assert/strict';
+import { patience } from './penstock.mjs';
 import { exchange, events_of, json_of } from './raw.mjs';
 import { check_chat, check_chat_passed } from './grammar_chat.mjs';
 import { check_anthropic } from './grammar_anthropic.mjs';
@@ -98,7 +99,7 @@ export function ask_raw(port, client, model, mode, options = {}) {
     const { target, body } = dialects[client].ask(model, mode !== 'whole');
     const changed = options.change?.(body) ?? body;
     const request = { body: changed, headers: options.headers };
-    return exchange(port, 'POST', mode === 'array' ? target.replace('?alt=sse', '') : target, request, { timeout_ms: 30_000 });
+    return exchange(port, 'POST', mode === 'array' ? target.replace('?alt=sse', '') : target, request, { timeout_ms: 30_000 * patience });
 }
 
 /*

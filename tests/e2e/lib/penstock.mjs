@@ -63,7 +63,9 @@ export class Penstock {
         self.child.unref();
         self.child.stdout.unref();
         self.child.stderr.unref();
-        process.once('exit', () => self.child.kill('SIGKILL'));
+        const kill = () => self.child.kill('SIGKILL');
+        process.once('exit', kill);
+        self.child.on('exit', () => process.off('exit', kill));
         self.child.on('error', (error) => { self.log += `cannot start: ${error}\n`; self.exit ??= { code: -1 }; });
         self.child.stdout.on('data', (bytes) => { self.log += bytes; });
         self.child.stderr.on('data', (bytes) => { self.log += bytes; });

@@ -5,6 +5,7 @@
 
 import net from 'node:net';
 import tls from 'node:tls';
+import { patience } from './penstock.mjs';
 import { decode_sse } from './sse.mjs';
 
 export function sleep(ms) {
@@ -80,7 +81,7 @@ export class RawClient {
     }
 
     /* next - the next whole response; rejects when the connection ends first or the time is up. */
-    next(timeout_ms = 15000) {
+    next(timeout_ms = 15_000 * patience) {
         return new Promise((resolve, reject) => {
             const timer = setTimeout(() => reject(new Error(`no response within ${timeout_ms} ms, have ${this.received} bytes`)), timeout_ms);
             this.waiters.push({ resolve: (value) => { clearTimeout(timer); resolve(value); }, reject: (error) => { clearTimeout(timer); reject(error); } });
@@ -89,7 +90,7 @@ export class RawClient {
     }
 
     /* closed - resolves with 'end', 'close' or 'reset' once the peer ended the connection. */
-    async closed(timeout_ms = 15000) {
+    async closed(timeout_ms = 15_000 * patience) {
         const until = Date.now() + timeout_ms;
         while (!this.ended) {
             if (Date.now() > until) throw new Error(`still open after ${timeout_ms} ms`);
