@@ -536,8 +536,8 @@ static const struct config_row limits_rows[] = {
      .most = 10000,
      .help = "TLS handshakes in progress per worker: each costs milliseconds of processor time."},
     {"resume", CONFIG_BYTES, GLOBAL(limits.resume_bytes), .fallback = "1MiB", .least = KIB(16), .most = GIB(1),
-     .help = "Events kept of one stream that can be resumed, the newest ones; a stream that outgrows it without a client is "
-             "cancelled."},
+     .help = "Events kept of one stream that can be resumed, the newest ones. Without its first client a stream waits when half "
+             "of it has not been read yet."},
     {"resume_streams", CONFIG_INTEGER, GLOBAL(limits.resume_streams), .fallback = "1000", .most = 1000000,
      .help = "Streams that can be resumed at once, all workers together; more run without."},
     {"recall", CONFIG_BYTES, GLOBAL(limits.recall_bytes), .fallback = "16MiB", .most = GIB(64),

@@ -448,9 +448,11 @@ come_back(struct guest *guest)
     char id[64], request[256];
     if (guest->again || !guest->client->left)
         return;
-    while (n < guest->asked && client_answer(guest->client, n, &answer) && answer.complete) {
+    for (bool complete = true; complete && n < guest->asked; n += complete) { /* the one that was cut */
+        if (!client_answer(guest->client, n, &answer))
+            return;
+        complete = answer.complete;
         answer_fini(&answer);
-        n++;
     }
     if (n == guest->asked || !client_answer(guest->client, n, &answer))
         return;
