@@ -240,6 +240,7 @@ recall_limit(struct recall *recall, size_t bytes_max, uint64_t ttl_ms)
     pthread_mutex_lock(&recall->lock);
     recall->bytes_max = ttl_ms ? bytes_max : 0;
     recall->ttl_ms = ttl_ms;
+    atomic_store_explicit(&recall->on, recall->bytes_max > 0, memory_order_relaxed);
     shrink(recall, recall->bytes_max, 0);
     pthread_mutex_unlock(&recall->lock);
 }
@@ -247,7 +248,7 @@ recall_limit(struct recall *recall, size_t bytes_max, uint64_t ttl_ms)
 bool
 recall_on(const struct recall *recall)
 {
-    return recall->ttl_ms > 0 && recall->bytes_max > 0;
+    return atomic_load_explicit(&recall->on, memory_order_relaxed);
 }
 
 /* ---------------------------------------------------------------- watching a reply */

@@ -30,6 +30,7 @@ struct recall {
     struct recall_entry *newest, *oldest;
     size_t bytes, bytes_max;
     uint64_t ttl_ms;
+    _Atomic bool on; /* asked by every request, without the lock */
     _Atomic uint64_t entries, held_bytes, hits, misses, evictions; /* for the metrics */
 };
 

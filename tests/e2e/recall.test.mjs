@@ -68,8 +68,8 @@ async function in_thinker(more, body) {
     try {
         await body(upstream, penstock);
     } finally {
+        await upstream.stop(); // first: a gateway that ends badly throws, and a server left behind would keep the suite from ending
         await penstock.stop();
-        await upstream.stop();
     }
 }
 
