@@ -296,6 +296,26 @@ a_tape_is_found_by_all_of_its_name_until_its_time_is_over(void **unused)
     assert_null(tape_find(&store, &alice));
 }
 
+/* The connection that a letter is for may serve another request when it comes, which must not hear of it. */
+static void
+a_letter_is_for_who_holds_the_tape(void **unused)
+{
+    uint64_t offset, ticket;
+    (void)unused;
+    list_init(&writer.link);
+    list_push_back(&here.streams, &writer.link);
+    struct tape *tape = tape_new(&store, &alice, &writer, 65536, 10);
+    append(tape, 0, 10);
+    assert_true(tape_attach(tape, &reader, 3, &offset, &ticket));
+    assert_int_equal(letters(&here), 1);
+    tape_end(tape, true, 1);
+    tape_detach(tape, ticket, 1);
+    tape_drop(tape);
+    assert_true(worker_read_mail(&here));
+    assert_int_equal(writer.notices, 0);
+    list_remove(&writer.link);
+}
+
 #define MANY 20000u
 
 static void *
@@ -358,6 +378,7 @@ main(void)
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_the_end_of_it, enter, leave),
         cmocka_unit_test_setup_teardown(only_the_last_reader_reads, enter, leave),
         cmocka_unit_test_setup_teardown(a_tape_is_found_by_all_of_its_name_until_its_time_is_over, enter, leave),
+        cmocka_unit_test_setup_teardown(a_letter_is_for_who_holds_the_tape, enter, leave),
         cmocka_unit_test_setup_teardown(two_threads, enter, leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
