@@ -171,6 +171,34 @@ put_ready(struct stream *stream)
     return usable ? 200 : 503;
 }
 
+/* Every entry of the model list: whether it is asked now, and what its last minute was like. */
+static void
+put_upstreams(struct stream *stream, struct sink *out)
+{
+    const struct generation *generation = stream->generation;
+    uint64_t now_ms = stream->worker->loop.now_ms;
+    struct json_writer writer;
+    json_writer_init(&writer, out);
+    json_object(&writer);
+    json_name(&writer, "upstreams");
+    json_array(&writer);
+    for (uint32_t i = 0; i < generation->count; i++) {
+        const struct deployment *at = &generation->deployments[i];
+        uint64_t until = atomic_load_explicit(&at->cool_until_ms, memory_order_relaxed);
+        bool rests = until > now_ms;
+        json_object(&writer);
+        json_member(&writer, "model", at->config->model_name);
+        json_member(&writer, "provider", at->config->provider);
+        json_member(&writer, "upstream", at->config->id);
+        json_member_text(&writer, "state", rests ? "resting" : "ok");
+        json_member_u64(&writer, "rests_for_ms", rests ? until - now_ms : 0);
+        json_member_u64(&writer, "penalty", route_penalty(generation, at, now_ms));
+        json_end(&writer);
+    }
+    json_end(&writer);
+    json_end(&writer);
+}
+
 /* The rest of a stream that has lost its client. */
 static enum stream_event
 follow(struct stream *stream)
@@ -223,6 +251,9 @@ act_answer(struct stream *stream)
         break;
     case ENDPOINT_READY:
         status = put_ready(stream);
+        break;
+    case ENDPOINT_UPSTREAMS:
+        put_upstreams(stream, out);
         break;
     case ENDPOINT_PREFLIGHT:
         status = 204;

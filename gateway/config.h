@@ -164,6 +164,7 @@ struct config {
     uint64_t retry_base_ms, retry_max_ms; /* exponential back-off with jitter */
     uint64_t allowed_fails;    /* failures in a minute before a cooldown */
     uint64_t cooldown_ms;
+    uint64_t cooldown_max_ms;
     enum config_strategy strategy;
     uint16_t *retry_statuses;  /* upstream statuses that may be retried; >= 500 always listed by default */
     uint32_t retry_status_count;

@@ -86,7 +86,7 @@ static bool
 in_model(const struct config_section *section)
 {
     return section >= config_section_of(SECTION_MODEL) &&
-           section <= config_section_of(SECTION_OVERRIDE_TIMEOUTS);
+           section <= config_section_of(SECTION_HELPERS);
 }
 
 /* Other names of the same place: "router_settings.timeout, litellm_settings.request_timeout". */
@@ -96,7 +96,7 @@ put_other_names(struct sink *out, const struct config_section *of, const struct 
     bool any = false;
     bool model = in_model(of);
     enum config_section_id first = model ? SECTION_MODEL : SECTION_LITELLM;
-    enum config_section_id last = model ? SECTION_OVERRIDE_TIMEOUTS : SECTION_RETRY;
+    enum config_section_id last = model ? SECTION_HELPERS : SECTION_RETRY;
     if (row->size == 0)
         return;
     for (enum config_section_id id = first; id <= last; id++) {

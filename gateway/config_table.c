@@ -334,6 +334,10 @@ static const struct config_row router_rows[] = {
      .help = "Failures within a minute that an upstream may have before it rests."},
     {"cooldown_time", CONFIG_DURATION, GLOBAL(cooldown_ms), .fallback = "5s", .most = HOUR,
      .flags = ROW_CLAMP, .help = "How long a failing upstream rests; LiteLLM's default."},
+    {"cooldown_max", CONFIG_DURATION, GLOBAL(cooldown_max_ms), .fallback = "1m", .most = HOUR,
+     .flags = ROW_CLAMP,
+     .help = "A rest soon after another is twice as long, up to this: what fails for long is asked once a minute. "
+             "Each such time without failure takes one doubling back. 0: all rests are alike."},
     {"retry_after", CONFIG_DURATION, GLOBAL(retry_after_ms), .fallback = "0", .most = 60000,
      .flags = ROW_CLAMP,
      .help = "Least wait before a retry. An upstream's Retry-After is honoured besides."},

@@ -55,6 +55,7 @@ static const struct row fixed[] = {
     {"/health/liveliness", GETS, ENDPOINT_LIVE, DIALECT_COUNT, NULL},
     {"/health/ready", GETS, ENDPOINT_READY, DIALECT_COUNT, NULL},
     {"/health/readiness", GETS, ENDPOINT_READY, DIALECT_COUNT, NULL},
+    {"/health/upstreams", GETS, ENDPOINT_UPSTREAMS, DIALECT_COUNT, NULL},
     {"/debug/streams", GETS, ENDPOINT_STREAMS, DIALECT_COUNT, NULL},
     {"/v2/rerank", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "rerank"},
 };

@@ -214,6 +214,7 @@ generation_inherit(struct generation *generation, const struct generation *old)
         if (!from)
             continue;
         store(&to->cool_until_ms, load(&from->cool_until_ms));
+        store(&to->penalty, load(&from->penalty));
         store(&to->minute, load(&from->minute));
         store(&to->minute_requests, load(&from->minute_requests));
         store(&to->minute_tokens, load(&from->minute_tokens));
@@ -614,6 +615,29 @@ route_model(const struct route *route, const struct deployment *deployment, stru
 
 /* ---------------------------------------------------------------- what became of it */
 
+#define PENALTY_MAX 16 /* doublings: an hour is never far from there */
+
+uint64_t
+route_penalty(const struct generation *generation, const struct deployment *deployment, uint64_t now_ms)
+{
+    uint64_t penalty = load(&deployment->penalty), ended = load(&deployment->cool_until_ms);
+    uint64_t step = generation->config->cooldown_max_ms;
+    uint64_t forgotten = step == 0 ? penalty : now_ms > ended ? (now_ms - ended) / step : 0;
+    return penalty > forgotten ? penalty - forgotten : 0;
+}
+
+/* How long it rests this time: twice as long for each rest that has not been forgotten. */
+static uint64_t
+rest_of(const struct generation *generation, struct deployment *deployment, uint64_t now_ms)
+{
+    uint64_t penalty = route_penalty(generation, deployment, now_ms), rest = generation->config->cooldown_ms;
+    uint64_t most = generation->config->cooldown_max_ms;
+    for (uint64_t i = 0; i < penalty && rest < most; i++)
+        rest = 2 * rest < most ? 2 * rest : most;
+    store(&deployment->penalty, penalty < PENALTY_MAX ? penalty + 1 : penalty);
+    return rest;
+}
+
 bool
 route_report_failure(const struct generation *generation, struct deployment *deployment,
                      const struct canon_error *error, uint64_t now_ms)
@@ -628,7 +652,10 @@ route_report_failure(const struct generation *generation, struct deployment *dep
     uint64_t failures = 1 + atomic_fetch_add_explicit(&deployment->minute_failures, 1, memory_order_relaxed);
     if (config->cooldown_ms == 0 || failures <= config->allowed_fails)
         return false;
-    uint64_t rest_ms = config->cooldown_ms;
+    /* Tries that had begun before it rested, and failed since, are part of the same trouble. */
+    if (load(&deployment->cool_until_ms) > now_ms)
+        return false;
+    uint64_t rest_ms = rest_of(generation, deployment, now_ms);
     if (error->retry_after_ms != UINT64_MAX && error->retry_after_ms > rest_ms && error->retry_after_ms <= MINUTE_MS)
         rest_ms = error->retry_after_ms;
     store(&deployment->cool_until_ms, now_ms + rest_ms);

@@ -26,6 +26,7 @@ struct deployment {
     struct windows *_Atomic windows; /* what its models take, as the server says (window.h); NULL: not known */
     uint64_t windows_due_ms;         /* of the first worker alone */
     _Atomic uint64_t cool_until_ms;
+    _Atomic uint64_t penalty;        /* how often the next rest is doubled, before time takes some of it back */
     _Atomic uint64_t minute, minute_requests, minute_tokens, minute_failures; /* minute: number since the start */
 };
 
@@ -86,6 +87,8 @@ struct slice route_model(const struct route *route, const struct deployment *dep
 bool route_report_failure(const struct generation *generation, struct deployment *deployment, const struct canon_error *error, uint64_t now_ms);
 /* route_report_success - count a finished reply's tokens against the deployment's rate. */
 void route_report_success(struct deployment *deployment, uint64_t now_ms, uint64_t tokens);
+/* route_penalty - how often the rest of a deployment that failed now would be doubled. */
+uint64_t route_penalty(const struct generation *generation, const struct deployment *deployment, uint64_t now_ms);
 /* route_usable - is any deployment able to take requests now? (readiness) */
 bool route_usable(const struct generation *generation, uint64_t now_ms);
 /* route_backoff_ms - exponential with jitter, at least retry_after. */

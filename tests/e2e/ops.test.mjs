@@ -166,7 +166,7 @@ in_world('client keys', keys, (world) => {
             const anthropic = await exchange(world.penstock.port, 'POST', messages, { ...ask('c/text'), headers });
             assert.equal(anthropic.status, 401);
             assert.equal(json_of(anthropic).error.type, 'authentication_error');
-            for (const path of ['/v1/models', '/metrics', '/debug/streams']) {
+            for (const path of ['/v1/models', '/metrics', '/debug/streams', '/health/upstreams']) {
                 assert.equal((await exchange(world.penstock.port, 'GET', path, { headers })).status, 401, path);
             }
         }

@@ -9,7 +9,7 @@ import OpenAI from 'openai';
 import Anthropic from '@anthropic-ai/sdk';
 import { anthropic_at, ask_anthropic, ask_openai, openai_at } from './lib/ask.mjs';
 import { models_at, patience } from './lib/penstock.mjs';
-import { exchange, json_of } from './lib/raw.mjs';
+import { exchange, json_of, sleep } from './lib/raw.mjs';
 import { in_world } from './lib/world.mjs';
 
 const chat = '/v1/chat/completions';
@@ -214,6 +214,41 @@ in_world('retries', config, (world) => {
             assert.equal((await post(chat, 'c/text')).status, 200);
             for (const socket of world.provider.sockets) socket.end();
             assert.equal((await post(chat, 'c/text')).status, 200);
+        }
+    });
+});
+
+function tiring(url) {
+    return {
+        model_list: [
+            { model_name: 'tired', litellm_params: { model: 'openai/text,status=500', api_base: `${url}/v1`, api_key: 'sk-tired' } },
+            { model_name: 'awake', litellm_params: { model: 'openai/text', api_base: `${url}/v1`, api_key: 'sk-awake' } },
+        ],
+        router_settings: { num_retries: 0, allowed_fails: 0, cooldown_time: '300ms', cooldown_max: '1h' },
+    };
+}
+
+in_world('rests', tiring, (world) => {
+    const upstreams = async () => json_of(await exchange(world.penstock.port, 'GET', '/health/upstreams')).upstreams;
+    const ask = async (model) => (await exchange(world.penstock.port, 'POST', chat, { body: { ...question, model } })).status;
+
+    it('health lists what rests, for how long, and how often it did', async () => {
+        const rested = { state: 'ok', rests_for_ms: 0, penalty: 0 };
+        assert.deepEqual(await upstreams(), [
+            { model: 'tired', provider: 'openai', upstream: 'openai/text,status=500', ...rested },
+            { model: 'awake', provider: 'openai', upstream: 'openai/text', ...rested },
+        ]);
+        for (let rests = 1; rests <= 3; rests++) {
+            assert.equal(await ask('tired'), 500);
+            assert.equal(await ask('tired'), 503);
+            assert.equal(await ask('awake'), 200);
+            const [tired, awake] = await upstreams();
+            assert.equal(tired.state, 'resting');
+            assert.equal(tired.penalty, rests);
+            assert.ok(tired.rests_for_ms > 0 && tired.rests_for_ms <= 300 * 2 ** (rests - 1), `${tired.rests_for_ms}`);
+            assert.equal(awake.state, 'ok');
+            const until = Date.now() + 5000 * patience;
+            while ((await upstreams())[0].state !== 'ok' && Date.now() < until) await sleep(20);
         }
     });
 });

@@ -44,6 +44,31 @@ files_are_what_the_table_writes(void **state)
     expect_file("docs/configuration.md", config_manual, "penstock print-config --manual");
 }
 
+/* What a model has is kept in another place than what the whole program has: neither is another name of the other. */
+static void
+other_names_are_of_the_same_place(void **state)
+{
+    (void)state;
+    struct sink text = generated(config_manual);
+    struct slice all = sink_slice(&text);
+    bool model = false;
+    int seen = 0;
+    while (all.len > 0) {
+        struct slice line = text_split(&all, '\n');
+        if (slice_starts(line, SLICE_LIT("## ")) || slice_starts(line, SLICE_LIT("### ")))
+            model = text_find(line, SLICE_LIT("model_list")) >= 0;
+        ptrdiff_t also = text_find(line, SLICE_LIT(" Also `"));
+        if (also < 0)
+            continue;
+        seen++;
+        bool named = text_find(slice_skip(line, (size_t)also), SLICE_LIT("`model_list")) >= 0;
+        if (named != model)
+            fail_msg("%.*s", SLICE_ARG(line));
+    }
+    assert_true(seen > 3);
+    sink_fini(&text);
+}
+
 static void
 the_example_holds_the_defaults(void **state)
 {
@@ -115,6 +140,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_what_the_table_writes),
+        cmocka_unit_test(other_names_are_of_the_same_place),
         cmocka_unit_test(the_example_holds_the_defaults),
         cmocka_unit_test(every_key_of_the_example_is_known),
     };

@@ -290,6 +290,49 @@ test_cooldown(void **state)
     end();
 }
 
+/* How long it rests when it fails now; it must be allowed to. */
+static uint64_t
+rest_now(struct deployment *only)
+{
+    struct canon_error failed = failure(500);
+    uint64_t began = now_ms;
+    assert_true(route_report_failure(generation, only, &failed, now_ms));
+    assert_false(route_report_failure(generation, only, &failed, now_ms)); /* a try begun before it rested */
+    while (!route_usable(generation, now_ms))
+        now_ms += 500;
+    return now_ms - began;
+}
+
+static void
+test_rests_grow_and_are_forgotten(void **state)
+{
+    int error;
+    (void)state;
+    begin("model_list:\n" ENTRY("m", "openai/a",
+                                "") "router_settings: {allowed_fails: 0, cooldown_time: 5, cooldown_max: 30}\n");
+    struct deployment *only = next("m", &error);
+    assert_int_equal(route_penalty(generation, only, now_ms), 0);
+    assert_int_equal(rest_now(only), 5000);
+    assert_int_equal(rest_now(only), 10000);
+    assert_int_equal(rest_now(only), 20000);
+    assert_int_equal(rest_now(only), 30000);
+    assert_int_equal(rest_now(only), 30000);
+    assert_int_equal(route_penalty(generation, only, now_ms), 5);
+    now_ms += 4 * 30000; /* each of these takes one back */
+    assert_int_equal(route_penalty(generation, only, now_ms), 1);
+    assert_int_equal(rest_now(only), 10000);
+    now_ms += 3600000;
+    assert_int_equal(route_penalty(generation, only, now_ms), 0);
+    assert_int_equal(rest_now(only), 5000);
+    end();
+    begin("model_list:\n" ENTRY("m", "openai/a",
+                                "") "router_settings: {allowed_fails: 0, cooldown_time: 5, cooldown_max: 0}\n");
+    only = next("m", &error);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rest_now(only), 5000);
+    end();
+}
+
 static void
 test_rates(void **state)
 {
@@ -403,6 +446,7 @@ main(void)
         cmocka_unit_test(test_fallbacks),
         cmocka_unit_test(test_a_full_window),
         cmocka_unit_test(test_cooldown),
+        cmocka_unit_test(test_rests_grow_and_are_forgotten),
         cmocka_unit_test(test_rates),
         cmocka_unit_test(test_retryable),
         cmocka_unit_test(test_backoff),
