@@ -127,8 +127,8 @@ async function in_google(options, body) {
         for (const token of google.valid) assert.ok(!penstock.log.includes(token), 'a token in the log');
         assert.ok(!penstock.log.includes('PRIVATE KEY'), 'a key in the log');
     } finally {
+        await google.stop(); // first: a gateway that ends badly throws, and a server left behind would keep the suite from ending
         await penstock.stop();
-        await google.stop();
     }
 }
 

@@ -84,8 +84,8 @@ async function in_studio(body, change = (made) => made) {
     try {
         await body(world);
     } finally {
+        await upstream.stop(); // first: a gateway that ends badly throws, and a server left behind would keep the suite from ending
         await penstock.stop();
-        await upstream.stop();
     }
 }
 
@@ -382,8 +382,8 @@ async function in_world(media, body) {
     try {
         await body(world);
     } finally {
+        await upstream.stop(); // first: a gateway that ends badly throws, and a server left behind would keep the suite from ending
         await penstock.stop();
-        await upstream.stop();
         server.closeAllConnections();
         await new Promise((resolve) => server.close(resolve));
     }
