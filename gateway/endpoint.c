@@ -130,6 +130,21 @@ endpoint_query(struct slice query, const char *name, struct arena *arena)
     return SLICE_NONE;
 }
 
+/* Does the name, decoded, say that its value opens something? */
+static bool
+is_secret(struct slice escaped)
+{
+    static const char *const parts[] = {"key", "token", "auth", "secret", "password"};
+    struct sink decoded;
+    bool found = false;
+    sink_init(&decoded, 65536);
+    bool good = text_percent_decode(escaped, &decoded) && !decoded.error;
+    for (size_t i = 0; i < countof(parts) && good && !found; i++)
+        found = text_find_caseless(sink_slice(&decoded), slice_from(parts[i])) >= 0;
+    sink_fini(&decoded);
+    return found || !good;
+}
+
 void
 endpoint_clean_query(struct slice query, const char *const *names, struct sink *out)
 {
@@ -137,7 +152,7 @@ endpoint_clean_query(struct slice query, const char *const *names, struct sink *
     while (query.len > 0) {
         struct slice pair = text_split(&query, '&'), rest = pair;
         struct slice key = text_split(&rest, '=');
-        bool named = pair.len == 0;
+        bool named = pair.len == 0 || is_secret(key);
         for (size_t i = 0; names[i] && !named; i++)
             named = is_called(key, names[i]);
         if (named)

@@ -20,7 +20,10 @@ void endpoint_cors(const struct stream *stream, struct sink *out);
 bool endpoint_is_work(enum endpoint endpoint);
 /* endpoint_query - the first parameter of that name in a query, decoded; absent without it or when it is malformed. */
 struct slice endpoint_query(struct slice query, const char *name, struct arena *arena);
-/* endpoint_clean_query - a query without the named parameters, for an upstream: "" or "?...". names ends with NULL. */
+/*
+ * endpoint_clean_query - a query without the named parameters, and without any that is called like a credential, for an upstream:
+ * "" or "?...". names ends with NULL.
+ */
 void endpoint_clean_query(struct slice query, const char *const *names, struct sink *out);
 
 #endif

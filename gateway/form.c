@@ -98,10 +98,11 @@ form_find(struct slice body, struct slice type, const char *name, struct slice *
         }
         struct slice content;
         rest = slice_present(rest) ? cut(rest, between, &content) : SLICE_NONE;
-        if (slice_present(rest) && is_named(head, name)) {
-            *out = content;
-            return 0;
-        }
+        if (!slice_present(rest) || !is_named(head, name))
+            continue;
+        if (slice_present(*out)) /* which of them the upstream would believe nobody knows */
+            return -ERR_REQUEST;
+        *out = content;
     }
     return -ERR_REQUEST;
 }

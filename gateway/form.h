@@ -9,10 +9,10 @@
 #include "base/slice.h"
 
 /*
- * form_find - the contents of the first field of that name.
+ * form_find - the contents of the field of that name.
  * type    the Content-Type, with its boundary
  * out     [out] a part of body; absent when no field is called so
- * returns 0, or -ERR_REQUEST when this is no such form
+ * returns 0, or -ERR_REQUEST when this is no such form, or has several fields of that name
  * source  RFC 7578; RFC 2046, 5.1.1
  */
 int form_find(struct slice body, struct slice type, const char *name, struct slice *out) must_check;

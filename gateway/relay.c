@@ -235,8 +235,11 @@ relay_put_target(const struct stream *stream, const struct dialect_upstream *ups
     sink_put(out, upstream->base_path);
     if (upstream->surface == SURFACE_AZURE) {
         sink_text(out, "/openai/");
-        if (slice_present(stream->relay_model))
-            sink_printf(out, "deployments/%.*s/", SLICE_ARG(upstream->model));
+        if (slice_present(stream->relay_model)) {
+            sink_text(out, "deployments/");
+            dialect_put_path_name(out, upstream->model);
+            sink_byte(out, '/');
+        }
     } else {
         sink_byte(out, '/');
     }

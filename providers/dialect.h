@@ -208,6 +208,9 @@ const struct dialect *dialect_named(struct slice name); /* NULL: no such dialect
 /* dialect_auth_field - the field that carries the upstream's key: auth, or otherwise when auth is AUTH_DEFAULT. 1, or 0 without a key. */
 int dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_auth otherwise, struct arena *scratch,
                        struct dialect_field *out);
+/* dialect_put_path_name - a model's name, which can come from a client, as a segment of a path: nothing in it may end its place
+ * there, or the request line. */
+void dialect_put_path_name(struct sink *out, struct slice name);
 /* dialect_put_vertex - "/v1/projects/P/locations/L/publishers/PUBLISHER/models/MODEL:METHOD". */
 void dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstream, const char *publisher, const char *method);
 /* anthropic_note_unknown - names in report that a Messages request has fields nobody here knows, for writers that can not

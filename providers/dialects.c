@@ -48,9 +48,8 @@ dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_auth ot
     return slice_present(out->value) ? 1 : 0;
 }
 
-/* A model's name can come from a client: nothing in it may end its place in the path, or the request line. */
-static void
-put_path_name(struct sink *out, struct slice name)
+void
+dialect_put_path_name(struct sink *out, struct slice name)
 {
     for (size_t i = 0; i < name.len; i++) {
         unsigned char byte = (unsigned char)name.ptr[i];
@@ -70,7 +69,7 @@ dialect_put_vertex(struct sink *out, const struct dialect_upstream *upstream, co
         sink_text(out, "/v1");
     sink_printf(out, "/projects/%.*s/locations/%.*s/publishers/%s/models/", SLICE_ARG(upstream->project),
                 SLICE_ARG(upstream->location), publisher);
-    put_path_name(out, upstream->model);
+    dialect_put_path_name(out, upstream->model);
     sink_printf(out, ":%s", method);
 }
 

@@ -56,6 +56,7 @@ function config(url) {
             ...models_at(url),
             openai('embed', 'openai/text-embedding-3', { model_info: { mode: 'embedding', max_input_tokens: 8191, max_output_tokens: 77, input_cost_per_token: 2e-8, supports_vision: true, supports_reasoning: false } }),
             openai('o/*', 'openai/*'),
+            { model_name: 'azure/*', litellm_params: { model: 'azure/*', api_base: opaque.url, api_key: 'k', api_version: '2024-10-21' } },
             openai('moderate', 'openai/omni-moderation', { model_info: { mode: 'moderation' } }),
             { model_name: 'claw', litellm_params: { model: 'openclaw/main', api_base: `${opaque.url}/v1`, api_key: 'k' } },
             { model_name: 'betas', litellm_params: { model: 'anthropic/text', api_base: url, api_key: 'k' }, penstock: { betas: 'known-2025-01-01, other-2025-02-02' } },
@@ -395,6 +396,15 @@ in_world('endpoints', config, (world) => {
         assert.equal((await ask('DELETE', '/v1/files/file-1', undefined, { 'X-Penstock-Model': 'embed' })).status, 200);
         assert.deepEqual([checked.method, checked.target, checked.body.length], ['DELETE', '/v1/files/file-1', 0]);
         assert.equal((await ask('GET', '/v1/files/file-1/content', undefined, { 'X-Penstock-Model': 'embed' })).status, 200);
+        /* What is called like a credential is the client's own, whatever the spelling. */
+        for (const secret of ['key=s', 'KEY=s', 'api-key=s', 'api_key=s', 'access%5Ftoken=s', 'k%45y=s', 'x;key=s', 'key%3Ds', 'Authorization=s']) {
+            assert.equal((await ask('GET', `/v1/files?limit=3&${secret}&model=embed`, undefined)).status, 200);
+            assert.equal(checked.target, '/v1/files?limit=3', secret);
+        }
+        const twice = form('o/whisper-1').replace('--xyz--', '--xyz\r\nContent-Disposition: form-data; name="model"\r\n\r\nother\r\n--xyz--');
+        assert.equal((await ask('POST', '/v1/audio/transcriptions', twice, type)).status, 400);
+        assert.equal((await ask('POST', '/v1/embeddings', { model: 'azure/../../a?b#c d', input: 'x' })).status, 200);
+        assert.equal(checked.target, '/openai/deployments/..%2F..%2Fa%3Fb%23c%20d/embeddings?api-version=2024-10-21');
         const which = await ask('GET', '/v1/files', undefined);
         assert.equal(which.status, 400);
         assert.match(json_of(which).error.message, /X-Penstock-Model/);
