@@ -184,8 +184,11 @@ read_format(struct gemini_reading *at, struct json config)
             at, ERR_UNSUPPORTED, "generationConfig.responseMimeType",
             "the upstream behind this model answers in text/plain or application/json only");
     }
-    if (request->format != FORMAT_JSON_OBJECT)
+    if (request->format != FORMAT_JSON_OBJECT) {
+        if (gemini_given(standard) || gemini_given(schema)) /* which mean nothing without the type */
+            canon_drop(&request->unsaid, "responseSchema");
         return 0;
+    }
     if (gemini_given(standard)) {
         request->format_schema = json_raw(standard);
     } else if (json_type(schema) == JSON_OBJECT) {

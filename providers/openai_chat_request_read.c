@@ -291,6 +291,8 @@ read_reasoning(struct canon_request *request)
     struct json root = request->root;
     struct json reasoning = json_get(root, "reasoning"), thinking = json_get(root, "thinking");
     struct json switched = json_get(root, "enable_thinking");
+    if (!json_present(switched))
+        switched = json_get(reasoning, "enabled");
     request->effort = json_text(json_get(root, "reasoning_effort"));
     if (!slice_present(request->effort))
         request->effort = json_text(json_get(reasoning, "effort"));

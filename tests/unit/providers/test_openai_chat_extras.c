@@ -607,6 +607,28 @@ refuses_endless_choices(void **state)
     }
 }
 
+/* OpenRouter's switch is one like the others; a schema without its type is said to be left out. */
+static void
+leaves_nothing_out_unsaid(void **state)
+{
+    (void)state;
+    struct asking asking;
+    struct dialect_upstream upstream = {.model = SLICE_LIT("up")};
+    for (int on = 0; on < 2; on++) {
+        asking_read(&asking, &openai_chat_dialect,
+                    on ? "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"u\"}],\"reasoning\":{\"enabled\":true}}"
+                       : "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"u\"}],\"reasoning\":{\"enabled\":false}}");
+        assert_int_equal(asking.error, 0);
+        assert_int_equal(asking.request.thinking, on ? THINKING_ENABLED : THINKING_DISABLED);
+        asking_close(&asking);
+    }
+    ask_for_gemini(&asking, "{\"contents\":[{\"parts\":[{\"text\":\"u\"}]}],\"generationConfig\":{\"responseSchema\":{\"type\":\"OBJECT\"}}}", &upstream);
+    assert_int_equal(asking.error, 0);
+    assert_int_equal(asking.request.unsaid.count, 1);
+    assert_string_equal(asking.request.unsaid.dropped[0], "responseSchema");
+    asking_close(&asking);
+}
+
 /* What changes the answer is refused by name. */
 static void
 refuses_what_it_cannot_say(void **state)
@@ -724,6 +746,7 @@ main(void)
         cmocka_unit_test(asks_for_a_gemini_client),
         cmocka_unit_test(does_not_get_lost_in_long_conversations),
         cmocka_unit_test(refuses_endless_choices),
+        cmocka_unit_test(leaves_nothing_out_unsaid),
         cmocka_unit_test(refuses_what_it_cannot_say),
         cmocka_unit_test(stores_only_when_asked),
         cmocka_unit_test(finds_azure),
