@@ -130,11 +130,15 @@ endpoint_query(struct slice query, const char *name, struct arena *arena)
     return SLICE_NONE;
 }
 
-/* Does the name, decoded, say that its value opens something? */
+/* Does the name, decoded, say that its value opens something? Where the next page begins is no secret. */
 static bool
 is_secret(struct slice escaped)
 {
     static const char *const parts[] = {"key", "token", "auth", "secret", "password"};
+    static const char *const pages[] = {"pageToken", "page_token"};
+    for (size_t i = 0; i < countof(pages); i++)
+        if (slice_is(escaped, pages[i]))
+            return false;
     struct sink decoded;
     bool found = false;
     sink_init(&decoded, 65536);

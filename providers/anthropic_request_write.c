@@ -59,7 +59,7 @@ static int
 refuse_fields(struct writing *at)
 {
     const struct canon_request *request = at->request;
-    if (anthropic_number(request->n, 1) > 1)
+    if (slice_present(request->n) && anthropic_number(request->n, 0) != 1)
         return unsupported(at, request->from == DIALECT_GEMINI ? "candidateCount" : "n",
                            "this model gives one answer at a time");
     return request->from == DIALECT_OPENAI_CHAT ? refuse_chat_fields(at) : 0;
@@ -290,7 +290,7 @@ static void
 put_identity(struct writing *at)
 {
     const struct canon_request *request = at->request;
-    if (request->user.len > 0) {
+    if (slice_present(request->user)) {
         anthropic_field(at, "metadata");
         json_object(&at->json);
         json_name(&at->json, "user_id");

@@ -76,10 +76,10 @@ put_labels(struct gemini_writing *at)
          json_type(metadata) == JSON_OBJECT && json_present(one); one = json_next(one)) {
         has_user = has_user || slice_is(json_key(one), "user");
         if (!slice_is(json_key(one), "user_id") ||
-            request->user.len == 0) /* Anthropic's is the user itself */
+            !slice_present(request->user)) /* Anthropic's is the user itself */
             put_label(at, json_key(one), json_text(one), "metadata", &open);
     }
-    if (request->user.len > 0 && !has_user)
+    if (slice_present(request->user) && !has_user)
         put_label(at, SLICE_LIT("user"), request->user, "user", &open);
     if (open)
         json_end(&at->json);

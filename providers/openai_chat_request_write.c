@@ -195,7 +195,7 @@ static void
 put_user(struct chat_request_writer *to)
 {
     struct slice user = to->request->user;
-    if (user.len == 0)
+    if (!slice_present(user))
         return;
     if (user.len <= 64) {
         put_escaped(&to->json, "user", user);
@@ -212,20 +212,21 @@ put_official(struct chat_request_writer *to)
 {
     const struct canon_request *request = to->request;
     bool is_official = chat_is_official(to->upstream);
-    bool has_map = slice_present(request->metadata) && request->from != DIALECT_ANTHROPIC;
+    bool has_map = slice_present(request->metadata);
     if (request->verbosity.len > 0 && is_official)
         put_escaped(&to->json, "verbosity", request->verbosity);
     else if (request->verbosity.len > 0)
         canon_drop(to->report, "verbosity");
-    if (request->cache_key.len > 0 && is_official)
+    if (slice_present(request->cache_key) && is_official)
         put_escaped(&to->json, "prompt_cache_key", request->cache_key);
-    else if (request->cache_key.len > 0)
+    else if (slice_present(request->cache_key))
         canon_drop(to->report, "prompt_cache_key");
     if (slice_is(request->store, "true") && is_official)
         json_member_bool(&to->json, "store", true);
     else if (slice_is(request->store, "true"))
         canon_drop(to->report, "store");
-    if (has_map && is_official)
+    /* Anthropic's is the user's id; what else somebody put there has no counterpart. */
+    if (has_map && is_official && request->from != DIALECT_ANTHROPIC)
         json_member_raw(&to->json, "metadata", request->metadata);
     else if (has_map)
         canon_drop(to->report, "metadata");

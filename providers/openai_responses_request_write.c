@@ -55,7 +55,7 @@ refuse_fields(struct responses_writing *at)
                 at, field_name(at, "stop", "stop_sequences", "generationConfig.stopSequences"),
                 "the upstream behind this model knows no stop sequences");
     }
-    if (number_or(at, request->n, 1) > 1)
+    if (slice_present(request->n) && number_or(at, request->n, 0) != 1)
         return responses_unsupported(at,
                                      field_name(at, "n", "n", "generationConfig.candidateCount"),
                                      "the upstream behind this model gives one answer at a time");
@@ -260,7 +260,7 @@ put_user(struct responses_writing *at)
     bool safety = request->from == DIALECT_OPENAI_CHAT &&
                   json_type(json_get(request->root, "safety_identifier")) == JSON_STRING;
     const char *name = safety ? "safety_identifier" : "user";
-    if (request->user.len == 0)
+    if (!slice_present(request->user))
         return;
     if (request->user.len <= 64) {
         put_escaped(at, name, request->user);
@@ -303,11 +303,13 @@ put_rest(struct responses_writing *at)
     json_member_bool(&at->json, "store", slice_is(request->store, "true"));
     json_member_bool(&at->json, "stream", true);
     put_service_tier(at);
-    /* Anthropic's metadata is the user's id and nothing else. */
-    if (slice_present(request->metadata) && request->from != DIALECT_ANTHROPIC)
+    /* Anthropic's metadata is the user's id; what else somebody put there has no counterpart. */
+    if (slice_present(request->metadata) && request->from == DIALECT_ANTHROPIC)
+        canon_drop(at->report, "metadata");
+    else if (slice_present(request->metadata))
         json_member_raw(&at->json, "metadata", request->metadata);
     put_user(at);
-    if (request->cache_key.len > 0)
+    if (slice_present(request->cache_key))
         put_escaped(at, "prompt_cache_key", request->cache_key);
 }
 

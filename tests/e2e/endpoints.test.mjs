@@ -401,6 +401,8 @@ in_world('endpoints', config, (world) => {
             assert.equal((await ask('GET', `/v1/files?limit=3&${secret}&model=embed`, undefined)).status, 200);
             assert.equal(checked.target, '/v1/files?limit=3', secret);
         }
+        assert.equal((await ask('GET', '/v1/files?pageToken=p&page_token=q&model=embed', undefined)).status, 200);
+        assert.equal(checked.target, '/v1/files?pageToken=p&page_token=q');
         const twice = form('o/whisper-1').replace('--xyz--', '--xyz\r\nContent-Disposition: form-data; name="model"\r\n\r\nother\r\n--xyz--');
         assert.equal((await ask('POST', '/v1/audio/transcriptions', twice, type)).status, 400);
         assert.equal((await ask('POST', '/v1/embeddings', { model: 'azure/../../a?b#c d', input: 'x' })).status, 200);

@@ -39,12 +39,12 @@ const with_tools = (client, change) => (body) => change(add_tools[client](body))
 /* [name as it is dropped or refused, what to ask, what to ask without it (absent: the plain question)] */
 const fields = {
     chat: [
-        ['temperature', set({ temperature: 0 })], ['top_p', set({ top_p: 0 })], ['n', set({ n: 2 })], ['stop', set({ stop: 'END' })],
+        ['temperature', set({ temperature: 0 })], ['top_p', set({ top_p: 0 })], ['n', set({ n: 2 })], ['n', set({ n: 0 })], ['n', set({ n: -1 })], ['stop', set({ stop: 'END' })],
         ['presence_penalty', set({ presence_penalty: 0 })], ['frequency_penalty', set({ frequency_penalty: 0 })], ['logit_bias', set({ logit_bias: { 5: -100 } })],
         ['logprobs', set({ logprobs: true, top_logprobs: 0 })], ['seed', set({ seed: 0 })], ['reasoning_effort', set({ reasoning_effort: 'none' })],
         ['reasoning_effort', set({ reasoning_effort: 'high' })], ['verbosity', set({ verbosity: 'low' })], ['modalities', set({ modalities: ['text', 'audio'], audio: { voice: 'alloy', format: 'wav' } })],
         ['prediction', set({ prediction: { type: 'content', content: 'x' } })], ['web_search_options', set({ web_search_options: {} })], ['metadata', set({ metadata: { a: 'b' } })],
-        ['store', set({ store: true })], ['user', set({ user: 'me' })], ['safety_identifier', set({ safety_identifier: 'me' })], ['prompt_cache_key', set({ prompt_cache_key: 'k' })],
+        ['store', set({ store: true })], ['user', set({ user: 'me' })], ['user', set({ user: '' })], ['safety_identifier', set({ safety_identifier: 'me' })], ['prompt_cache_key', set({ prompt_cache_key: '' })], ['prompt_cache_key', set({ prompt_cache_key: 'k' })],
         ['prompt_cache_retention', set({ prompt_cache_retention: '24h' })], ['service_tier', set({ service_tier: 'flex' })], ['moderation', set({ moderation: { model: 'm' } })],
         ['response_format', set({ response_format: { type: 'json_object' } })], ['parallel_tool_calls', with_tools('chat', set({ parallel_tool_calls: false })), add_tools.chat],
         ['tool_choice', with_tools('chat', set({ tool_choice: 'none' })), add_tools.chat], ['top_k', set({ top_k: 1 })], ['unheard_of', set({ unheard_of: 0 })],
@@ -74,7 +74,7 @@ const fields = {
         ['temperature', set({ temperature: 0 })], ['top_p', set({ top_p: 0 })], ['top_k', set({ top_k: 1 })], ['stop_sequences', set({ stop_sequences: ['END'] })],
         ['thinking', set({ thinking: { type: 'enabled', budget_tokens: 1024 }, max_tokens: 4096 }), set({ max_tokens: 4096 })], ['thinking', set({ thinking: { type: 'disabled' } })],
         ['effort', set({ output_config: { effort: 'low' } })], ['output_config', set({ output_config: { format: { type: 'json_schema', schema: { type: 'object', properties: {}, additionalProperties: false } } } })],
-        ['task_budget', set({ output_config: { task_budget: { type: 'tokens', total: 9 } } })], ['metadata', set({ metadata: { user_id: 'me' } })], ['service_tier', set({ service_tier: 'standard_only' })],
+        ['task_budget', set({ output_config: { task_budget: { type: 'tokens', total: 9 } } })], ['metadata', set({ metadata: { user_id: 'me' } })], ['metadata', set({ metadata: { user_id: '' } })], ['metadata', set({ metadata: { user_id: 'me', team: 'x' } }), set({ metadata: { user_id: 'me' } })], ['service_tier', set({ service_tier: 'standard_only' })],
         ['container', set({ container: 'c' })], ['mcp_servers', set({ mcp_servers: [{ type: 'url', url: 'https://example.com', name: 'x' }] })], ['context_management', set({ context_management: { edits: [] } })],
         ['speed', set({ speed: 'fast' })], ['inference_geo', set({ inference_geo: 'eu' })], ['unheard_of', set({ unheard_of: 0 })],
         ['tool_choice', with_tools('anthropic', set({ tool_choice: { type: 'none' } })), add_tools.anthropic],
@@ -90,7 +90,7 @@ const fields = {
             (body) => ({ ...body, messages: [...body.messages, { role: 'assistant', content: [{ type: 'tool_use', id: 'a', name: 'f', input: {} }] }, { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a', content: 'bad' }] }] })],
     ],
     gemini: [
-        ['temperature', config({ temperature: 0 })], ['topP', config({ topP: 0 })], ['topK', config({ topK: 1 })], ['candidateCount', config({ candidateCount: 2 })], ['stopSequences', config({ stopSequences: ['END'] })],
+        ['temperature', config({ temperature: 0 })], ['topP', config({ topP: 0 })], ['topK', config({ topK: 1 })], ['candidateCount', config({ candidateCount: 2 })], ['candidateCount', config({ candidateCount: 0 })], ['stopSequences', config({ stopSequences: ['END'] })],
         ['seed', config({ seed: 0 })], ['presencePenalty', config({ presencePenalty: 0 })], ['frequencyPenalty', config({ frequencyPenalty: 0 })], ['responseLogprobs', config({ responseLogprobs: true, logprobs: 0 })],
         ['responseMimeType', config({ responseMimeType: 'application/json' })], ['responseMimeType', config({ responseMimeType: 'text/x.enum', responseSchema: { type: 'STRING', enum: ['a'] } })],
         ['responseModalities', config({ responseModalities: ['TEXT', 'IMAGE'] })], ['thinkingBudget', config({ thinkingConfig: { thinkingBudget: 0 } }), config({ thinkingConfig: undefined })],
