@@ -302,16 +302,14 @@ claim(struct credential *credential, uint64_t now_ms)
 }
 
 int
-credential_token(struct credential *credential, struct stream *stream, struct slice *token)
+credential_now(struct credential *credential, struct worker *worker, struct arena *arena, struct slice *token)
 {
-    struct worker *worker = stream->worker;
     uint64_t now_ms = worker->loop.now_ms;
-    credential_leave(stream);
     for (int round = 0;; round++) {
         pthread_mutex_lock(&credential->lock);
         bool valid = credential->token && now_ms < credential->until_ms, ours = round == 0 && claim(credential, now_ms), waits = credential->in_flight;
         if (valid)
-            *token = arena_copy(&stream->reply, slice_from(credential->token));
+            *token = arena_copy(arena, slice_from(credential->token));
         pthread_mutex_unlock(&credential->lock);
         if (ours)
             take_off(credential, worker);
@@ -319,11 +317,18 @@ credential_token(struct credential *credential, struct stream *stream, struct sl
             return slice_present(*token) ? 1 : -ERR_MEMORY;
         if (ours) /* it may have failed at once */
             continue;
-        if (!waits)
-            return -ERR_CREDENTIAL;
-        list_push_back(&worker->token_waiters, &stream->token_wait);
-        return 0;
+        return waits ? 0 : -ERR_CREDENTIAL;
     }
+}
+
+int
+credential_token(struct credential *credential, struct stream *stream, struct slice *token)
+{
+    credential_leave(stream);
+    int got = credential_now(credential, stream->worker, &stream->reply, token);
+    if (got == 0)
+        list_push_back(&stream->worker->token_waiters, &stream->token_wait);
+    return got;
 }
 
 void

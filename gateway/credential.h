@@ -9,6 +9,7 @@
 #ifndef PENSTOCK_CREDENTIAL_H
 #define PENSTOCK_CREDENTIAL_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/sink.h"
 #include "base/slice.h"
@@ -43,6 +44,8 @@ bool credential_is(const struct credential *credential, struct slice source, str
  *         start yet; -ERR_MEMORY
  */
 int credential_token(struct credential *credential, struct stream *stream, struct slice *token) must_check;
+/* credential_now - the same for whoever asks again later: 0 means that a flight is on its way. token is of the arena. */
+int credential_now(struct credential *credential, struct worker *worker, struct arena *arena, struct slice *token) must_check;
 /* credential_leave - the stream does not wait any more. Harmless if it did not. */
 void credential_leave(struct stream *stream);
 /* credential_rejected - the upstream has refused this token (401): it is forgotten, unless it was replaced meanwhile. */

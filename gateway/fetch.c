@@ -192,9 +192,10 @@ dial(struct fetch *fetch)
     struct slice key = arena_printf(&fetch->arena, "fetch:%.*s:%u/%d", SLICE_ARG(url->host), (unsigned)url->port, url->tls);
     if (!slice_present(key))
         return -ERR_MEMORY;
-    if (url->tls && !fetch->request.trust)
+    if (url->tls && !fetch->request.trust && !fetch->request.target)
         return -ERR_TLS;
-    fetch->target = (struct conn_target){.host = url->host, .port = url->port, .tls = url->tls, .trust = fetch->request.trust, .cache_key = key};
+    fetch->target = fetch->request.target ? *fetch->request.target
+                                          : (struct conn_target){.host = url->host, .port = url->port, .tls = url->tls, .trust = fetch->request.trust, .cache_key = key};
     fetch->sent = fetch->headed = false;
     http_reader_reset(&fetch->reader);
     sink_reset(&fetch->collected, 65536);

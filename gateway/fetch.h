@@ -10,6 +10,7 @@
 
 #include "base/slice.h"
 #include "http/http.h"
+#include "reactor/conn.h"
 #include "reactor/trust.h"
 
 struct worker;
@@ -36,6 +37,7 @@ struct fetch_request {
     struct slice body;      /* absent: none */
     size_t reply_max;       /* bytes of the reply's body */
     uint64_t timeout_ms;    /* for everything, redirects included */
+    const struct conn_target *target; /* to connect to, rather than to the host that url names; must outlive the fetch. NULL: that host */
     const struct trust *trust; /* for https; must outlive the fetch (a generation that is held) */
     bool public_only;       /* only to addresses of the open internet: judged by the address connected to, before anything is sent */
     bool https_only;
