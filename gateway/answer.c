@@ -3,6 +3,7 @@
  * answer.c - the answers that need no upstream.
  */
 #include "gateway/answer.h"
+#include "gateway/discover.h"
 #include "gateway/models.h"
 #include "gateway/resume.h"
 #include "gateway/worker.h"
@@ -248,6 +249,9 @@ act_answer(struct stream *stream)
         sink_put(out, sink_slice(&stream->gather->text));
         sink_text(out, "]}");
         answer_forget(stream);
+        break;
+    case ENDPOINT_DISCOVERY:
+        discover_expose(stream->generation, (uint64_t)worker_unix_us(worker) / 1000000, worker->loop.now_ms, out);
         break;
     case ENDPOINT_READY:
         status = put_ready(stream);

@@ -27,6 +27,7 @@ static const char help_text[] =
     "source\n"
     "       penstock models [options]         the models served and where they lead\n"
     "       penstock providers                the providers known by name, and what is special about each\n"
+    "       penstock discover [options]       ask which models answer in which region\n"
     "       penstock conform URL              judge a gateway by what its clients need (conform --help)\n"
     "       penstock tls-probe URL            connect to an upstream and describe its TLS\n"
     "       penstock version | help\n"
@@ -39,6 +40,7 @@ static const char help_text[] =
     "      --log-level LEVEL   error, warn, info, debug1, debug2, debug3\n"
     "      --allow-open        listen beyond loopback without client keys\n"
     "      --reference         print-config: every key with its default, as YAML\n"
+    "      --json              discover: as JSON\n"
     "      --manual            print-config: the reference as a page\n"
     "\n"
     "Without configuration penstock serves the providers whose keys are in the environment\n"
@@ -51,6 +53,7 @@ enum option_code {
     OPTION_OPEN,
     OPTION_REFERENCE,
     OPTION_MANUAL,
+    OPTION_JSON,
     OPTION_CHECK,
     OPTION_DEBUG,
     OPTION_DETAILED
@@ -68,6 +71,7 @@ static const struct option options[] = {
     {"allow-open", no_argument, NULL, OPTION_OPEN},
     {"reference", no_argument, NULL, OPTION_REFERENCE},
     {"manual", no_argument, NULL, OPTION_MANUAL},
+    {"json", no_argument, NULL, OPTION_JSON},
     {"check-config", no_argument, NULL, OPTION_CHECK},
     {"debug", no_argument, NULL, OPTION_DEBUG},
     {"detailed_debug", no_argument, NULL, OPTION_DETAILED},
@@ -81,7 +85,7 @@ static const struct {
     enum cli_command command;
 } commands[] = {
     {"serve", CLI_SERVE},   {"check", CLI_CHECK},         {"print-config", CLI_PRINT_CONFIG},
-    {"models", CLI_MODELS}, {"providers", CLI_PROVIDERS}, {"tls-probe", CLI_TLS_PROBE}, {"version", CLI_VERSION},
+    {"models", CLI_MODELS}, {"providers", CLI_PROVIDERS}, {"tls-probe", CLI_TLS_PROBE}, {"discover", CLI_DISCOVER}, {"version", CLI_VERSION},
     {"help", CLI_HELP},
 };
 
@@ -119,6 +123,9 @@ take_option(struct cli *out, int code, const char *argument)
         return true;
     case OPTION_MANUAL:
         out->manual = true;
+        return true;
+    case OPTION_JSON:
+        out->json = true;
         return true;
     case OPTION_DEBUG:
         out->flags.log_level = SLICE_LIT("debug1");
@@ -196,7 +203,7 @@ cli_parse(int argc, char **argv, struct cli *out)
 bool
 cli_is_offline(const struct cli *cli)
 {
-    return cli->command != CLI_SERVE && cli->command != CLI_TLS_PROBE;
+    return cli->command != CLI_SERVE && cli->command != CLI_TLS_PROBE && cli->command != CLI_DISCOVER;
 }
 
 int

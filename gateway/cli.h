@@ -14,6 +14,7 @@ enum cli_command {
     CLI_MODELS,
     CLI_PROVIDERS,
     CLI_TLS_PROBE, /* main.c's own */
+    CLI_DISCOVER,  /* main.c's own */
     CLI_VERSION,
     CLI_HELP
 };
@@ -23,6 +24,7 @@ struct cli {
     struct config_flags flags;
     struct slice url; /* of tls-probe */
     bool reference;   /* print-config --reference: penstock.example.yaml */
+    bool json;        /* discover --json */
     bool manual;      /* print-config --manual: docs/configuration.md */
 };
 

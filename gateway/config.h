@@ -156,6 +156,8 @@ struct config {
     struct config_limits limits;
     bool media_fetch, media_https_only, media_private; /* images and documents by URL: see enclose.h */
     uint64_t media_bytes, media_ms, media_redirects;
+    struct slice discovery_file; /* absent: none; see discover.h */
+    uint64_t discovery_ttl_ms;
     uint64_t recall_ms; /* how long reasoning state is kept; 0: not at all */
     uint64_t head_ms, body_ms, client_idle_ms, linger_ms, shutdown_ms, dns_ttl_ms, upstream_idle_ms;
     /* router_settings */

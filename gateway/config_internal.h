@@ -141,6 +141,7 @@ enum config_section_id {
     SECTION_TIMEOUTS,
     SECTION_LIMITS,
     SECTION_MEDIA,
+    SECTION_DISCOVERY,
     SECTION_RETRY,
     SECTION_COUNT
 };

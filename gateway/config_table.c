@@ -393,6 +393,7 @@ static const struct config_row penstock_rows[] = {
     {"timeouts", CONFIG_MAP, .into = SECTION_TIMEOUTS},
     {"limits", CONFIG_MAP, .into = SECTION_LIMITS},
     {"media", CONFIG_MAP, .into = SECTION_MEDIA},
+    {"discovery", CONFIG_MAP, .into = SECTION_DISCOVERY},
     {"retry", CONFIG_MAP, .into = SECTION_RETRY},
     {"models", CONFIG_SPECIAL, .read = config_read_overrides, .example = "{gpt-4o: {reasoning: drop}}",
      .help = "Per model name (or id) what may also stand as penstock: in its entry of model_list; the "
@@ -574,6 +575,14 @@ static const struct config_row media_rows[] = {
      .help = "Also from private, local and otherwise special addresses. Whoever may ask for a model may then reach them through penstock."},
 };
 
+static const struct config_row discovery_rows[] = {
+    {"file", CONFIG_TEXT, GLOBAL(discovery_file), .example = "/var/lib/penstock/discovery.json",
+     .help = "Where penstock discover keeps which upstreams answer for which models. A gateway that runs reads it when it changes, and tries "
+             "last what did not answer. Without it nothing is kept."},
+    {"ttl", CONFIG_DURATION, GLOBAL(discovery_ttl_ms), .fallback = "24h", .least = 1000, .most = 24 * 30 * HOUR,
+     .help = "How long the file is believed. Models come to regions within days, so that asking once a day is enough."},
+};
+
 static const struct config_section sections[SECTION_COUNT] = {
     [SECTION_TOP] = {"", "The file", ROWS(top_rows), config_ignored_top},
     [SECTION_MODEL] = {"model_list[]", "Models: a list of ways to serve a model name", ROWS(model_rows)},
@@ -605,6 +614,7 @@ static const struct config_section sections[SECTION_COUNT] = {
     [SECTION_LIMITS] = {"penstock.limits", "Limits: numbers, or bytes as 4096, 64KiB, 50MiB",
                         ROWS(limits_rows)},
     [SECTION_MEDIA] = {"penstock.media", "Images and documents by URL", ROWS(media_rows)},
+    [SECTION_DISCOVERY] = {"penstock.discovery", "What penstock discover learnt", ROWS(discovery_rows)},
     [SECTION_RETRY] = {"penstock.retry", "Retries, before anything reached the client",
                        ROWS(retry_rows)},
 };

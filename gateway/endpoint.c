@@ -56,6 +56,7 @@ static const struct row fixed[] = {
     {"/health/ready", GETS, ENDPOINT_READY, DIALECT_COUNT, NULL},
     {"/health/readiness", GETS, ENDPOINT_READY, DIALECT_COUNT, NULL},
     {"/health/upstreams", GETS, ENDPOINT_UPSTREAMS, DIALECT_COUNT, NULL},
+    {"/health/discovery", GETS, ENDPOINT_DISCOVERY, DIALECT_COUNT, NULL},
     {"/debug/streams", GETS, ENDPOINT_STREAMS, DIALECT_COUNT, NULL},
     {"/v2/rerank", POSTS, ENDPOINT_RELAY, DIALECT_OPENAI_CHAT, "rerank"},
 };

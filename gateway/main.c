@@ -6,6 +6,7 @@
 #include "gateway/cli.h"
 #include "gateway/conform.h"
 #include "gateway/demo.h"
+#include "gateway/discover.h"
 #include "gateway/recall.h"
 #include "gateway/tape.h"
 #include "gateway/worker.h"
@@ -117,7 +118,7 @@ name_unchanged(const struct config *old, const struct config *fresh)
 /* A new configuration is read and checked aside; a wrong one leaves everything as it was (R193). */
 static void
 reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
-       struct generation **current)
+       struct generation **current, struct discover_seen *seen)
 {
     struct config *config;
     log_reopen();
@@ -142,6 +143,8 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
     sink_fini(&problem);
     name_unchanged((*current)->config, fresh->config);
     generation_inherit(fresh, *current);
+    *seen = (struct discover_seen){0};
+    discover_read(fresh, seen);
     log_set_level(fresh->config->log_level);
     recall_limit(gateway->recall, fresh->config->limits.recall_bytes, fresh->config->recall_ms);
     for (uint32_t i = 0; i < gateway->worker_count; i++) {
@@ -169,18 +172,21 @@ workers_done(const struct gateway *gateway)
 
 static void
 wait_for_signals(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
-                 struct generation **current, const sigset_t *signals)
+                 struct generation **current, struct discover_seen *seen, const sigset_t *signals)
 {
     while (!workers_done(gateway)) {
-        struct timespec tenth = {0, 100000000}, day = {86400, 0};
-        int got = sigtimedwait(signals, NULL, gateway->draining ? &tenth : &day);
+        struct timespec tenth = {0, 100000000}, second = {1, 0}, day = {86400, 0};
+        bool watches = (*current)->config->discovery_file.len > 0;
+        int got = sigtimedwait(signals, NULL, gateway->draining ? &tenth : watches ? &second : &day);
         if (got == SIGHUP) {
-            reload(gateway, cli, demo_port, current);
+            reload(gateway, cli, demo_port, current, seen);
         } else if (got == SIGTERM || got == SIGINT) {
             bool now = gateway->draining;
             log_say(LOG_INFO, now ? "ending now" : "draining", "%s", strsignal(got));
             gateway->draining = true;
             send_drain(gateway, now);
+        } else if (watches && !gateway->draining) {
+            discover_read(*current, seen);
         }
     }
 }
@@ -286,7 +292,7 @@ block_signals(sigset_t *signals)
 /* From a checked configuration (taken over) to running workers. The ports are what was bound. */
 static int
 start(struct gateway *gateway, struct config *config, struct generation **generation,
-      uint16_t *demo_port, uint16_t *port)
+      uint16_t *demo_port, uint16_t *port, struct discover_seen *seen)
 {
     bool demo = uses_demo(config);
     int demo_fd = demo ? demo_socket(demo_port) : -1;
@@ -299,8 +305,10 @@ start(struct gateway *gateway, struct config *config, struct generation **genera
     if (error < 0 && problem.len > 0)
         log_say(LOG_ERROR, "configuration", "%.*s", SLICE_ARG(sink_slice(&problem)));
     sink_fini(&problem);
-    if (error == 0)
+    if (error == 0) {
+        discover_read(*generation, seen);
         error = make_workers(gateway, *generation, workers);
+    }
     if (error == 0 && demo) {
         error = open_listeners(gateway, SLICE_LIT("127.0.0.1"), demo_port, demo_open);
         close(demo_fd);
@@ -371,7 +379,8 @@ serve(const struct cli *cli)
     clock_gettime(CLOCK_REALTIME, &now);
     gateway.started_unix_s = (uint64_t)now.tv_sec;
     uint16_t demo_port = 0, port = config->port;
-    int error = start(&gateway, config, &generation, &demo_port, &port);
+    struct discover_seen seen = {0};
+    int error = start(&gateway, config, &generation, &demo_port, &port, &seen);
     if (error < 0) {
         log_say(LOG_ERROR, "can not start", "%s", err_row(error)->text);
         log_stop();
@@ -379,7 +388,7 @@ serve(const struct cli *cli)
     }
     recall_limit(&recall, config->limits.recall_bytes, config->recall_ms);
     announce(&gateway, generation, port);
-    wait_for_signals(&gateway, cli, demo_port, &generation, &signals);
+    wait_for_signals(&gateway, cli, demo_port, &generation, &seen, &signals);
     stop(&gateway);
     generation_drop(generation);
     recall_fini(&recall);
@@ -435,5 +444,7 @@ main(int argc, char **argv)
         return status;
     if (cli_is_offline(&cli))
         return cli_run_offline(&cli, environ);
+    if (cli.command == CLI_DISCOVER)
+        return discover_main(&cli, environ);
     return cli.command == CLI_TLS_PROBE ? probe(&cli) : serve(&cli);
 }

@@ -5,6 +5,7 @@
 #include "gateway/route.h"
 #include "base/text.h"
 #include "gateway/credential.h"
+#include "gateway/discover.h"
 #include "gateway/metrics.h"
 #include "gateway/names.h"
 #include "gateway/window.h"
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 
 #define MINUTE_MS 60000u
+#define ORDER_DOUBTED (UINT64_C(1) << 62)
 
 /* ---------------------------------------------------------------- generations */
 
@@ -465,6 +467,14 @@ weight_of(const struct deployment *deployment)
     return deployment->config->weight ? deployment->config->weight : 1;
 }
 
+/* Where a deployment stands in its group: behind all others while it is not believed to answer. */
+static uint64_t
+order_of(const struct deployment *deployment, uint64_t now_ms)
+{
+    uint64_t order = deployment->config->order < ORDER_DOUBTED ? deployment->config->order : ORDER_DOUBTED - 1;
+    return discover_doubts(deployment, now_ms) ? order | ORDER_DOUBTED : order;
+}
+
 /*
  * Weighted choice among the group's usable deployments of the lowest order; those not tried yet, or (again) those that
  * were. One pass finds the order and the sum of weights, the second the one that a random point falls on.
@@ -476,11 +486,12 @@ pick(struct route *route, bool again, uint64_t now_ms, uint64_t random, int *err
     uint64_t total = 0, order = UINT64_MAX;
     for (uint32_t i = 0; i < generation->count; i++) {
         const struct deployment *deployment = &generation->deployments[i];
-        if (!usable(route, i, again, now_ms, error) || deployment->config->order > order)
+        uint64_t own = order_of(deployment, now_ms);
+        if (!usable(route, i, again, now_ms, error) || own > order)
             continue;
-        if (deployment->config->order < order)
+        if (own < order)
             total = 0;
-        order = deployment->config->order;
+        order = own;
         total += weight_of(deployment);
     }
     if (total == 0)
@@ -489,7 +500,7 @@ pick(struct route *route, bool again, uint64_t now_ms, uint64_t random, int *err
     uint64_t point = first ? 0 : random % total;
     for (uint32_t i = 0; i < generation->count; i++) {
         struct deployment *deployment = &generation->deployments[i];
-        if (deployment->config->order != order || !usable(route, i, again, now_ms, error))
+        if (order_of(deployment, now_ms) != order || !usable(route, i, again, now_ms, error))
             continue;
         if (point >= weight_of(deployment)) {
             point -= weight_of(deployment);

@@ -27,6 +27,7 @@ struct deployment {
     uint64_t windows_due_ms;         /* of the first worker alone */
     _Atomic uint64_t cool_until_ms;
     _Atomic uint64_t penalty;        /* how often the next rest is doubled, before time takes some of it back */
+    _Atomic uint64_t found, found_unix_s, found_until_ms; /* what was discovered of it (discover.h), and how long that holds */
     _Atomic uint64_t minute, minute_requests, minute_tokens, minute_failures; /* minute: number since the start */
 };
 

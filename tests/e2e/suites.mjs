@@ -23,6 +23,7 @@ export const suites = [
     { file: 'helpers.test.mjs', builds: both },
     { file: 'conform.test.mjs', builds: release },
     { file: 'google.test.mjs', builds: every },
+    { file: 'discover.test.mjs', builds: every },
     { file: 'media.test.mjs', builds: both },
     { file: 'recall.test.mjs', builds: every },
     { file: 'resume.test.mjs', builds: every },

@@ -98,6 +98,8 @@ flags_stand_anywhere(void **state)
     assert_int_equal(cli.command, CLI_TLS_PROBE);
     expect_slice(cli.url, "https://h");
     assert_false(cli_is_offline(&cli));
+    assert_int_equal(parse(WORDS("discover", "--json"), &cli), 0);
+    assert_true(cli.command == CLI_DISCOVER && cli.json && !cli_is_offline(&cli));
     assert_int_equal(parse(WORDS("serve", "--detailed_debug"), &cli), 0);
     expect_slice(cli.flags.log_level, "debug2");
 }
