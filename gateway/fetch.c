@@ -182,6 +182,12 @@ due(struct deadline *deadline)
     loop_post(&fetch->worker->loop, &fetch->task);
 }
 
+static bool
+may_reach(const char *peer)
+{
+    return fetch_is_public(slice_from(peer));
+}
+
 /* Opens the connection for fetch->url. */
 static int
 dial(struct fetch *fetch)
@@ -196,6 +202,8 @@ dial(struct fetch *fetch)
         return -ERR_TLS;
     fetch->target = fetch->request.target ? *fetch->request.target
                                           : (struct conn_target){.host = url->host, .port = url->port, .tls = url->tls, .trust = fetch->request.trust, .cache_key = key};
+    if (fetch->request.public_only)
+        fetch->target.allowed = may_reach;
     fetch->sent = fetch->headed = false;
     http_reader_reset(&fetch->reader);
     sink_reset(&fetch->collected, 65536);

@@ -39,7 +39,7 @@ struct fetch_request {
     uint64_t timeout_ms;    /* for everything, redirects included */
     const struct conn_target *target; /* to connect to, rather than to the host that url names; must outlive the fetch. NULL: that host */
     const struct trust *trust; /* for https; must outlive the fetch (a generation that is held) */
-    bool public_only;       /* only to addresses of the open internet: judged by the address connected to, before anything is sent */
+    bool public_only;       /* only to addresses of the open internet: judged by the addresses a name leads to, before one is connected to */
     bool https_only;
     uint32_t redirects;     /* how many are followed (GET only); fields go along only to the same host */
 };

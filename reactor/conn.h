@@ -40,6 +40,7 @@ struct conn_target {
     const struct trust *trust; /* with tls */
     struct slice pin;          /* 32 bytes: SHA-256 of the leaf's SubjectPublicKeyInfo; absent: none */
     struct slice cache_key;    /* names host, port, server name and trust settings: session and chain caches use it */
+    bool (*allowed)(const char *peer); /* which addresses ("1.2.3.4:80") may be connected to; NULL: all */
 };
 
 typedef void conn_notify(void *owner, struct conn *conn, unsigned notices);
@@ -85,7 +86,7 @@ struct conn {
 /*
  * conn_open - begin to connect: resolve, race addresses (staggered), connect, TLS. Never blocks.
  * returns 0 with *out set (CONN_UP or CONN_LOST follows), or -ERR_MEMORY, -ERR_LIMIT.
- * Errors reported by CONN_LOST: ERR_DNS, ERR_CONNECT, ERR_TLS, ERR_TLS_CERT, ERR_NO_DESCRIPTOR, ERR_RESET, ...
+ * Errors reported by CONN_LOST: ERR_DNS, ERR_REQUEST (no address is allowed), ERR_CONNECT, ERR_TLS, ERR_TLS_CERT, ERR_NO_DESCRIPTOR, ERR_RESET, ...
  */
 int conn_open(struct loop *loop, const struct conn_target *target, conn_notify *notify, void *owner,
               struct conn **out) must_check;

@@ -64,6 +64,12 @@ attempt_start(struct dial *dial)
     assert(dial->next < dial->answer.count);
     struct attempt *attempt = &dial->attempts[dial->next];
     const struct dns_address *address = &dial->answer.addresses[dial->next++];
+    char peer[NET_TEXT_BYTES];
+    net_address_text((const struct sockaddr *)&address->address, peer);
+    if (dial->target->allowed && !dial->target->allowed(peer)) {
+        dial->error = -ERR_REQUEST;
+        return;
+    }
     int fd =
         loop->ops->socket_connect(loop, (const struct sockaddr *)&address->address, address->len);
     if (fd < 0) {

@@ -364,6 +364,8 @@ async function in_world(media, body) {
         if (!file) return response.writeHead(404).end();
         return setTimeout(() => response.writeHead(200, file[0] ? { 'content-type': file[0] } : {}).end(file[1]), request.url.includes('?slow') ? world.slow_ms : 0);
     });
+    world.connections = 0;
+    server.on('connection', () => { world.connections++; });
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     world.host = `127.0.0.1:${server.address().port}`;
     world.url = `http://${world.host}`;
@@ -440,13 +442,16 @@ describe('images by URL (R101)', () => {
         assert.match(text, /^penstock_streams_active 1$/m);
     }));
 
-    it('never from here, whatever it is called', () => in_world({ fetch: true, https_only: false }, async ({ asked, look, host }) => {
-        const port = host.split(':')[1];
+    it('never from here, whatever it is called', () => in_world({ fetch: true, https_only: false }, async (world) => {
+        const { asked, look, host } = world, port = host.split(':')[1];
         for (const name of ['127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '127.1', '0.0.0.0', '2130706433', '0x7f000001']) {
             const response = await look(`http://${name}:${port}/a.png`);
             assert.equal(response.status, 400, name);
             assert.match(json_of(response).error.message, /cannot fetch/, name);
         }
+        // Whether anybody listens inside cannot be learned from what is said of it, and no TLS is begun with it.
+        for (const url of [`http://127.0.0.1:${port}/`, 'http://127.0.0.1:1/', `https://127.0.0.1:${port}/`, 'https://127.0.0.1:1/', 'http://[::1]:1/']) assert.match(json_of(await look(url)).error.message, /may not be asked/, url);
+        assert.equal(world.connections, 0);
         assert.equal(asked.length, 0);
     }));
 

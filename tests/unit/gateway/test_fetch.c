@@ -56,7 +56,7 @@ static const struct answer answers[] = {
 enum pieces { WHOLE, BYTES, RANDOM };
 static enum pieces pieces;
 static char requests[8][2048];
-static uint32_t request_count, gone;
+static uint32_t request_count, opened, gone;
 
 struct speech {
     struct slice rest;
@@ -105,13 +105,20 @@ on_bytes(struct sim_peer *peer)
 }
 
 static void
+on_opened(struct sim_peer *peer)
+{
+    (void)peer;
+    opened++;
+}
+
+static void
 on_gone(struct sim_peer *peer)
 {
     (void)peer;
     gone++;
 }
 
-static const struct sim_script script = {NULL, on_bytes, NULL, on_gone, speak};
+static const struct sim_script script = {on_opened, on_bytes, NULL, on_gone, speak};
 
 static void
 pass(uint64_t ms)
@@ -142,7 +149,7 @@ open_world(uint64_t seed)
     sim_accept_on(sim, PORT, &script, NULL, false);
     sim_accept_on(sim, OTHER_PORT, &script, NULL, false);
     pieces = WHOLE;
-    request_count = gone = 0;
+    request_count = opened = gone = 0;
 }
 
 static void
@@ -375,12 +382,17 @@ test_only_public_addresses_when_told_so(void **unused)
     request.public_only = true;
     assert_int_equal(ask(&request).error, -ERR_REQUEST);
     assert_int_equal(request_count, 0); /* nothing was said to it */
+    assert_int_equal(opened, 0);        /* and it was not even connected to: what is open in here is nobody's business */
+    request.url = SLICE_LIT("http://127.0.0.1:9003/length"); /* nobody listens there, and nobody learns that */
+    assert_int_equal(ask(&request).error, -ERR_REQUEST);
     request.url = SLICE_LIT("http://93.184.216.34:9001/length");
     assert_int_equal(ask(&request).status, 200);
     request.url = SLICE_LIT("http://93.184.216.34:9001/inside");
     request_count = 0;
+    opened = 0;
     assert_int_equal(ask(&request).error, -ERR_REQUEST);
     assert_int_equal(request_count, 1);
+    assert_int_equal(opened, 1);
     request.url = SLICE_LIT("http://93.184.216.34:9001/abroad");
     assert_int_equal(ask(&request).error, -ERR_REQUEST);
 }

@@ -397,6 +397,46 @@ no_descriptor_is_named(void **state)
     close(deaf);
 }
 
+static bool
+is_fourth(const char *peer)
+{
+    return strcmp(peer, "192.0.2.4:4") == 0;
+}
+
+static bool
+is_none(const char *peer)
+{
+    (void)peer;
+    return false;
+}
+
+static void
+addresses_that_are_not_allowed_are_passed_over(void **state)
+{
+    (void)state;
+    NAMES(1, 2, 3, 4);
+    target.allowed = is_fourth;
+    assert_true(dial() < 2); /* no stagger for those that are not tried */
+    assert_int_equal(seen.up, 1);
+    assert_string_equal(seen.conn->peer, "192.0.2.4:4");
+    assert_int_equal(opened[1] + opened[2], 0);
+    conn_close(seen.conn, true);
+}
+
+static void
+no_allowed_address_is_a_failure_that_leaves_the_name_alone(void **state)
+{
+    (void)state;
+    NAMES(1, 4);
+    target.allowed = is_none;
+    assert_true(dial() < 2);
+    assert_int_equal(seen.lost, 1);
+    assert_int_equal(seen.conn->error, -ERR_REQUEST);
+    assert_int_equal(opened[1] + opened[4], 0);
+    assert_int_equal(fake_names_forgotten(), 0);
+    conn_close(seen.conn, true);
+}
+
 int
 main(void)
 {
@@ -416,6 +456,10 @@ main(void)
         cmocka_unit_test_setup_teardown(closing_cancels_whatever_is_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(bytes_put_before_up_are_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(many_addresses_are_all_tried, setup, teardown),
+        cmocka_unit_test_setup_teardown(addresses_that_are_not_allowed_are_passed_over, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(no_allowed_address_is_a_failure_that_leaves_the_name_alone,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(the_kernel_refuses_and_the_next_answers, kernel_setup,
                                         kernel_teardown),
         cmocka_unit_test_setup_teardown(the_kernel_refuses, kernel_setup, kernel_teardown),
