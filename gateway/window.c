@@ -20,9 +20,9 @@
 struct windows {
     struct windows *older; /* may still be looked at; freed with the generation */
     uint32_t count;
-    struct {
+    struct row {
         uint64_t name, tokens; /* name: its hash */
-    } rows[];
+    } rows[]; /* sorted: servers list the same models in one order now and in another then */
 };
 
 /* A question in the air, on its worker. */
@@ -46,6 +46,30 @@ tokens_of(struct json model)
     for (size_t i = 0; i < countof(names) && tokens == 0; i++)
         tokens = json_u64_or(json_get(model, names[i]), 0);
     return tokens > 0 ? tokens : json_u64_or(json_get(json_get(model, "meta"), "n_ctx"), 0); /* llama.cpp */
+}
+
+static int
+compare_rows(const void *one, const void *other)
+{
+    const struct row *a = one, *b = other;
+    return a->name != b->name ? (a->name > b->name) - (a->name < b->name) : (a->tokens > b->tokens) - (a->tokens < b->tokens);
+}
+
+/* Of a model that is named twice the smaller window counts. NULL: nothing is left. */
+static struct windows *
+sort_rows(struct windows *windows)
+{
+    uint32_t kept = 0;
+    if (windows->count > 0)
+        qsort(windows->rows, windows->count, sizeof windows->rows[0], compare_rows);
+    for (uint32_t i = 0; i < windows->count; i++)
+        if (kept == 0 || windows->rows[i].name != windows->rows[kept - 1].name)
+            windows->rows[kept++] = windows->rows[i];
+    windows->count = kept;
+    struct windows *less = kept > 0 ? realloc(windows, sizeof *windows + kept * sizeof windows->rows[0]) : NULL;
+    if (!less && kept == 0)
+        free(windows);
+    return less || kept == 0 ? less : windows;
 }
 
 struct windows *
@@ -72,20 +96,22 @@ window_read(struct slice body)
         }
     }
     arena_fini(&arena);
-    if (windows && windows->count == 0) {
-        free(windows);
-        windows = NULL;
-    }
-    return windows;
+    return windows ? sort_rows(windows) : NULL;
 }
 
 uint64_t
 window_in(const struct windows *windows, struct slice model)
 {
     uint64_t name = canon_hash(model);
-    for (uint32_t i = 0; windows && i < windows->count; i++) {
-        if (windows->rows[i].name == name)
-            return windows->rows[i].tokens;
+    uint32_t low = 0, high = windows ? windows->count : 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (windows->rows[middle].name == name)
+            return windows->rows[middle].tokens;
+        if (windows->rows[middle].name < name)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return 0;
 }
@@ -96,8 +122,8 @@ window_of(const struct deployment *deployment, struct slice model)
     return window_in(atomic_load_explicit(&deployment->windows, memory_order_acquire), model);
 }
 
-static bool
-same(const struct windows *a, const struct windows *b)
+bool
+window_same(const struct windows *a, const struct windows *b)
 {
     return a && b && a->count == b->count && memcmp(a->rows, b->rows, a->count * sizeof a->rows[0]) == 0;
 }
@@ -107,7 +133,7 @@ static void
 publish(struct deployment *deployment, struct windows *windows)
 {
     struct windows *old = atomic_load_explicit(&deployment->windows, memory_order_acquire);
-    if (same(old, windows)) {
+    if (window_same(old, windows)) {
         free(windows);
         return;
     }

@@ -29,5 +29,7 @@ void window_free(struct deployment *deployment);
 /* window_read - a list of models as any server writes it. The table, NULL when it names no window. For window.c and its test. */
 struct windows *window_read(struct slice body);
 uint64_t window_in(const struct windows *windows, struct slice model);
+/* window_same - do both say the same? What is the same is not kept once more. */
+bool window_same(const struct windows *a, const struct windows *b);
 
 #endif
