@@ -3,7 +3,7 @@
  * enclose.c - fetching what a request names by URL; see enclose.h.
  *
  * A stranger says where to go. So only the open internet is asked (unless configured otherwise; judged by the address that
- * was connected to, not by a name that may change), nothing goes along, and what comes must be what it says it is.
+ * is connected to, not by a name that may change), nothing goes along, and what comes must be what it says it is.
  */
 #include "gateway/enclose.h"
 #include "base/text.h"

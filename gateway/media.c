@@ -450,7 +450,9 @@ read_imagen(struct stream *stream, struct json root)
     }
     if (pictures.count == 0) {
         sink_fini(&pictures.text);
-        return media_filtered(stream, reason);
+        /* Only an answer without any prediction is a filter's silence; one that makes no sense is not the prompt's fault. */
+        bool silent = !json_present(json_get(root, "error")) && (json_type(predictions) == JSON_ARRAY ? json_count(predictions) == 0 : !is_given(predictions));
+        return reason.len > 0 || silent ? media_filtered(stream, reason) : -ERR_UPSTREAM_PROTOCOL;
     }
     close_pictures(stream, &pictures);
     return media_replace(stream, &pictures.text);

@@ -176,6 +176,13 @@ describe('pictures (R102)', () => {
         assert.equal(upstream.seen.length, 3); // none of it is worth another try
     }));
 
+    it('an answer that makes no sense is not called a fault of the prompt', () => in_studio(async ({ upstream, draw }) => {
+        for (const body of [{ error: { code: 0 } }, { predictions: {} }, { predictions: 'none' }, { predictions: [null, 7] }, { predictions: [{ bytesBase64Encoded: '' }] }, { predictions: [], error: { code: 3 } }]) {
+            upstream.replies = [{ body }];
+            assert.equal((await draw({})).status, 502, JSON.stringify(body));
+        }
+    }, (made) => ({ ...made, router_settings: { ...made.router_settings, num_retries: 0, allowed_fails: 1000 } })));
+
     it('errors keep status and words, and retries are those of streams (R55)', () => in_studio(async ({ upstream, draw }) => {
         upstream.replies = [{ status: 429, body: { error: { code: 429, message: 'Quota exceeded for imagen.', status: 'RESOURCE_EXHAUSTED' } } }, drawn];
         assert.equal((await draw({})).status, 200);
