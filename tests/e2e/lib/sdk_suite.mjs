@@ -50,14 +50,20 @@ function check_delivery(world, library, { upstream, prefix }) {
     });
 }
 
+/*
+ * The fetch of Node 18 forgets who may abort it when garbage is collected between its beginning and the abort (always with --expose-gc
+ * and gc() there, about once in a hundred without; Node 20 never): the library returns and the connection reads on. Such an attempt
+ * says nothing about the gateway; the next one does.
+ */
 function check_leaving(world, library, { upstream, prefix }) {
     it(`${upstream}: abort reaches the upstream within 100 ms`, async () => {
         await soon(100, async (attempt) => {
             const model = `count,count=1000,pace_ms=20,library=${library.name},attempt=${attempt}`;
             const left_at = await library.leave(world.penstock.url, prefix + model, 5);
-            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model === model);
-            assert.notEqual(seen.outcome, 'complete');
+            const seen = await world.provider.wait_for((record) => record.client_closed_at !== null && record.model === model).catch(() => null);
             world.provider.reset();
+            if (!seen) return Infinity;
+            assert.notEqual(seen.outcome, 'complete');
             return seen.client_closed_at - left_at;
         });
     });
