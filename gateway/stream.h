@@ -18,6 +18,7 @@
 #include "http/http.h"
 #include "providers/dialect.h"
 #include "providers/textcall.h"
+#include "providers/think.h"
 #include "reactor/conn.h"
 #include "sse/sse.h"
 

@@ -9,6 +9,7 @@
 #include "providers/anthropic_write.h"
 
 #include "base/text.h"
+#include "providers/canon_media.h"
 
 static int
 unsupported(struct writing *at, const char *what)
@@ -39,99 +40,18 @@ anthropic_put_text(struct writing *at, struct slice text, const struct canon_par
 
 /* ---------------------------------------------------------------- media */
 
-static int
-sextet(char byte)
-{
-    if (byte >= 'A' && byte <= 'Z')
-        return byte - 'A';
-    if (byte >= 'a' && byte <= 'z')
-        return byte - 'a' + 26;
-    if (byte >= '0' && byte <= '9')
-        return byte - '0' + 52;
-    if (byte == '+' || byte == '-')
-        return 62;
-    return byte == '/' || byte == '_' ? 63 : -1;
-}
-
-static bool
-skipped(char byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n' || byte == '=';
-}
-
-/* The first bytes that base64 text stands for: enough to know a format by. */
-static struct slice
-first_bytes(struct slice data, uint8_t out[16])
-{
-    uint32_t bits = 0;
-    int count = 0;
-    size_t n = 0;
-    for (size_t i = 0; i < data.len && n < 16; i++) {
-        int value = sextet(data.ptr[i]);
-        if (value < 0)
-            continue;
-        bits = bits << 6 | (uint32_t)value;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out[n++] = (uint8_t)(bits >> count);
-        }
-    }
-    return slice_of(out, n);
-}
-
-/* Base64 in the standard alphabet, without line breaks, padded. False on any other byte. */
-static bool
-put_base64(struct sink *out, struct slice data)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *room = sink_reserve(out, data.len + 4);
-    size_t n = 0;
-    if (!room)
-        return true;
-    for (size_t i = 0; i < data.len; i++) {
-        int value = sextet(data.ptr[i]);
-        if (value >= 0)
-            room[n++] = alphabet[value];
-        else if (!skipped(data.ptr[i]))
-            return false;
-    }
-    if (n % 4 == 1)
-        return false;
-    while (n % 4 != 0)
-        room[n++] = '=';
-    out->len += n;
-    return true;
-}
-
-static const char *
-image_type(struct slice bytes)
-{
-    if (slice_starts(bytes, SLICE_LIT("\x89PNG")))
-        return "image/png";
-    if (slice_starts(bytes, SLICE_LIT("\xff\xd8\xff")))
-        return "image/jpeg";
-    if (slice_starts(bytes, SLICE_LIT("GIF8")))
-        return "image/gif";
-    bool webp = slice_starts(bytes, SLICE_LIT("RIFF")) &&
-                slice_starts(slice_skip(bytes, 8), SLICE_LIT("WEBP"));
-    return webp ? "image/webp" : NULL;
-}
-
-/* The type to declare: what the bytes say, else what the client said if it is one that Anthropic
- * takes. */
+/* The type to declare: what the bytes say, else what the client said; NULL when Anthropic takes none
+ * of it. */
 static const char *
 declared_type(const struct canon_part *part)
 {
     static const char *const taken[] = {"image/png", "image/jpeg", "image/gif", "image/webp"};
-    uint8_t bytes[16];
-    const char *found = image_type(first_bytes(part->data, bytes));
-    for (size_t i = 0; !found && i < countof(taken); i++) {
-        if (text_caseless_is(part->media_type, taken[i]))
-            found = taken[i];
+    const char *found = canon_image_type(part->data);
+    for (size_t i = 0; i < countof(taken); i++) {
+        if (found ? strcmp(found, taken[i]) == 0 : text_caseless_is(part->media_type, taken[i]))
+            return taken[i];
     }
-    return found;
+    return NULL;
 }
 
 static int
@@ -145,7 +65,7 @@ put_base64_source(struct writing *at, const char *type, struct slice data)
     json_member_text(&at->json, "data", "");
     if (at->out->error == 0) {
         at->out->len--;
-        if (!put_base64(at->out, data))
+        if (!canon_base64(at->out, data))
             return unsupported(at, "data that is not base64");
         sink_byte(at->out, '"');
     }
@@ -216,9 +136,7 @@ plain_text(struct writing *at, struct slice data)
 static int
 put_document(struct writing *at, const struct canon_part *part)
 {
-    uint8_t bytes[16];
-    bool pdf = text_caseless_is(part->media_type, "application/pdf") ||
-               slice_starts(first_bytes(part->data, bytes), SLICE_LIT("%PDF"));
+    bool pdf = text_caseless_is(part->media_type, "application/pdf") || canon_is_pdf(part->data);
     struct slice text = part->text;
     if (slice_present(part->data) && !pdf) {
         text = plain_text(at, part->data);
@@ -257,30 +175,6 @@ put_document(struct writing *at, const struct canon_part *part)
 
 /* ---------------------------------------------------------------- calls and results */
 
-static void
-put_input(struct writing *at, const struct canon_part *call)
-{
-    struct json_scan scan;
-    struct slice text = call->arguments;
-    while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]))
-        text = slice_skip(text, 1);
-    bool valid = json_scan(text, ANTHROPIC_DEPTH_MAX - 8, &scan) == 0;
-    if (!call->custom && valid && text.ptr[0] == '{') {
-        json_put_raw(&at->json, text);
-        return;
-    }
-    json_object(&at->json);
-    if (call->custom) {
-        json_name(&at->json, "input");
-        json_put_escaped(&at->json, slice_present(call->text) ? call->text : SLICE_LIT(""));
-    } else if (valid && !slice_starts(text, SLICE_LIT("null"))) {
-        json_member_raw(&at->json, "value", text);
-    } else if (!valid && text.len > 0) {
-        json_member(&at->json, "_raw", text);
-    }
-    json_end(&at->json);
-}
-
 static int
 put_call(struct writing *at, const struct turn_item *item)
 {
@@ -294,7 +188,7 @@ put_call(struct writing *at, const struct turn_item *item)
     json_name(&at->json, "name");
     json_put_escaped(&at->json, name);
     json_name(&at->json, "input");
-    put_input(at, item->part);
+    canon_put_arguments(item->part, ANTHROPIC_DEPTH_MAX - 8, &at->json);
     put_marker(at, item->part);
     json_end(&at->json);
     return 0;

@@ -394,3 +394,29 @@ canon_unwrap(struct slice token, enum canon_origin *origin, bool *redacted, stru
     sink_fini(&out);
     return good && slice_present(*state);
 }
+
+/* ---------------------------------------------------------------- requests */
+
+void
+canon_put_arguments(const struct canon_part *call, int depth, struct json_writer *out)
+{
+    struct json_scan scan;
+    struct slice text = call->arguments;
+    while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]))
+        text = slice_skip(text, 1);
+    bool valid = json_scan(text, depth, &scan) == 0;
+    if (!call->custom && valid && text.ptr[0] == '{') {
+        json_put_raw(out, text);
+        return;
+    }
+    json_object(out);
+    if (call->custom) {
+        json_name(out, "input");
+        json_put_escaped(out, slice_present(call->text) ? call->text : SLICE_LIT(""));
+    } else if (valid && !slice_starts(text, SLICE_LIT("null"))) {
+        json_member_raw(out, "value", text);
+    } else if (!valid && text.len > 0) {
+        json_member(out, "_raw", text);
+    }
+    json_end(out);
+}

@@ -321,34 +321,13 @@ void canon_guard_init(struct canon_guard *guard, struct arena *arena);
  */
 int canon_guard_check(struct canon_guard *guard, struct canon_events *events) must_check;
 
-/* ---------------------------------------------------------------- think.c */
+/* ---------------------------------------------------------------- requests */
 
 /*
- * Turns <think>...</think> at the beginning of a reply's text into a thinking block, wherever the stream is split
- * (R49). A tag that is mentioned later in the text stays text. Blocks are numbered anew.
+ * canon_put_arguments - the arguments of a call, for dialects in which they must be an object: as they stand when they are one;
+ * input of a custom tool as {"input":...}, any other value as {"value":...}, what is no JSON as {"_raw":...}, so that nothing is
+ * lost; nothing or null as {}. depth: how deep the arguments may be nested.
  */
-enum canon_think_state {
-    THINK_START,   /* no text yet */
-    THINK_OPENING, /* a text block is open upstream: is this the tag? */
-    THINK_THOUGHT, /* behind the tag */
-    THINK_AFTER,   /* behind the closing tag: the answer has not begun */
-    THINK_OVER,    /* everything passes */
-};
-struct canon_think_block;
-struct canon_think {
-    struct arena *arena;
-    enum canon_think_state state;
-    uint32_t blocks;      /* opened so far, as the writer sees them */
-    uint32_t text, shown; /* the text block under watch: its number upstream, and the one now written */
-    uint32_t matched;     /* units of the tag in held */
-    uint32_t held_len;
-    char held[32];        /* white space and part of a tag, escaped as they came */
-    struct canon_think_block *open, *spare;
-    bool watching;
-    bool cut;             /* the text under watch lacks its beginning: positions in it mean nothing any more */
-};
-void canon_think_init(struct canon_think *think, struct arena *arena);
-/* canon_think_filter - rewrite events in place; sets rewrite when something changed. 0 or -ERR_MEMORY. */
-int canon_think_filter(struct canon_think *think, struct canon_events *events) must_check;
+void canon_put_arguments(const struct canon_part *call, int depth, struct json_writer *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include "providers/gemini_read.h"
 
 #include "base/text.h"
+#include "providers/canon_media.h"
 
 #define TURN_CALLS_MAX 1024 /* each response looks at each call */
 
@@ -96,10 +97,10 @@ standard_data(struct gemini_reading *at, struct json value, struct slice *out)
     *out = json_string(value, at->request->arena);
     if (!slice_present(*out))
         return refuse_part(at, "inlineData needs data");
-    if (gemini_standard_base64(*out))
+    if (canon_base64_is_standard(*out))
         return 0;
     sink_init(&text, out->len + 8);
-    bool good = gemini_base64(&text, *out) && text.error == 0;
+    bool good = canon_base64(&text, *out) && text.error == 0;
     if (good)
         *out = arena_copy(at->request->arena, sink_slice(&text));
     sink_fini(&text);
@@ -146,7 +147,7 @@ read_file(struct gemini_reading *at, struct part_list *list, struct json value, 
     if (slice_starts(url, SLICE_LIT("https://generativelanguage.googleapis.com/")))
         web = false;
     if (type.len == 0)
-        type = slice_from(gemini_url_type(url));
+        type = slice_from(canon_url_type(url));
     enum canon_part_kind kind = is_video_page(url) ? PART_VIDEO : kind_of(type);
     if (!web)
         return gemini_refuse(at, ERR_UNSUPPORTED, "fileData",

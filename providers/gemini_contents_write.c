@@ -9,6 +9,7 @@
 #include "providers/gemini_write.h"
 
 #include "base/text.h"
+#include "providers/canon_media.h"
 
 /*
  * For the first call of a step whose signature nobody knows. Gemini asks for one in the turn in
@@ -66,7 +67,7 @@ put_inline(struct gemini_writing *at, struct slice type, struct slice data)
     json_member_text(&at->json, "data", "");
     if (at->out->error == 0) { /* written in place: it can be tens of megabytes */
         at->out->len--;
-        if (!gemini_base64(at->out, data))
+        if (!canon_base64(at->out, data))
             return gemini_unsupported(at, "data", "this is not base64");
         sink_byte(at->out, '"');
     }
@@ -78,7 +79,7 @@ static void
 put_file(struct gemini_writing *at, struct slice url, struct slice type)
 {
     if (type.len == 0)
-        type = slice_from(gemini_url_type(url));
+        type = slice_from(canon_url_type(url));
     json_object(&at->json);
     json_name(&at->json, "fileData");
     json_object(&at->json);
@@ -118,7 +119,7 @@ put_image(struct gemini_writing *at, const struct canon_part *part)
     if (!slice_present(part->data))
         return slice_present(part->url) ? put_url(at, part, "image_url")
                                         : gemini_unsupported(at, "image", "it has no data");
-    const char *found = gemini_image_type(part->data), *type = NULL;
+    const char *found = canon_image_type(part->data), *type = NULL;
     for (size_t i = 0; i < countof(taken); i++) {
         if (found ? strcmp(found, taken[i]) == 0 : text_caseless_is(part->media_type, taken[i]))
             type = taken[i];
@@ -219,31 +220,6 @@ put_plain(struct gemini_writing *at, const struct canon_part *part, struct slice
 
 /* ---------------------------------------------------------------- calls */
 
-/* The arguments as the object they must be: what is none is wrapped, so that nothing is lost. */
-static void
-put_args(struct gemini_writing *at, const struct canon_part *call)
-{
-    struct json_scan scan;
-    struct slice text = call->arguments;
-    while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]))
-        text = slice_skip(text, 1);
-    bool valid = json_scan(text, GEMINI_REQUEST_DEPTH - 8, &scan) == 0;
-    if (!call->custom && valid && text.ptr[0] == '{') {
-        json_put_raw(&at->json, text);
-        return;
-    }
-    json_object(&at->json);
-    if (call->custom) {
-        json_name(&at->json, "input");
-        json_put_escaped(&at->json, slice_present(call->text) ? call->text : SLICE_LIT(""));
-    } else if (valid && !slice_starts(text, SLICE_LIT("null"))) {
-        json_member_raw(&at->json, "value", text);
-    } else if (!valid && text.len > 0) {
-        json_member(&at->json, "_raw", text);
-    }
-    json_end(&at->json);
-}
-
 /* Vertex's models know no ids, and a repeated one says nothing: the order says it all. */
 static void
 put_id(struct gemini_writing *at, const struct gemini_item *call)
@@ -269,7 +245,7 @@ put_call(struct gemini_writing *at, const struct gemini_item *item, bool first_o
     json_name(&at->json, "name");
     json_put_escaped(&at->json, name);
     json_name(&at->json, "args");
-    put_args(at, item->part);
+    canon_put_arguments(item->part, GEMINI_REQUEST_DEPTH - 8, &at->json);
     json_end(&at->json);
     if (slice_present(signature)) {
         json_name(&at->json, "thoughtSignature");

@@ -57,18 +57,4 @@ bool gemini_given(struct json value);
  * -1: none of them. */
 int gemini_enum(struct json value, const char *const words[], size_t count);
 
-/* ---------------------------------------------------------------- media */
-
-enum gemini_media_fault { GEMINI_MEDIA_OK, GEMINI_MEDIA_TYPE, GEMINI_MEDIA_DATA };
-
-/* gemini_base64 - append data in the standard alphabet, padded, without line breaks; false on bytes
- * that are no base64. */
-bool gemini_base64(struct sink *out, struct slice data) must_check;
-/* gemini_standard_base64 - is data already what gemini_base64 would write? */
-bool gemini_standard_base64(struct slice data);
-/* gemini_image_type - what image the base64 data is by its first bytes: a media type, or NULL. */
-const char *gemini_image_type(struct slice data);
-/* gemini_url_type - the media type that a URL's file name ending says, or NULL. */
-const char *gemini_url_type(struct slice url);
-
 #endif

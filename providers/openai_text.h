@@ -39,7 +39,6 @@ int openai_text_writer_init(void *writer, const struct dialect_writer_options *o
 void openai_text_writer_fini(void *writer);
 int openai_text_write_start(void *writer, struct frames *frames);
 int openai_text_write_events(void *writer, const struct canon_events *events, struct frames *frames);
-void openai_text_write_ping(void *writer, struct frames *frames);
 int openai_text_write_error(void *writer, const struct canon_error *error, struct frames *frames);
 int openai_text_write_whole(void *writer, struct sink *out);
 

@@ -337,15 +337,6 @@ openai_text_write_events(void *writer, const struct canon_events *events, struct
     return frames->error;
 }
 
-void
-openai_text_write_ping(void *writer, struct frames *frames)
-{
-    (void)writer;
-    frame_begin(frames, FRAME_COMMENT, NULL);
-    sink_text(&frames->bytes, "keep-alive");
-    frame_end(frames);
-}
-
 int
 openai_text_write_error(void *writer, const struct canon_error *error, struct frames *frames)
 {

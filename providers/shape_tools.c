@@ -17,7 +17,7 @@ any_rule(const struct shape_rules *rules)
 
 /* A description of at most so many letters; what is longer ends with dots, between two words where it can. */
 static struct slice
-stub(struct slice text, uint64_t letters, struct arena *arena)
+shortened(struct slice text, uint64_t letters, struct arena *arena)
 {
     size_t at = 0, end = 0, word = 0;
     uint64_t count = 0;
@@ -58,7 +58,7 @@ change_tool(struct shaping *shape, struct canon_tool *tool)
     if (tool->kind == TOOL_NATIVE)
         return 0;
     if (rules->stub_letters > 0 && tool->description.len > 0) {
-        tool->description = stub(tool->description, rules->stub_letters, shape->arena);
+        tool->description = shortened(tool->description, rules->stub_letters, shape->arena);
         tool->value = JSON_NONE;
         if (!slice_present(tool->description))
             return -ERR_MEMORY;

@@ -9,11 +9,6 @@
 
 #include "base/text.h"
 
-struct canon_textcall_block {
-    struct canon_textcall_block *next;
-    uint32_t from, to;
-};
-
 /* One call: what comes in turns into what goes out. */
 struct work {
     struct canon_textcall *filter;
@@ -27,7 +22,7 @@ static const char opening_tag[] = "<tool_call>", closing_tag[] = "</tool_call>";
 void
 canon_textcall_init(struct canon_textcall *filter, struct arena *arena)
 {
-    *filter = (struct canon_textcall){.arena = arena};
+    *filter = (struct canon_textcall){.blocks.arena = arena};
     sink_init(&filter->held, TEXTCALL_BYTES_MAX + 1024);
 }
 
@@ -87,7 +82,7 @@ put(struct work *work, enum canon_event_kind kind, enum canon_block type, struct
 static int
 open_block(struct work *work, enum canon_block type)
 {
-    work->filter->shown = work->filter->blocks++;
+    work->filter->shown = work->filter->blocks.count++;
     return put(work, CANON_OPEN, type, SLICE_NONE);
 }
 
@@ -321,42 +316,7 @@ carry(struct work *work, const struct canon_event *event)
     return 0;
 }
 
-/* ---------------------------------------------------------------- all other blocks */
-
-static int
-map_block(struct work *work, const struct canon_event *event)
-{
-    struct canon_textcall *filter = work->filter;
-    struct canon_textcall_block **link = &filter->open;
-    if (event->kind == CANON_OPEN) {
-        struct canon_textcall_block *block = filter->spare;
-        if (block)
-            filter->spare = block->next;
-        else
-            block = arena_take(filter->arena, sizeof(*block));
-        if (!block)
-            return -ERR_MEMORY;
-        *block = (struct canon_textcall_block){filter->open, event->block, filter->blocks++};
-        filter->open = block;
-    }
-    while (*link && (*link)->from != event->block)
-        link = &(*link)->next;
-    struct canon_event *copy = canon_add(&work->out, event->kind);
-    if (!copy)
-        return -ERR_MEMORY;
-    *copy = *event;
-    if (!*link)
-        return 0; /* the guard says what to think of it */
-    copy->block = (*link)->to;
-    work->changed = work->changed || copy->block != event->block;
-    if (event->kind == CANON_CLOSE) {
-        struct canon_textcall_block *block = *link;
-        *link = block->next;
-        block->next = filter->spare;
-        filter->spare = block;
-    }
-    return 0;
-}
+/* ---------------------------------------------------------------- the filter */
 
 static int
 take(struct work *work, const struct canon_event *event)
@@ -379,7 +339,7 @@ take(struct work *work, const struct canon_event *event)
         return 0; /* opened when there is something to say */
     }
     if (!filter->watching || event->block != filter->text)
-        return map_block(work, event);
+        return canon_blocks_map(&filter->blocks, event, &work->out, &work->changed);
     if (event->kind == CANON_CLOSE)
         return close_text(work);
     int error = event->kind == CANON_DELTA ? watch_text(work, event->text) : 0;

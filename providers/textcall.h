@@ -10,15 +10,12 @@
 #define PENSTOCK_TEXTCALL_H
 
 #include "base/sink.h"
-#include "providers/canon.h"
+#include "providers/canon_blocks.h"
 
 #define TEXTCALL_BYTES_MAX (1u << 20) /* of one call; what is longer stays text */
 
-struct canon_textcall_block;
 struct canon_textcall {
-    struct arena *arena;
-    struct canon_textcall_block *open, *spare; /* blocks of other kinds: their numbers in and out */
-    uint32_t blocks;       /* opened so far, as the writer sees them */
+    struct canon_blocks blocks; /* of all other kinds */
     uint32_t text, shown;  /* the watched text block: its number upstream, and the one now written */
     uint32_t calls;
     uint64_t reply;        /* hash of the reply's id */

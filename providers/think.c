@@ -7,14 +7,9 @@
  * tag may be an escape too (\u003c is what Go's encoder makes of "<"), so the tag is matched unit
  * by unit; what may yet become a tag is held back, never more than a few bytes.
  */
-#include "providers/canon.h"
+#include "providers/think.h"
 
 #include "base/text.h"
-
-struct canon_think_block {
-    struct canon_think_block *next;
-    uint32_t from, to;
-};
 
 /* One filter call: what comes in turns into what goes out. */
 struct filter {
@@ -26,7 +21,7 @@ struct filter {
 void
 canon_think_init(struct canon_think *think, struct arena *arena)
 {
-    *think = (struct canon_think){.arena = arena, .state = THINK_START};
+    *think = (struct canon_think){.blocks.arena = arena, .state = THINK_START};
 }
 
 /* ---------------------------------------------------------------- units of escaped text */
@@ -91,7 +86,7 @@ put(struct filter *filter, const struct canon_event *like, enum canon_event_kind
 static int
 put_opening(struct filter *filter, const struct canon_event *like, enum canon_block type)
 {
-    filter->think->shown = filter->think->blocks++;
+    filter->think->shown = filter->think->blocks.count++;
     return put(filter, like, CANON_OPEN, type, SLICE_NONE);
 }
 
@@ -315,42 +310,7 @@ close_text(struct filter *filter, const struct canon_event *event)
                SLICE_NONE);
 }
 
-/* ---------------------------------------------------------------- all other blocks */
-
-static int
-map_block(struct filter *filter, const struct canon_event *event)
-{
-    struct canon_think *think = filter->think;
-    struct canon_think_block **link = &think->open;
-    if (event->kind == CANON_OPEN) {
-        struct canon_think_block *block = think->spare;
-        if (block)
-            think->spare = block->next;
-        else
-            block = arena_take(think->arena, sizeof(*block));
-        if (!block)
-            return -ERR_MEMORY;
-        *block = (struct canon_think_block){think->open, event->block, think->blocks++};
-        think->open = block;
-    }
-    while (*link && (*link)->from != event->block)
-        link = &(*link)->next;
-    struct canon_event *copy = canon_add(&filter->out, event->kind);
-    if (!copy)
-        return -ERR_MEMORY;
-    *copy = *event;
-    if (!*link)
-        return 0; /* the guard says what to think of it */
-    copy->block = (*link)->to;
-    filter->changed = filter->changed || copy->block != event->block;
-    if (event->kind == CANON_CLOSE) {
-        struct canon_think_block *block = *link;
-        *link = block->next;
-        block->next = think->spare;
-        think->spare = block;
-    }
-    return 0;
-}
+/* ---------------------------------------------------------------- the filter */
 
 static int
 filter_event(struct filter *filter, const struct canon_event *event)
@@ -373,7 +333,7 @@ filter_event(struct filter *filter, const struct canon_event *event)
             return 0; /* opened when it is known what it is */
     }
     if (!is_watched)
-        return map_block(filter, event);
+        return canon_blocks_map(&think->blocks, event, &filter->out, &filter->changed);
     if (event->kind == CANON_DELTA)
         return watch_delta(filter, event);
     if (event->kind == CANON_CITATION)

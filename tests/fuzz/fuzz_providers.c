@@ -5,6 +5,7 @@
  * chooses; nothing from outside may trip an assert, and what comes out is JSON.
  */
 #include "providers/dialect.h"
+#include "providers/think.h"
 #include "sse/sse.h"
 #include "tests/fuzz/fuzz.h"
 

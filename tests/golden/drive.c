@@ -6,6 +6,7 @@
 #include "tests/golden/drive.h"
 
 #include "providers/custom.h"
+#include "providers/think.h"
 #include "sse/sse.h"
 
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "providers/canon.h"
+#include "providers/think.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * gemini_media.c - base64 in both alphabets, and media types known by first bytes or by the ending
- * of a name.
+ * canon_media.c - base64 in both alphabets, and media types known by first bytes or by the ending of
+ * a name.
  */
-#include "providers/gemini_request.h"
+#include "providers/canon_media.h"
 
 #include "base/text.h"
 
@@ -28,7 +28,7 @@ skipped(char byte)
 }
 
 bool
-gemini_base64(struct sink *out, struct slice data)
+canon_base64(struct sink *out, struct slice data)
 {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -52,7 +52,7 @@ gemini_base64(struct sink *out, struct slice data)
 }
 
 bool
-gemini_standard_base64(struct slice data)
+canon_base64_is_standard(struct slice data)
 {
     size_t len = data.len;
     if (len % 4 != 0)
@@ -67,6 +67,7 @@ gemini_standard_base64(struct slice data)
     return true;
 }
 
+/* The first bytes that base64 text stands for: enough to know a format by. */
 static struct slice
 first_bytes(struct slice data, uint8_t out[16])
 {
@@ -88,7 +89,7 @@ first_bytes(struct slice data, uint8_t out[16])
 }
 
 const char *
-gemini_image_type(struct slice data)
+canon_image_type(struct slice data)
 {
     uint8_t room[16];
     struct slice bytes = first_bytes(data, room);
@@ -106,8 +107,15 @@ gemini_image_type(struct slice data)
     return slice_starts(slice_skip(bytes, 4), SLICE_LIT("ftypmif1")) ? "image/heif" : NULL;
 }
 
+bool
+canon_is_pdf(struct slice data)
+{
+    uint8_t room[16];
+    return slice_starts(first_bytes(data, room), SLICE_LIT("%PDF"));
+}
+
 const char *
-gemini_url_type(struct slice url)
+canon_url_type(struct slice url)
 {
     static const struct {
         const char *ending, *type;
