@@ -142,6 +142,8 @@ translates_media(void **state)
                  "\"title\":\"a.txt\"}"));
     refused(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/bmp;base64,Qk0=\"}}"),
             "an image that is not PNG, JPEG, GIF or WebP");
+    refused(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AAAAGGZ0eXBoZWljAAAAAA==\"}}"),
+            "an image that is not PNG, JPEG, GIF or WebP"); /* HEIC, whatever it is called */
     refused(WITH("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,%%%\"}}"),
             "data that is not base64");
     refused(
