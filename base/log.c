@@ -10,6 +10,7 @@
 #include "base/log.h"
 
 #include "base/log_ring.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -60,7 +61,7 @@ log_level_parse(struct slice text, enum log_level *out)
 static bool
 line_put(struct log_line *line, struct slice bytes)
 {
-    if (line->cut || bytes.len > LINE_ROOM - line->len) {
+    if (line->cut || line->len + bytes.len > LINE_ROOM) { /* len may be past it by a quote */
         line->cut = true;
         return false;
     }
@@ -68,6 +69,16 @@ line_put(struct log_line *line, struct slice bytes)
         memcpy(line->text + line->len, bytes.ptr, bytes.len);
     line->len += bytes.len;
     return true;
+}
+
+/* The last digits of value, zeros in front, width of them from to on. */
+static void
+put_number(char *to, int width, unsigned value)
+{
+    while (width > 0) {
+        to[--width] = (char)('0' + value % 10);
+        value /= 10;
+    }
 }
 
 /*
@@ -108,11 +119,21 @@ is_unprintable(int32_t point)
            (point >= 0x2060 && point <= 0x2069) || point == 0xfeff;
 }
 
+/* Nearly every value is nothing but these. */
+static bool
+is_plain(char byte)
+{
+    return (byte >= '#' && byte <= '<') || (byte >= '>' && byte <= '[') ||
+           (byte >= ']' && byte <= '~') || byte == '!';
+}
+
 static bool
 needs_quotes(struct slice value)
 {
     if (value.len == 0)
         return true;
+    while (value.len > 0 && is_plain(value.ptr[0]))
+        value = slice_skip(value, 1);
     while (value.len > 0) {
         int32_t point;
         size_t n = next_character(value, &point);
@@ -169,18 +190,38 @@ line_put_value(struct log_line *line, struct slice value)
     line->text[line->len++] = '"';
 }
 
+/* line_put_name - " name="; false, and the line as before, when no value would fit behind it: a name
+ * without one is worse than no field. */
+static bool
+line_put_name(struct log_line *line, const char *name)
+{
+    size_t len = strlen(name);
+    assert(len > 0);
+    if (line->cut || line->len + len + 3 > LINE_ROOM) {
+        line->cut = true;
+        return false;
+    }
+    char *to = line->text + line->len;
+    to[0] = ' ';
+    memcpy(to + 1, name, len);
+    to[len + 1] = '=';
+    line->len += len + 2;
+    return true;
+}
+
 void
 log_field(struct log_line *line, const char *name, struct slice value)
 {
-    assert(name[0] != '\0');
-    size_t before = line->len;
-    if (line_put(line, SLICE_LIT(" ")) && line_put(line, slice_from(name)) &&
-        line_put(line, SLICE_LIT("=")) && line->len + 1 < LINE_ROOM) {
+    if (line_put_name(line, name))
         line_put_value(line, value);
-    } else {
-        line->len = before; /* A name without a value is worse than no field. */
-        line->cut = true;
-    }
+}
+
+/* A value that is known to need no quotes. */
+static void
+put_plain(struct log_line *line, const char *name, struct slice value)
+{
+    if (line_put_name(line, name) && !line_put(line, value))
+        line_put_value(line, value); /* what fits of it */
 }
 
 void
@@ -192,18 +233,22 @@ log_text(struct log_line *line, const char *name, const char *value)
 void
 log_i64(struct log_line *line, const char *name, int64_t value)
 {
-    char digits[24];
-    int n = snprintf(digits, sizeof(digits), "%lld", (long long)value);
-    log_field(line, name, slice_of(digits, (size_t)n));
+    char digits[24], *end = digits + sizeof(digits);
+    /* Negated as unsigned: the most negative number has no positive twin. */
+    char *from = text_digits_before(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    if (value < 0)
+        *--from = '-';
+    put_plain(line, name, slice_of(from, (size_t)(end - from)));
 }
 
 void
 log_ms(struct log_line *line, const char *name, uint64_t micros)
 {
-    char digits[32];
-    int n = snprintf(digits, sizeof(digits), "%llu.%03u", (unsigned long long)(micros / 1000),
-                     (unsigned)(micros % 1000));
-    log_field(line, name, slice_of(digits, (size_t)n));
+    char digits[32], *end = digits + sizeof(digits);
+    end[-4] = '.';
+    put_number(end - 3, 3, (unsigned)(micros % 1000));
+    char *from = text_digits_before(end - 4, micros / 1000);
+    put_plain(line, name, slice_of(from, (size_t)(end - from)));
 }
 
 /* Civil date from days since 1970 (proleptic Gregorian, years counted from March). gmtime_r would
@@ -238,13 +283,17 @@ log_begin(struct log_line *line, enum log_level level, const char *message)
     line->level = level;
     line->len = 0;
     line->cut = false;
-    char head[96];
-    int n =
-        snprintf(head, sizeof(head), "time=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ level=%s msg=", year,
-                 month, day, seconds / 3600, seconds / 60 % 60, seconds % 60,
-                 (int)(now.tv_nsec / 1000000), level_names[level]);
-    assert(n > 0 && (size_t)n < sizeof(head));
-    line_put(line, slice_of(head, (size_t)n));
+    char when[] = "time=0000-00-00T00:00:00.000Z level=";
+    put_number(when + 5, 4, (unsigned)year);
+    put_number(when + 10, 2, (unsigned)month);
+    put_number(when + 13, 2, (unsigned)day);
+    put_number(when + 16, 2, (unsigned)seconds / 3600);
+    put_number(when + 19, 2, (unsigned)seconds / 60 % 60);
+    put_number(when + 22, 2, (unsigned)seconds % 60);
+    put_number(when + 25, 3, (unsigned)(now.tv_nsec / 1000000));
+    line_put(line, slice_of(when, sizeof(when) - 1));
+    line_put(line, slice_from(level_names[level]));
+    line_put(line, SLICE_LIT(" msg="));
     line_put_value(line, slice_from(message));
 }
 

@@ -25,14 +25,20 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SLOT_BYTES 512u
 #define RING_SLOTS 2048u
 #define SLOT_DATA_BYTES (SLOT_BYTES - 16)
 
-/* A pipe that is ready takes this much without blocking (POSIX PIPE_BUF on Linux). */
+/* A pipe that is ready takes this much without blocking (POSIX PIPE_BUF on Linux). A file does not
+ * block, and takes a batch at once. */
 #define WRITE_BYTES_MAX 4096u
+#define BATCH_BYTES 32768u
+/* While lines come the writer looks for them this often, and nobody has to wake it: each wake-up
+ * would cost the worker more than the line. */
+#define GATHER_NS 2000000
 #define POLL_MS 100
 /* How long log_stop tolerates a descriptor that takes nothing. */
 #define STOP_STALL_MS 1000
@@ -58,8 +64,9 @@ static struct {
     /* the writer's own */
     uint64_t dropped_said;
     bool gave_up; /* the descriptor took nothing while we were stopping */
+    bool to_file;
     size_t pending;
-    char batch[WRITE_BYTES_MAX];
+    char batch[BATCH_BYTES];
     /* a file of our own, with rotation; path empty: a borrowed descriptor */
     char path[PATH_BYTES_MAX];
     uint64_t file_bytes, rotate_bytes;
@@ -148,7 +155,7 @@ write_out(const char *bytes, size_t len)
     while (len > 0 && !ring.gave_up) {
         int fd = atomic_load_explicit(&ring.fd, memory_order_relaxed);
         struct pollfd ready = {.fd = fd, .events = POLLOUT};
-        int n = poll(&ready, 1, POLL_MS);
+        int n = ring.to_file ? 1 : poll(&ready, 1, POLL_MS);
         if (n == 0) {
             stalled_ms += POLL_MS;
             if (atomic_load_explicit(&ring.stopping, memory_order_relaxed))
@@ -157,7 +164,8 @@ write_out(const char *bytes, size_t len)
         }
         if (n < 0 && errno == EINTR)
             continue;
-        ssize_t written = write(fd, bytes, len < WRITE_BYTES_MAX ? len : WRITE_BYTES_MAX);
+        size_t most = ring.to_file ? BATCH_BYTES : WRITE_BYTES_MAX;
+        ssize_t written = write(fd, bytes, len < most ? len : most);
         if (written < 0) {
             if (errno == EINTR || errno == EAGAIN)
                 continue;
@@ -232,21 +240,24 @@ tend_file(void)
         rotate();
 }
 
-/* Write until the ring is empty. */
-static void
+/* Write until the ring is empty. Was there anything? */
+static bool
 drain(void)
 {
+    bool any = false;
     for (;;) {
         while (ring_pop())
             ;
         if (ring.pending == 0)
             break;
+        any = true;
         tend_file();
         write_out(ring.batch, ring.pending);
         ring.pending = 0;
         say_dropped();
     }
     say_dropped();
+    return any;
 }
 
 /*
@@ -280,11 +291,14 @@ static void *
 writer_main(void *unused)
 {
     (void)unused;
+    static const struct timespec gather = {.tv_nsec = GATHER_NS};
     while (!atomic_load_explicit(&ring.stopping, memory_order_seq_cst)) {
-        drain();
-        writer_sleep();
+        if (drain())
+            nanosleep(&gather, NULL);
+        else
+            writer_sleep();
     }
-    drain();
+    (void)drain();
     return NULL;
 }
 
@@ -317,6 +331,8 @@ int
 log_start(int fd)
 {
     assert(!atomic_load(&ring.running));
+    struct stat status;
+    ring.to_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     atomic_store(&ring.fd, fd);
     atomic_store(&ring.stopping, false);
     atomic_store(&ring.asleep, false);
@@ -368,7 +384,7 @@ log_stop(void)
     atomic_store_explicit(&ring.running, false, memory_order_release);
     sem_destroy(&ring.wake);
     /* A line pushed while the thread was ending: nobody else reads the ring now. */
-    drain();
+    (void)drain();
     ring.gave_up = false;
     ring.path[0] = '\0'; /* what is still said goes to the last file, which is not rotated any more */
 }

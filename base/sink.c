@@ -5,6 +5,7 @@
 #include "base/sink.h"
 
 #include "base/err.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,23 +109,12 @@ sink_byte(struct sink *sink, char byte)
     sink->len += 1;
 }
 
-/* Digits of value, written backwards so that they end at end; returns where they begin. */
-static char *
-digits_before(char *end, uint64_t value)
-{
-    do {
-        *--end = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    return end;
-}
-
 void
 sink_u64(struct sink *sink, uint64_t value)
 {
     char digits[20];
     char *end = digits + sizeof(digits);
-    char *from = digits_before(end, value);
+    char *from = text_digits_before(end, value);
     sink_put(sink, slice_of(from, (size_t)(end - from)));
 }
 
@@ -135,7 +125,7 @@ sink_i64(struct sink *sink, int64_t value)
     char *end = digits + sizeof(digits);
     /* Negated as unsigned: the most negative number has no positive twin. */
     uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    char *from = digits_before(end, magnitude);
+    char *from = text_digits_before(end, magnitude);
     if (value < 0)
         *--from = '-';
     sink_put(sink, slice_of(from, (size_t)(end - from)));

@@ -58,6 +58,26 @@ text_hex_u64(struct slice text, uint64_t *out)
     return true;
 }
 
+char *
+text_digits_before(char *end, uint64_t value)
+{
+    do {
+        *--end = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    return end;
+}
+
+char *
+text_hex_before(char *end, uint64_t value)
+{
+    do {
+        *--end = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    } while (value != 0);
+    return end;
+}
+
 char
 text_lower(char byte)
 {

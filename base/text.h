@@ -13,6 +13,11 @@
 bool text_u64(struct slice text, uint64_t *out) must_check;
 /* text_hex_u64 - 1 to 16 hex digits, the whole slice. */
 bool text_hex_u64(struct slice text, uint64_t *out) must_check;
+/* text_digits_before - value in decimal, written backwards so that it ends at end (20 bytes at most);
+ * returns where it begins. For hot paths: printf costs fifty times as much. */
+char *text_digits_before(char *end, uint64_t value);
+/* text_hex_before - the same in lower-case hex (16 bytes at most). */
+char *text_hex_before(char *end, uint64_t value);
 char text_lower(char byte);
 /* text_caseless_eq - ASCII case-insensitive equality. */
 bool text_caseless_eq(struct slice a, struct slice b);

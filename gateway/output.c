@@ -4,12 +4,11 @@
  *
  * A stream's head goes out at the commit point and not before.
  */
+#include "base/text.h"
 #include "gateway/endpoint.h"
 #include "gateway/resume.h"
 #include "gateway/stream.h"
 #include "gateway/worker.h"
-
-#include <stdio.h>
 
 /* Anthropic clients read the prompt's size from message_start, before an upstream of another dialect has said it. */
 static uint64_t
@@ -50,15 +49,31 @@ stream_writer(struct stream *stream)
     return 0;
 }
 
+/* Microseconds as milliseconds with three decimals. */
+static void
+put_ms(struct sink *out, uint64_t us)
+{
+    char text[32], *end = text + sizeof text;
+    char *from = text_digits_before(end, 1000 + us % 1000); /* the 1 gives way to the point */
+    *from = '.';
+    from = text_digits_before(from, us / 1000);
+    sink_put(out, slice_of(from, (size_t)(end - from)));
+}
+
 static void
 put_server_timing(const struct stream *stream, struct sink *out)
 {
     const struct stamps *at = &stream->stamps;
     uint64_t now = stream_clock(stream); /* a large request takes more than the tick's clock shows */
     sink_text(out, "Server-Timing: ");
-    if (at->first_byte && at->body)
-        sink_printf(out, "upstream;dur=%.3f, ", (double)(at->first_byte - at->body) / 1000);
-    sink_printf(out, "total;dur=%.3f\r\n", (double)(now - at->begin) / 1000);
+    if (at->first_byte && at->body) {
+        sink_text(out, "upstream;dur=");
+        put_ms(out, at->first_byte - at->body);
+        sink_text(out, ", ");
+    }
+    sink_text(out, "total;dur=");
+    put_ms(out, now - at->begin);
+    sink_text(out, "\r\n");
 }
 
 /* What every reply carries. Bytes from upstream fields were cleaned when they were kept. */
@@ -115,11 +130,12 @@ stream_flush_text(struct stream *stream)
         return 0;
     if (stream->chunked) {
         /* The chunk's frame goes around the bytes in place: queued in pieces, a chunk could be torn for want of memory. */
-        char size[24];
-        size_t n = (size_t)snprintf(size, sizeof size, "%zx\r\n", len);
+        char size[18] = {[16] = '\r', [17] = '\n'};
+        const char *digits = text_hex_before(size + 16, len);
+        size_t n = (size_t)(size + sizeof size - digits);
         if (sink_reserve(text, n + 2)) {
             memmove(text->ptr + n, text->ptr, len);
-            memcpy(text->ptr, size, n);
+            memcpy(text->ptr, digits, n);
             memcpy(text->ptr + n + len, "\r\n", 2);
             text->len += n + 2;
         }
@@ -163,6 +179,7 @@ stream_put_frames(struct stream *stream, struct frames *frames, const struct sse
     const struct config *config = stream->generation->config;
     struct sink *text = &worker->text;
     bool ids = config->sse_ids && stream->dialect->id != DIALECT_GEMINI; /* whose clients want "data:" to come first */
+    size_t id_len = ids ? strnlen(stream->id, 16) : 0;
     if (frames->error || frames->bytes.error)
         return frames->error ? frames->error : -ERR_UPSTREAM_TOO_LARGE;
     for (int i = 0; i < frames->count; i++) {
@@ -179,9 +196,12 @@ stream_put_frames(struct stream *stream, struct frames *frames, const struct sse
         }
         size_t before = text->len;
         if (ids) {
-            char id[64];
-            int n = snprintf(id, sizeof id, "%.16s-%llu", stream->id, (unsigned long long)stream->sse_serial);
-            sse_put_fields(text, slice_of(id, (size_t)n), stream->sse_serial == 0 ? config->sse_retry_ms : 0);
+            char id[16 + 1 + 20], *end = id + sizeof id;
+            char *from = text_digits_before(end, stream->sse_serial);
+            *--from = '-';
+            from -= id_len;
+            memcpy(from, stream->id, id_len);
+            sse_put_fields(text, slice_of(from, (size_t)(end - from)), stream->sse_serial == 0 ? config->sse_retry_ms : 0);
         }
         uint64_t serial = stream->sse_serial++;
         bool theirs = ids && frame->kind == FRAME_PASS && (slice_present(raw->id) || raw->retry_ms >= 0);

@@ -275,8 +275,7 @@ stream_carry(struct stream *stream)
                 got = take_event(stream, &event);
         }
         size_t used = before - run.len;
-        buf_consume(&conn->in, used);
-        conn_touch(conn);
+        conn_consume(conn, used);
         stream->upstream_in += used;
         metrics_add(&worker->metrics->upstream_bytes_in, used);
         stream->progress_ms = worker->loop.now_ms;

@@ -173,6 +173,16 @@ conn_touch(struct conn *conn)
     list_push_back(&conn->loop->move_list, &conn->move_link);
 }
 
+void
+conn_consume(struct conn *conn, size_t n)
+{
+    assert(conn->magic == MAGIC_CONN);
+    buf_consume(&conn->in, n);
+    /* Of a plain socket that was read empty the next edge tells; other wires hold bytes of their own. */
+    if (conn->readable || conn->wire != &plain_wire)
+        conn_touch(conn);
+}
+
 int
 conn_put(struct conn *conn, struct slice bytes)
 {

@@ -99,6 +99,8 @@ void conn_own(struct conn *conn, conn_notify *notify, void *owner);
 int conn_put(struct conn *conn, struct slice bytes) must_check;
 /* conn_touch - out was written or in was consumed: reconcile in this tick's move phase. */
 void conn_touch(struct conn *conn);
+/* conn_consume - n bytes of in were used; touches only where that may let more come. */
+void conn_consume(struct conn *conn, size_t n);
 /* conn_pause - receive no more until resumed. conn_resume - receive again (touches). */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);

@@ -82,6 +82,8 @@ send_some(struct conn *conn)
         if (error)
             return error;
         progress = 1;
+        if (conn->wire == &plain_wire && conn->out.len == 0)
+            break;
     }
     return progress;
 }
@@ -205,7 +207,8 @@ exchange(struct conn *conn, unsigned *notices, bool *later)
             return received;
         if (stepped == 2)
             *later = true;
-        if (stepped != 1 && !sent && !received)
+        /* A plain wire has nothing to say of its own accord: what there was has been moved. */
+        if (stepped != 1 && ((!sent && !received) || (conn->wire == &plain_wire && !ending)))
             break;
     }
     size_t share = conn->loop->limits.move_bytes_max;

@@ -80,24 +80,33 @@ socket_receive(struct loop *loop, int fd, struct iovec *iov, int count)
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
     ssize_t n;
     (void)loop;
-    do
-        n = recvmsg(fd, &message, MSG_DONTWAIT);
+    do /* the simple call is cheaper in the kernel */
+        n = count == 1 ? recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT)
+                       : recvmsg(fd, &message, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     return n < 0 ? net_error(errno, ERR_RESET) : n;
+}
+
+static ssize_t
+send_all(int fd, const struct iovec *iov, int count)
+{
+    struct iovec copy[32];
+    assert(count <= (int)(sizeof(copy) / sizeof(copy[0])));
+    for (int i = 0; i < count; i++)
+        copy[i] = iov[i]; /* msghdr has no room for a promise not to write */
+    struct msghdr message = {.msg_iov = copy, .msg_iovlen = (size_t)count};
+    return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 ssize_t
 socket_send(struct loop *loop, int fd, const struct iovec *iov, int count)
 {
-    struct iovec copy[32];
-    assert(count > 0 && count <= (int)(sizeof(copy) / sizeof(copy[0])));
-    for (int i = 0; i < count; i++)
-        copy[i] = iov[i]; /* msghdr has no room for a promise not to write */
-    struct msghdr message = {.msg_iov = copy, .msg_iovlen = (size_t)count};
     ssize_t n;
     (void)loop;
+    assert(count > 0);
     do
-        n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = count == 1 ? send(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                       : send_all(fd, iov, count);
     while (n < 0 && errno == EINTR);
     return n < 0 ? net_error(errno, ERR_RESET) : n;
 }

@@ -63,8 +63,11 @@ sse_put_fields(struct sink *out, struct slice id, uint64_t retry_ms)
 {
     bool clean = slice_present(id) && sse_line_end(id.ptr, id.ptr + id.len) == id.ptr + id.len &&
                  !memchr(id.ptr, '\0', id.len);
-    if (clean)
-        put_line(out, SLICE_LIT("id: "), id);
+    if (clean) {
+        sink_text(out, "id: ");
+        sink_put(out, id);
+        sink_byte(out, '\n');
+    }
     if (retry_ms > 0) {
         sink_text(out, "retry: ");
         sink_u64(out, retry_ms);

@@ -173,6 +173,30 @@ long_lines_are_cut_and_say_so(void **state)
     }
 }
 
+/* A quoted value that ends where the line does leaves its last quote behind the room for fields. */
+static void
+a_full_line_takes_no_more(void **state)
+{
+    (void)state;
+    static char value[LOG_LINE_MAX];
+    static struct {
+        struct log_line line;
+        char behind[64];
+    } guarded;
+    memset(value, ' ', sizeof(value));
+    for (size_t len = LOG_LINE_MAX - 100; len < LOG_LINE_MAX; len++) {
+        memset(guarded.behind, 'x', sizeof(guarded.behind));
+        log_begin(&guarded.line, LOG_INFO, "m");
+        log_field(&guarded.line, "v", slice_of(value, len));
+        log_text(&guarded.line, "a_name_that_is_longer_than_what_is_left", "value");
+        log_i64(&guarded.line, "number_with_quite_a_long_name_as_well", INT64_MIN);
+        log_ms(&guarded.line, "ms", UINT64_MAX);
+        assert_true(guarded.line.len < LOG_LINE_MAX - strlen(" cut=true"));
+        for (size_t i = 0; i < sizeof(guarded.behind); i++)
+            assert_int_equal(guarded.behind[i], 'x');
+    }
+}
+
 static void
 levels(void **state)
 {
@@ -472,6 +496,7 @@ main(void)
         cmocka_unit_test(no_value_forges_a_line),
         cmocka_unit_test(random_values_stay_in_their_line),
         cmocka_unit_test(long_lines_are_cut_and_say_so),
+        cmocka_unit_test(a_full_line_takes_no_more),
         cmocka_unit_test(levels),
         cmocka_unit_test(a_full_pipe_blocks_nobody),
         cmocka_unit_test(stop_does_not_wait_for_ever),
