@@ -61,13 +61,14 @@ arena_reset(struct arena *arena)
     arena->used = 0;
 }
 
-/* A block of its own for a large take, or a new shared one. Fresh memory is already zero. */
+/* A block of its own for a large take, or a new shared one. */
 static void *
-take_from_new_block(struct arena *arena, size_t n)
+take_from_new_block(struct arena *arena, size_t n, bool zeroed)
 {
     bool shared = n <= ARENA_SHARED_BYTES;
     size_t size = shared ? ARENA_SHARED_BYTES : n;
-    struct arena_block *block = calloc(1, sizeof(*block) + size);
+    /* Only what is taken must be zero, and large fresh memory is so already. */
+    struct arena_block *block = zeroed && !shared ? calloc(1, sizeof(*block) + size) : malloc(sizeof(*block) + size);
     if (!block)
         return NULL;
     block->size = size;
@@ -79,32 +80,65 @@ take_from_new_block(struct arena *arena, size_t n)
         block->next = arena->blocks->next;
         arena->blocks->next = block;
     }
-    return block->data;
+    return zeroed && shared ? memset(block->data, 0, n) : block->data;
 }
 
-void *
-arena_take(struct arena *arena, size_t n)
+static size_t
+aligned(size_t n)
+{
+    return (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+}
+
+static inline void *
+take(struct arena *arena, size_t n, bool zeroed)
 {
     assert(arena->used <= arena->max);
     if (n == 0)
         n = 1;
     if (n > arena->max)
         return NULL;
-    n = (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    n = aligned(n);
     if (n == 0 || n > arena->max - arena->used)
         return NULL;
 
     void *taken;
     struct arena_block *block = arena->blocks;
     if (block && n <= block->size - block->used) {
-        taken = memset(block->data + block->used, 0, n);
+        taken = block->data + block->used;
+        if (zeroed)
+            memset(taken, 0, n);
         block->used += n;
     } else {
-        taken = take_from_new_block(arena, n);
+        taken = take_from_new_block(arena, n, zeroed);
     }
     if (taken)
         arena->used += n;
     return taken;
+}
+
+void *
+arena_take(struct arena *arena, size_t n)
+{
+    return take(arena, n, true);
+}
+
+void *
+arena_take_raw(struct arena *arena, size_t n)
+{
+    return take(arena, n, false);
+}
+
+void
+arena_shrink(struct arena *arena, void *taken, size_t n, size_t less)
+{
+    struct arena_block *block = arena->blocks;
+    assert(less <= n);
+    n = aligned(n ? n : 1);
+    if (!block || block->size != ARENA_SHARED_BYTES || (char *)taken + n != block->data + block->used)
+        return;
+    size_t back = n - aligned(less);
+    block->used -= back;
+    arena->used -= back;
 }
 
 struct slice
@@ -112,11 +146,12 @@ arena_copy(struct arena *arena, struct slice bytes)
 {
     if (bytes.len == SIZE_MAX)
         return SLICE_NONE;
-    char *copy = arena_take(arena, bytes.len + 1);
+    char *copy = arena_take_raw(arena, bytes.len + 1);
     if (!copy)
         return SLICE_NONE;
     if (bytes.len > 0)
         memcpy(copy, bytes.ptr, bytes.len);
+    copy[bytes.len] = '\0';
     return slice_of(copy, bytes.len);
 }
 

@@ -22,6 +22,11 @@ void arena_fini(struct arena *arena);
 void arena_reset(struct arena *arena);
 /* arena_take - n bytes (0 too) aligned to 16, zeroed; NULL over the ceiling or without memory. */
 void *arena_take(struct arena *arena, size_t n) must_check;
+/* arena_take_raw - the same, not zeroed. */
+void *arena_take_raw(struct arena *arena, size_t n) must_check;
+/* arena_shrink - of the n bytes that were taken last, keep only the first less; no effect if they have a
+ * block of their own or something was taken since. */
+void arena_shrink(struct arena *arena, void *taken, size_t n, size_t less);
 /* arena_copy - a copy of the bytes with a NUL behind it (not counted); .ptr NULL on failure. */
 struct slice arena_copy(struct arena *arena, struct slice bytes) must_check;
 /* arena_printf - formatted text, NUL behind it; .ptr NULL on failure. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * json.h - strict JSON reader over jsmn tokens, and a writer into a sink.
+ * json.h - strict JSON reader, and a writer into a sink.
  *
- * Reading: json_scan validates completely (RFC 8259 grammar, UTF-8 per RFC 3629, numbers, escapes,
- * depth) and counts tokens; only then does jsmn tokenise, into memory of exactly that size. A value
- * is a handle {doc, token}; nothing is copied until a string with escapes is asked for.
- * The same text always gives the same answers whatever memory it lies in. No recursion.
+ * Reading: one pass validates completely (RFC 8259 grammar, UTF-8 per RFC 3629, numbers, escapes,
+ * depth) and writes tokens. A value is a handle {doc, token}; nothing is copied until a string with
+ * escapes is asked for. The same text always gives the same answers whatever memory it lies in. No
+ * recursion.
  */
 #ifndef PENSTOCK_JSON_H
 #define PENSTOCK_JSON_H
@@ -25,13 +25,12 @@ enum json_type {
     JSON_OBJECT
 };
 
-/* No text is ever taken that nests deeper than this, whatever depth_max says. jsmn's time grows
- * with the depth (each closing bracket walks up), so ask for little: 64 for requests, 16 for
- * events. */
+/* No text is ever taken that nests deeper than this, whatever depth_max says. Who asks for little
+ * (64 for requests, 16 for events) has less to fear from what reads the values. */
 #define JSON_DEPTH_MAX 512
 
 struct json_scan {
-    size_t tokens; /* exactly what jsmn will need */
+    size_t tokens; /* values and names */
     int depth;     /* deepest nesting seen */
     size_t offset; /* of the first error, in bytes */
 };
@@ -45,7 +44,22 @@ struct json_scan {
  */
 int json_scan(struct slice text, int depth_max, struct json_scan *out) must_check;
 
-struct json_doc; /* text plus tokens, in an arena */
+/* Tokens come in text order: an object is followed by name, value, name, value. Only the readers
+ * below look into them. */
+#define JSON_NO_TOKEN (-1)
+struct json_token {
+    uint32_t start, end; /* in the text; of strings without their quotes */
+    uint32_t size;       /* of an object or array: members, elements; 1 for a member's name */
+    int32_t next;        /* the next element, or of a name the next name; JSON_NO_TOKEN */
+    uint8_t type;        /* enum json_type */
+    bool escaped;        /* a string with a backslash in it */
+};
+
+struct json_doc { /* text plus tokens, in an arena */
+    const char *text;
+    const struct json_token *tokens;
+    uint32_t count;
+};
 
 struct json {
     const struct json_doc *doc; /* NULL: absent */
@@ -61,23 +75,65 @@ struct json {
 int json_parse(struct slice text, int depth_max, size_t tokens_max, struct arena *arena,
                struct json *root) must_check;
 
+/* json_parse_jsmn - the same answer by way of jsmn, which has nothing in common with our tokeniser: for who
+ * judges what we wrote (conform, tests). Slower, most of all for long strings. */
+int json_parse_jsmn(struct slice text, int depth_max, size_t tokens_max, struct arena *arena,
+                    struct json *root) must_check;
+
 /* Every reader below takes any value, JSON_NONE too, and answers absent rather than failing. */
-enum json_type json_type(struct json value);
 static inline bool
 json_present(struct json value)
 {
     return value.doc != NULL;
+}
+static inline const struct json_token *
+json_token_of(struct json value)
+{
+    assert(value.at < value.doc->count);
+    return &value.doc->tokens[value.at];
+}
+static inline enum json_type
+json_type(struct json value)
+{
+    return value.doc ? (enum json_type)json_token_of(value)->type : JSON_ABSENT;
 }
 /* json_get - member of an object by (unescaped) name; the last one if repeated; else absent. */
 struct json json_get(struct json object, const char *name);
 /* json_repeats - does the object have this member more than once? (requests refuse that) */
 bool json_repeats(struct json object, const char *name);
 /* json_count - members of an object or elements of an array; 0 otherwise. */
-uint32_t json_count(struct json value);
+static inline uint32_t
+json_count(struct json value)
+{
+    return json_type(value) >= JSON_ARRAY ? json_token_of(value)->size : 0;
+}
 /* json_first, json_next - walk elements of an array, or member values of an object, in order.
  * next of the last is absent. Constant time: a skipped subtree is not walked. */
-struct json json_first(struct json container);
-struct json json_next(struct json element);
+static inline struct json
+json_first(struct json container)
+{
+    if (json_count(container) == 0)
+        return JSON_NONE;
+    uint32_t skip = json_token_of(container)->type == JSON_OBJECT ? 2 : 1;
+    return (struct json){container.doc, container.at + skip};
+}
+static inline bool
+json_token_is_name(const struct json_token *token)
+{
+    return token->type == JSON_STRING && token->size == 1;
+}
+static inline struct json
+json_next(struct json element)
+{
+    if (!element.doc)
+        return JSON_NONE;
+    const struct json_token *token = json_token_of(element);
+    bool member = element.at > 0 && json_token_is_name(token - 1);
+    int32_t next = (member ? token - 1 : token)->next;
+    if (next < 0)
+        return JSON_NONE;
+    return (struct json){element.doc, (uint32_t)next + member};
+}
 /* json_key - the raw (still escaped) name of a member value; absent for array elements. */
 struct slice json_key(struct json member);
 /* json_raw - the value's exact bytes in the text, quotes included for strings. */

@@ -400,7 +400,7 @@ open_streams(struct conform *conform, enum conform_dialect dialect, struct slice
     struct json root;
     int count = -1;
     exchange(conform, CONFORM_CHAT, &(struct ask){.get = true, .path = "/debug/streams"}, 0, &reply);
-    if (reply.status == 200 && json_parse(sink_slice(&reply.body), 16, 1u << 18, conform->arena, &root) == 0) {
+    if (reply.status == 200 && json_parse_jsmn(sink_slice(&reply.body), 16, 1u << 18, conform->arena, &root) == 0) {
         count = 0;
         struct json list = json_type(root) == JSON_ARRAY ? root : json_get(root, "streams");
         for (struct json at = json_first(list); json_present(at); at = json_next(at))
@@ -596,7 +596,7 @@ check_models(struct conform *conform, enum conform_dialect dialect)
     exchange(conform, dialect, &(struct ask){.get = true, .path = path}, 0, &reply);
     if (reply.problem || reply.status != 200)
         why = reply.problem ? reply.problem : "the list of models is not to be had";
-    else if (json_parse(sink_slice(&reply.body), 32, 1u << 20, conform->arena, &root) != 0)
+    else if (json_parse_jsmn(sink_slice(&reply.body), 32, 1u << 20, conform->arena, &root) != 0)
         why = "the list of models is no JSON";
     struct json list = why ? JSON_NONE : json_get(root, dialect == CONFORM_GEMINI ? "models" : "data");
     if (!why && (json_type(list) != JSON_ARRAY || json_count(list) == 0))
@@ -664,7 +664,7 @@ conform_discover(struct conform *conform, struct arena *kept)
     struct talk_reply reply;
     struct json root;
     exchange(conform, CONFORM_CHAT, &(struct ask){.get = true, .path = "/v1/models"}, 0, &reply);
-    bool good = reply.status == 200 && json_parse(sink_slice(&reply.body), 32, 1u << 20, kept, &root) == 0;
+    bool good = reply.status == 200 && json_parse_jsmn(sink_slice(&reply.body), 32, 1u << 20, kept, &root) == 0;
     for (struct json at = good ? json_first(json_get(root, "data")) : JSON_NONE; json_present(at); at = json_next(at)) {
         struct slice id = arena_copy(kept, json_string(json_get(at, "id"), kept));
         for (size_t i = 0; i < countof(special); i++)

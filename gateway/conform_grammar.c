@@ -66,7 +66,7 @@ conform_check_calls(const struct conform_reading *at)
             FAULT("a tool call without a name%s%.*s", "", NO);
         if (call->id.len == 0 && at->dialect != CONFORM_GEMINI)
             FAULT("a tool call without an id%s%.*s", "", NO);
-        if (json_parse(sink_slice(&call->arguments), 64, 1u << 18, at->arena, &root) != 0 || json_type(root) != JSON_OBJECT)
+        if (json_parse_jsmn(sink_slice(&call->arguments), 64, 1u << 18, at->arena, &root) != 0 || json_type(root) != JSON_OBJECT)
             FAULT("the arguments of a tool call are no JSON object%s: %.*s", "", sink_slice(&call->arguments));
         for (uint32_t k = 0; k < i; k++)
             if (call->id.len > 0 && slice_eq(told->calls[k].id, call->id))
@@ -536,7 +536,7 @@ take_data(struct conform_reading *at, struct slice name, struct slice data)
         at->terminal = true;
         return NULL;
     }
-    if (json_parse(data, 64, 1u << 20, at->arena, &root) != 0 || json_type(root) != JSON_OBJECT)
+    if (json_parse_jsmn(data, 64, 1u << 20, at->arena, &root) != 0 || json_type(root) != JSON_OBJECT)
         FAULT("an event is no JSON object%s: %.*s", "", data);
     struct slice type = conform_keep(json_get(root, "type"), at->arena);
     if (dialects[at->dialect].named && !slice_eq(name, type))
@@ -603,7 +603,7 @@ conform_stream(enum conform_dialect dialect, struct slice body, bool array, stru
     conform_begin(told);
     if (array) {
         struct json root;
-        if (json_parse(body, 64, 1u << 20, arena, &root) != 0 || json_type(root) != JSON_ARRAY)
+        if (json_parse_jsmn(body, 64, 1u << 20, arena, &root) != 0 || json_type(root) != JSON_ARRAY)
             FAULT("the stream is no JSON array%s: %.*s", "", body);
         for (struct json element = json_first(root); json_present(element) && !why; element = json_next(element)) {
             told->events++;

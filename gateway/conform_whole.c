@@ -91,7 +91,7 @@ conform_whole(enum conform_dialect dialect, struct slice body, struct arena *are
     struct conform_reading reading = {.dialect = dialect, .arena = arena, .told = told}, *at = &reading;
     struct json root;
     conform_begin(told);
-    if (json_parse(body, 64, 1u << 20, arena, &root) != 0 || json_type(root) != JSON_OBJECT)
+    if (json_parse_jsmn(body, 64, 1u << 20, arena, &root) != 0 || json_type(root) != JSON_OBJECT)
         FAULT("the reply is no JSON object%s: %.*s", "", body);
     const char *why = NULL;
     if (dialect == CONFORM_ANTHROPIC)
@@ -112,7 +112,7 @@ conform_error(enum conform_dialect dialect, int status, struct slice body, struc
 {
     struct conform_reading reading = {.dialect = dialect, .arena = arena}, *at = &reading;
     struct json root, error;
-    if (json_parse(body, 64, 1u << 16, arena, &root) != 0 || json_type(root) != JSON_OBJECT)
+    if (json_parse_jsmn(body, 64, 1u << 16, arena, &root) != 0 || json_type(root) != JSON_OBJECT)
         FAULT("the error is no JSON object%s: %.*s", "", body);
     error = json_get(root, "error");
     if (json_type(error) != JSON_OBJECT || conform_keep(json_get(error, "message"), arena).len == 0)

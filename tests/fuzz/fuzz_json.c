@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_json.c - whatever the scan accepts, the parser parses, every value can be read, and what is
- * read can be written and read again.
+ * fuzz_json.c - whatever the scan accepts, the parser parses as jsmn does, every value can be read, and
+ * what is read can be written and read again.
  */
 #include "base/err.h"
 #include "base/json.h"
@@ -85,13 +85,19 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct slice text = slice_of(bytes, len);
     struct json_scan scan;
     struct arena arena;
-    struct json root;
+    struct json root, theirs;
     int error = json_scan(text, 128, &scan);
     assert(error == 0 || error == -ERR_JSON || error == -ERR_DEPTH);
     assert(scan.offset <= len);
     arena_init(&arena, 64u << 20);
     assert(json_parse(text, 128, SIZE_MAX, &arena, &root) == error);
     assert(json_present(root) == (error == 0));
+    assert(json_parse_jsmn(text, 128, SIZE_MAX, &arena, &theirs) == error);
+    for (size_t i = 0; error == 0 && i < scan.tokens; i++) {
+        const struct json_token *a = &root.doc->tokens[i], *b = &theirs.doc->tokens[i];
+        assert(a->start == b->start && a->end == b->end && a->size == b->size);
+        assert(a->next == b->next && a->type == b->type && a->escaped == b->escaped);
+    }
     if (error == 0)
         assert(walk(text, root, &arena) == scan.tokens);
     arena_fini(&arena);

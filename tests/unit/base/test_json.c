@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_json.c - the scan's count against jsmn's, the way about in a document, strings and numbers.
- * Includes json.c, and with it jsmn, to see both from inside.
+ * test_json.c - our tokens against jsmn's, the way about in a document, strings and numbers.
  */
-#include "base/json.c"
+#include "base/err.h"
+#include "base/json_token.h"
 
 #include "tests/unit/base/json_random.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,22 @@ exact_copy(const struct sink *sink)
 }
 
 static void
-scan_counts_as_jsmn_does(void **state)
+assert_same_tokens(const struct json_doc *ours, const struct json_doc *theirs)
+{
+    assert_int_equal(ours->count, theirs->count);
+    for (uint32_t i = 0; i < ours->count; i++) {
+        const struct json_token *a = &ours->tokens[i], *b = &theirs->tokens[i];
+        assert_int_equal(a->start, b->start);
+        assert_int_equal(a->end, b->end);
+        assert_int_equal(a->size, b->size);
+        assert_int_equal(a->next, b->next);
+        assert_int_equal(a->type, b->type);
+        assert_int_equal(a->escaped, b->escaped);
+    }
+}
+
+static void
+our_tokens_are_those_of_jsmn(void **state)
 {
     (void)state;
     struct random random = {11};
@@ -54,22 +70,19 @@ scan_counts_as_jsmn_does(void **state)
             random_damage(&random, &sink);
         struct slice text = exact_copy(&sink);
         struct json_scan scan;
-        struct json root;
+        struct json root, theirs;
         int error = json_scan(text, 64, &scan);
         assert_true(error || i % 3 > 0 || scan.offset == 0);
         if (i % 3 == 0)
             assert_int_equal(error, 0);
-        if (error == 0) {
-            /* A space behind, since jsmn wants a delimiter after a lonely number. */
-            sink_byte(&sink, ' ');
-            jsmn_parser parser;
-            jsmn_init(&parser);
-            assert_int_equal(jsmn_parse(&parser, sink.ptr, sink.len, NULL, 0), scan.tokens);
-            assert_int_equal(parser.pos, sink.len);
-            valid++;
-        }
         assert_int_equal(json_parse(text, 64, 100000, &arena, &root), error);
         assert_int_equal(json_present(root), error == 0);
+        assert_int_equal(json_parse_jsmn(text, 64, 100000, &arena, &theirs), error);
+        if (error == 0) {
+            assert_int_equal(root.doc->count, scan.tokens);
+            assert_same_tokens(root.doc, theirs.doc);
+            valid++;
+        }
         arena_reset(&arena);
         free((void *)(uintptr_t)text.ptr);
     }
@@ -120,6 +133,33 @@ siblings_are_right(void **state)
             assert_int_equal(want, end);
             assert_int_equal(json_count(value), seen);
         }
+        arena_reset(&arena);
+    }
+    sink_fini(&sink);
+}
+
+/* Texts with more tokens than were guessed are read again; what the guess took is given back. */
+static void
+many_tokens_take_exact_memory(void **state)
+{
+    (void)state;
+    struct sink sink;
+    sink_init(&sink, 1 << 20);
+    for (size_t count = 1; count < 3000; count += 1 + count / 8) {
+        sink_reset(&sink, 1 << 20);
+        for (size_t i = 0; i < count; i++)
+            sink_text(&sink, i == 0 ? "[1" : ",1");
+        sink_byte(&sink, ']');
+        struct json root, theirs;
+        struct arena own;
+        arena_init(&own, 1 << 20);
+        assert_int_equal(json_parse(sink_slice(&sink), 1, count + 1, &own, &root), 0);
+        size_t exact = (count + 1) * sizeof(struct json_token);
+        assert_in_range(own.used, exact, exact + 12 * 1024);
+        assert_int_equal(json_count(root), count);
+        assert_int_equal(json_parse_jsmn(sink_slice(&sink), 1, count + 1, &arena, &theirs), 0);
+        assert_same_tokens(root.doc, theirs.doc);
+        arena_fini(&own);
         arena_reset(&arena);
     }
     sink_fini(&sink);
@@ -444,8 +484,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(scan_counts_as_jsmn_does),
+        test(our_tokens_are_those_of_jsmn),
         test(siblings_are_right),
+        test(many_tokens_take_exact_memory),
         test(limits_are_errors),
         test(offsets_tell_where),
         test(documents_are_walked),
