@@ -117,7 +117,7 @@ json_put_literal(struct json_writer *writer, const char *text)
 void
 json_put_raw(struct json_writer *writer, struct slice value)
 {
-    assert(value.len > 0);
+    assert(value.len > 0 || writer->sink->error); /* a value that there was no memory for */
     before_value(writer);
     sink_put(writer->sink, value);
 }

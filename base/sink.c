@@ -94,6 +94,20 @@ sink_put(struct sink *sink, struct slice bytes)
 }
 
 void
+sink_carry(struct sink *whole, const struct sink *part)
+{
+    if (part->error && whole->error == 0)
+        whole->error = part->error;
+}
+
+void
+sink_join(struct sink *whole, const struct sink *part)
+{
+    sink_carry(whole, part);
+    sink_put(whole, sink_slice(part));
+}
+
+void
 sink_text(struct sink *sink, const char *text)
 {
     sink_put(sink, slice_from(text));

@@ -32,6 +32,10 @@ void sink_byte(struct sink *sink, char byte);
 void sink_u64(struct sink *sink, uint64_t value);
 void sink_i64(struct sink *sink, int64_t value);
 void sink_printf(struct sink *sink, const char *format, ...) printf_like(2, 3);
+/* sink_carry - what went wrong with a part is wrong with the whole that it becomes part of. */
+void sink_carry(struct sink *whole, const struct sink *part);
+/* sink_join - append the part, and what went wrong with it. */
+void sink_join(struct sink *whole, const struct sink *part);
 /* sink_move - the last len - from bytes stay; the first from bytes go (a consumed prefix). */
 void sink_drop_front(struct sink *sink, size_t n);
 

@@ -246,7 +246,7 @@ act_answer(struct stream *stream)
         break;
     case ENDPOINT_STREAMS:
         sink_text(out, "{\"streams\":[");
-        sink_put(out, sink_slice(&stream->gather->text));
+        sink_join(out, &stream->gather->text);
         sink_text(out, "]}");
         answer_forget(stream);
         break;

@@ -267,7 +267,7 @@ decode(struct stream *stream, struct slice escaped)
     struct slice text = SLICE_NONE;
     if (escaped.len > 0 && text_percent_decode(escaped, &decoded) && !decoded.error &&
         text_utf8_valid(sink_slice(&decoded)) && !memchr(decoded.ptr, '\0', decoded.len))
-        text = arena_copy(&stream->request, sink_slice(&decoded));
+        text = decoded.error ? SLICE_NONE : arena_copy(&stream->request, sink_slice(&decoded));
     sink_fini(&decoded);
     return text;
 }

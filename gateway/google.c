@@ -184,7 +184,7 @@ google_token_request(const struct google_credentials *credentials, int64_t now_u
         break;
     }
     if (!error && body.len > 0)
-        out->body = arena_copy(arena, sink_slice(&body));
+        out->body = body.error ? SLICE_NONE : arena_copy(arena, sink_slice(&body));
     if (!error && (body.error || (body.len > 0 && !slice_present(out->body))))
         error = -ERR_MEMORY;
     if (body.ptr)

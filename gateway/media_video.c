@@ -77,7 +77,7 @@ make_poll_id(struct stream *stream, const struct deployment *deployment, struct 
     sink_init(&text, 4096);
     put_id(&text, whole);
     if (slice_present(whole) && !text.error && text.len <= MEDIA_POLL_ID_MAX)
-        id = arena_copy(&stream->reply, sink_slice(&text));
+        id = text.error ? SLICE_NONE : arena_copy(&stream->reply, sink_slice(&text));
     sink_fini(&text);
     return id;
 }

@@ -160,6 +160,7 @@ forward_fields(struct stream *stream, struct sink *out)
             sink_reset(&kept, 65536);
             if (anthropic_filter_betas(value, betas, &kept) == 0)
                 continue; /* nothing of it is known there */
+            sink_carry(out, &kept);
             value = sink_slice(&kept);
         }
         sink_put(out, field->name);
@@ -184,6 +185,7 @@ put_target(struct stream *stream, const struct dialect_upstream *upstream, struc
         dialect->put_count_target(&target, upstream);
     else
         dialect->put_target(&target, upstream, streams);
+    sink_carry(out, &target);
     http_put_request_line(out, relay ? relay_method(stream) : "POST", sink_slice(&target));
     sink_fini(&target);
     http_put_field(out, "Host", stream->deployment->config->host_header);

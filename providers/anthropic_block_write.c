@@ -310,7 +310,7 @@ close_whole(struct anthropic_writer *writer)
         sink_byte(&writer->content, '"');
         if (writer->citations.len > 0) {
             sink_text(&writer->content, ",\"citations\":[");
-            sink_put(&writer->content, sink_slice(&writer->citations));
+            sink_join(&writer->content, &writer->citations);
             sink_byte(&writer->content, ']');
         }
         sink_byte(&writer->content, '}');
@@ -320,7 +320,7 @@ close_whole(struct anthropic_writer *writer)
         break;
     case BLOCK_THINKING:
         sink_text(&writer->content, "\",\"signature\":\"");
-        sink_put(&writer->content, sink_slice(&writer->signature));
+        sink_join(&writer->content, &writer->signature);
         sink_text(&writer->content, "\"}");
         sink_reset(&writer->signature, 4096);
         break;

@@ -66,7 +66,7 @@ anthropic_release_citations(struct sink *held, uint32_t block, struct canon_even
     if (held->len == 0)
         return 0;
     sink_byte(held, ']');
-    struct slice text = arena_copy(events->arena, sink_slice(held));
+    struct slice text = held->error ? SLICE_NONE : arena_copy(events->arena, sink_slice(held));
     int error = held->error != 0 ? -ERR_UPSTREAM_TOO_LARGE : slice_present(text) ? 0 : -ERR_MEMORY;
     sink_reset(held, 4096);
     if (error == 0 && json_parse(text, ANTHROPIC_DEPTH_MAX, ANTHROPIC_EVENT_TOKENS_MAX,

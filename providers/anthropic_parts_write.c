@@ -126,7 +126,7 @@ plain_text(struct writing *at, struct slice data)
         text_utf8_valid(sink_slice(&decoded))) {
         json_escape(&escaped, sink_slice(&decoded));
         if (escaped.error == 0)
-            text = arena_copy(at->arena, sink_slice(&escaped));
+            text = escaped.error ? SLICE_NONE : arena_copy(at->arena, sink_slice(&escaped));
     }
     sink_fini(&decoded);
     sink_fini(&escaped);

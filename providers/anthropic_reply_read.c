@@ -126,7 +126,7 @@ close_block(struct anthropic_reader *reader, struct canon_events *events)
     struct canon_event *event;
     if ((reader->type == BLOCK_CALL || reader->answer) && !reader->text_seen &&
         reader->input.len > 0) {
-        struct slice input = arena_copy(events->arena, sink_slice(&reader->input));
+        struct slice input = reader->input.error ? SLICE_NONE : arena_copy(events->arena, sink_slice(&reader->input));
         if (!slice_present(input))
             return -ERR_MEMORY;
         int error = add_text(reader, input, events);

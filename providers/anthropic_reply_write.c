@@ -429,7 +429,7 @@ anthropic_write_whole(void *writer, struct sink *out)
         return -ERR_UPSTREAM_PROTOCOL;
     put_message_head(self, out);
     sink_text(out, ",\"content\":[");
-    sink_put(out, sink_slice(&self->content));
+    sink_join(out, &self->content);
     sink_text(out, "],");
     put_stop(self, out);
     sink_text(out, ",\"usage\":");

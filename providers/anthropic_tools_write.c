@@ -168,6 +168,7 @@ put_schema(struct writing *at, struct slice schema)
     struct sink text;
     sink_init(&text, ANTHROPIC_BYTES_MAX);
     int error = put_object_schema(at, schema, &text);
+    sink_carry(at->json.sink, &text);
     if (error == 0)
         json_put_raw(&at->json, sink_slice(&text));
     sink_fini(&text);
@@ -234,6 +235,7 @@ put_description(struct writing *at, const struct canon_tool *tool)
         json_escape(&text, tool->format);
     }
     json_name(&at->json, "description");
+    sink_carry(at->json.sink, &text);
     json_put_escaped(&at->json, sink_slice(&text));
     sink_fini(&text);
 }

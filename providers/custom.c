@@ -204,7 +204,7 @@ filter_delta(struct canon_custom_call *call, struct canon_event *event, struct a
     sink_init(&text, ARGUMENTS_MAX);
     unescape_put(&call->unescape, event->text, &bytes);
     take_bytes(call, sink_slice(&bytes), &text);
-    event->text = arena_copy(scratch, sink_slice(&text));
+    event->text = text.error ? SLICE_NONE : arena_copy(scratch, sink_slice(&text));
     int error = bytes.error || text.error || !slice_present(event->text) ? -ERR_MEMORY : 0;
     sink_fini(&bytes);
     sink_fini(&text);

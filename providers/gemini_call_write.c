@@ -100,6 +100,7 @@ static void
 put_arguments(const struct gemini_write_call *call, struct sink *out)
 {
     struct slice text = sink_slice(&call->arguments), plain = trimmed(text);
+    sink_carry(out, &call->arguments);
     if (!call->custom && plain.len == 0) {
         sink_text(out, "{}");
         return;

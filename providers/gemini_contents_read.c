@@ -102,7 +102,7 @@ standard_data(struct gemini_reading *at, struct json value, struct slice *out)
     sink_init(&text, out->len + 8);
     bool good = canon_base64(&text, *out) && text.error == 0;
     if (good)
-        *out = arena_copy(at->request->arena, sink_slice(&text));
+        *out = text.error ? SLICE_NONE : arena_copy(at->request->arena, sink_slice(&text));
     sink_fini(&text);
     if (!good)
         return refuse_part(at, "inlineData.data must be base64");

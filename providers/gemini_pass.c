@@ -103,7 +103,7 @@ splice_model(struct splice *splice, struct json root, const struct dialect_upstr
     if (!slice_present(name)) {
         error = -ERR_MEMORY;
     } else if (!slice_eq(name, sink_slice(&text)) && !slice_eq(name, upstream->model)) {
-        struct slice copy = arena_copy(splice->arena, sink_slice(&text));
+        struct slice copy = text.error ? SLICE_NONE : arena_copy(splice->arena, sink_slice(&text));
         struct slice escaped = slice_present(copy) ? canon_escape(copy, splice->arena) : SLICE_NONE;
         struct slice quoted = slice_present(escaped)
                                   ? arena_printf(splice->arena, "\"%.*s\"", SLICE_ARG(escaped))
@@ -343,6 +343,7 @@ wrap_count(struct json root, struct slice model, struct sink *out)
     json_object(&json);
     json_name(&json, "generateContentRequest");
     json_object(&json);
+    sink_carry(json.sink, &name);
     json_member(&json, "model", sink_slice(&name));
     sink_fini(&name);
     for (struct json one = json_first(root); json_present(one); one = json_next(one)) {

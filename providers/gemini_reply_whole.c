@@ -173,7 +173,7 @@ gemini_write_whole(void *writer, struct sink *out)
         sink_text(out, "{\"content\":{");
         if (at->parts.len > 0) { /* an empty list is left out, as protobuf does */
             sink_text(out, "\"parts\":[");
-            sink_put(out, sink_slice(&at->parts));
+            sink_join(out, &at->parts);
             sink_text(out, "],");
         }
         sink_text(out, "\"role\":\"model\"}");

@@ -34,9 +34,9 @@ end_chunk(const struct gemini_writer *writer, uint32_t choice, const struct cano
         sink_init(&top, GEMINI_WHOLE_MAX);
         gemini_put_logprobs(logprobs, &chosen, &top);
         sink_put(out, SLICE_LIT(",\"logprobsResult\":{\"chosenCandidates\":["));
-        sink_put(out, sink_slice(&chosen));
+        sink_join(out, &chosen);
         sink_put(out, SLICE_LIT("],\"topCandidates\":["));
-        sink_put(out, sink_slice(&top));
+        sink_join(out, &top);
         sink_put(out, SLICE_LIT("]}"));
         sink_fini(&chosen);
         sink_fini(&top);

@@ -158,6 +158,7 @@ put_format(struct gemini_writing *at)
     int result = gemini_schema_reduce(request->format_schema, false, &text);
     if (result == 1) {
         gemini_config(at, "responseSchema");
+        sink_carry(at->json.sink, &text);
         json_put_raw(&at->json, sink_slice(&text));
     }
     sink_fini(&text);
@@ -476,6 +477,7 @@ gemini_write_counted(const struct canon_request *request, const struct dialect_u
         gemini_put_model(&model, upstream->model);
         json_name(&at.json, "generateContentRequest");
         json_object(&at.json);
+        sink_carry(at.json.sink, &model);
         json_member(&at.json, "model", sink_slice(&model));
         sink_fini(&model);
     }

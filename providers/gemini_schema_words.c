@@ -100,7 +100,7 @@ schema_hint_of(struct schema_walk *walk, struct schema_words words)
     }
     sink_byte(&text, '.');
     if (text.error == 0) {
-        struct slice copy = arena_copy(&walk->arena, sink_slice(&text));
+        struct slice copy = text.error ? SLICE_NONE : arena_copy(&walk->arena, sink_slice(&text));
         hint = slice_present(copy) ? canon_escape(copy, &walk->arena) : SLICE_NONE;
     }
     sink_fini(&text);

@@ -13,7 +13,7 @@ gemini_widened(struct gemini_reading *at, struct json schema, struct slice *out)
     sink_init(&text, GEMINI_REQUEST_BYTES);
     int error = gemini_schema_widen(schema, at->request->arena, &text);
     if (error == 0) {
-        *out = arena_copy(at->request->arena, sink_slice(&text));
+        *out = text.error ? SLICE_NONE : arena_copy(at->request->arena, sink_slice(&text));
         error = slice_present(*out) ? 0 : -ERR_MEMORY;
     }
     sink_fini(&text);

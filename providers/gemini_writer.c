@@ -249,12 +249,12 @@ put_grounding(const struct gemini_write_choice *choice, struct sink *out)
 {
     if (choice->grounding.len > 0) {
         sink_text(out, ",\"groundingMetadata\":");
-        sink_put(out, sink_slice(&choice->grounding));
+        sink_join(out, &choice->grounding);
     } else if (choice->source_count > 0) {
         sink_text(out, ",\"groundingMetadata\":{\"groundingChunks\":[");
-        sink_put(out, sink_slice(&choice->sources));
+        sink_join(out, &choice->sources);
         sink_text(out, "],\"groundingSupports\":[");
-        sink_put(out, sink_slice(&choice->supports));
+        sink_join(out, &choice->supports);
         sink_text(out, "]}");
     }
 }
@@ -269,9 +269,9 @@ gemini_put_candidate_end(const struct gemini_write_choice *choice, struct sink *
     put_grounding(choice, out);
     if (choice->chosen.len > 0) {
         sink_text(out, ",\"logprobsResult\":{\"chosenCandidates\":[");
-        sink_put(out, sink_slice(&choice->chosen));
+        sink_join(out, &choice->chosen);
         sink_text(out, "],\"topCandidates\":[");
-        sink_put(out, sink_slice(&choice->top));
+        sink_join(out, &choice->top);
         sink_text(out, "]}");
     }
 }

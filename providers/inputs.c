@@ -121,7 +121,7 @@ put(struct work *work, const struct canon_event *event, uint32_t block)
 static int
 put_held(struct work *work, struct canon_input_block *block, bool clean)
 {
-    struct slice text = arena_copy(work->out.arena, sink_slice(&block->held));
+    struct slice text = block->held.error ? SLICE_NONE : arena_copy(work->out.arena, sink_slice(&block->held));
     if (slice_present(text) && clean)
         text = cleaned(work->filter->rules, text, work->out.arena);
     block->holds = false;

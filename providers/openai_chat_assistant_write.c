@@ -114,6 +114,7 @@ put_input(struct chat_request_writer *to, const struct canon_part *part)
     sink_text(&text, "{\"input\":\"");
     sink_put(&text, part->text); /* escaped contents, so a JSON string as they are */
     sink_text(&text, "\"}");
+    sink_carry(to->json.sink, &text);
     if (!text.error)
         json_member(&to->json, "arguments", sink_slice(&text));
     int error = text.error;
@@ -248,6 +249,7 @@ put_thoughts(struct chat_request_writer *to, const struct canon_message *message
         else
             canon_drop(to->report, "thinking");
     }
+    sink_carry(to->json.sink, &to->text);
     if (to->upstream->replay_reasoning && (any || to->call_count > 0))
         chat_put_text(to, "reasoning_content", sink_slice(&to->text));
     put_details(to, message);
@@ -309,6 +311,7 @@ chat_put_assistant(struct chat_request_writer *to, const struct canon_message *m
     for (const struct canon_part *part = message->parts; part; part = part->next)
         if (part->kind == PART_TEXT || part->kind == PART_REFUSAL)
             chat_add_text(to, part->text, "\\n\\n");
+    sink_carry(to->json.sink, &to->text);
     if (to->text.len > 0 || to->call_count == 0)
         chat_put_text(to, "content", sink_slice(&to->text));
     else

@@ -164,7 +164,7 @@ chat_put_image(struct sink *out, const struct chat_write_choice *choice)
     sink_text(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:");
     sink_put(out, choice->image_type);
     sink_text(out, ";base64,");
-    sink_put(out, sink_slice(&choice->image));
+    sink_join(out, &choice->image);
     sink_text(out, "\"},\"index\":");
     sink_u64(out, choice->image_count);
     sink_byte(out, '}');

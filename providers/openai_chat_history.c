@@ -170,6 +170,7 @@ put_flat(struct mending *to, struct json content)
         sink_put(&text, piece);
     }
     to->failed = to->failed || text.error;
+    sink_carry(to->json.sink, &text);
     json_put_escaped(&to->json, sink_slice(&text));
     sink_fini(&text);
 }

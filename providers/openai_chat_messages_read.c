@@ -53,7 +53,7 @@ base64_of_percent(struct slice text, struct arena *arena)
     if (text_percent_decode(text, &plain)) {
         text_base64(&coded, sink_slice(&plain));
         if (!plain.error && !coded.error)
-            out = arena_copy(arena, sink_slice(&coded));
+            out = coded.error ? SLICE_NONE : arena_copy(arena, sink_slice(&coded));
     }
     sink_fini(&plain);
     sink_fini(&coded);

@@ -53,6 +53,7 @@ static void
 put_text_message(struct chat_request_writer *to, const char *role)
 {
     chat_begin_message(to, role);
+    sink_carry(to->json.sink, &to->text);
     chat_put_text(to, "content", sink_slice(&to->text));
     json_end(&to->json);
 }
@@ -160,6 +161,7 @@ put_data_url(struct chat_request_writer *to, const char *name, const struct cano
     sink_put(&url, part->data);
     if (url.error)
         to->out->error = url.error;
+    sink_carry(to->json.sink, &url);
     json_member(&to->json, name, sink_slice(&url));
     sink_fini(&url);
 }
@@ -249,6 +251,7 @@ put_part(struct chat_request_writer *to, const struct canon_part *part)
         add_document(to, part, "");
         json_object(&to->json);
         json_member_text(&to->json, "type", "text");
+        sink_carry(to->json.sink, &to->text);
         chat_put_text(to, "text", sink_slice(&to->text));
         json_end(&to->json);
         return 0;
@@ -419,6 +422,7 @@ put_orphan(struct chat_request_writer *to, const struct canon_part *result)
         return error;
     json_object(&to->json);
     json_member_text(&to->json, "type", "text");
+    sink_carry(to->json.sink, &to->text);
     chat_put_text(to, "text", sink_slice(&to->text));
     json_end(&to->json);
     return put_shown(to, result);
@@ -461,10 +465,11 @@ put_plain_content(struct chat_request_writer *to, const struct canon_part *parts
             chat_drop_native(to, part);
         if (whole.len > 0 && to->text.len > 0)
             sink_text(&whole, "\\n\\n");
-        sink_put(&whole, sink_slice(&to->text));
+        sink_join(&whole, &to->text);
     }
     if (!error)
         error = whole.error;
+    sink_carry(to->json.sink, &whole);
     if (!error)
         chat_put_text(to, "content", sink_slice(&whole));
     sink_fini(&whole);

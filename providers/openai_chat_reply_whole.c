@@ -69,7 +69,7 @@ keep_signature(struct chat_writer *writer, const struct canon_event *event, stru
     sink_init(&member, CHAT_WHOLE_MAX);
     int error = chat_put_signature(writer, event, &member);
     if (!error)
-        *to = arena_copy(writer->arena, sink_slice(&member));
+        *to = member.error ? SLICE_NONE : arena_copy(writer->arena, sink_slice(&member));
     if (!error && !slice_present(*to))
         error = -ERR_MEMORY;
     sink_fini(&member);
@@ -146,7 +146,7 @@ gather_image(struct chat_writer *writer, struct chat_write_choice *choice)
     choice->image_count++;
     struct sink *bare = next_entry(&writer->bare_images);
     sink_text(bare, "{\"b64_json\":\"");
-    sink_put(bare, sink_slice(&choice->image));
+    sink_join(bare, &choice->image);
     sink_text(bare, "\",\"content_type\":\"");
     sink_put(bare, choice->image_type);
     sink_text(bare, "\"}");
@@ -180,7 +180,7 @@ gather_thought(struct chat_writer *writer, struct chat_write_choice *choice,
         return -ERR_MEMORY;
     begin_detail(choice, "reasoning.text");
     sink_text(&choice->details, ",\"text\":\"");
-    sink_put(&choice->details, sink_slice(&choice->thought));
+    sink_join(&choice->details, &choice->thought);
     sink_text(&choice->details, "\",\"signature\":\"");
     sink_put(&choice->details, signature);
     sink_text(&choice->details, "\"}");
@@ -332,7 +332,7 @@ put_list(struct json_writer *json, const char *name, const struct sink *entries)
     json_name(json, name);
     struct sink *out = json->sink;
     json_array(json);
-    sink_put(out, sink_slice(entries));
+    sink_join(out, entries);
     json_end(json);
 }
 
@@ -360,6 +360,7 @@ static void
 put_call(struct json_writer *json, const struct chat_write_call *call)
 {
     struct slice arguments = sink_slice(&call->arguments);
+    sink_carry(json->sink, &call->arguments);
     json_object(json);
     put_string(json, "id", call->id);
     json_member_text(json, "type", call->custom ? "custom" : "function");
@@ -394,10 +395,12 @@ put_message(struct chat_writer *writer, struct json_writer *json,
     json_name(json, "message");
     json_object(json);
     json_member_text(json, "role", "assistant");
+    sink_carry(json->sink, &choice->text);
     if (choice->has_text || (choice->call_count == 0 && !choice->has_refusal))
         put_string(json, "content", sink_slice(&choice->text));
     else
         json_member_null(json, "content");
+    sink_carry(json->sink, &choice->refusal);
     if (choice->has_refusal)
         put_string(json, "refusal", sink_slice(&choice->refusal));
     else
@@ -447,6 +450,7 @@ chat_write_whole(void *writer, struct sink *out)
         struct sink counters;
         sink_init(&counters, 4096);
         chat_put_usage(&counters, &self->usage);
+        sink_carry(json.sink, &counters);
         json_put_raw(&json, sink_slice(&counters));
         sink_fini(&counters);
     }

@@ -114,10 +114,10 @@ put_part(const struct responses_write_part *part, bool whole, struct sink *out)
     }
     sink_text(out, "{\"type\":\"output_text\",\"annotations\":[");
     if (whole)
-        sink_put(out, sink_slice(&part->annotations));
+        sink_join(out, &part->annotations);
     sink_text(out, "],\"logprobs\":[");
     if (whole)
-        sink_put(out, sink_slice(&part->logprobs));
+        sink_join(out, &part->logprobs);
     sink_text(out, "],\"text\":\"");
     sink_put(out, text);
     sink_text(out, "\"}");
@@ -140,10 +140,12 @@ put_reasoning(const struct responses_write_item *item, bool whole, struct sink *
     sink_text(out, ",\"summary\":[");
     if (whole && item->has_summary) {
         sink_text(out, "{\"type\":\"summary_text\",\"text\":\"");
-        sink_put(out, sink_slice(&item->text));
+        sink_join(out, &item->text);
         sink_text(out, "\"}");
     }
     sink_byte(out, ']');
+    if (whole)
+        sink_carry(out, &item->state);
     if (whole && item->state.len > 0)
         put_string(out, "encrypted_content", sink_slice(&item->state));
     sink_byte(out, '}');
@@ -170,6 +172,8 @@ put_image(const struct responses_write_item *item, bool whole, struct sink *out)
         format = slice_skip(format, 6);
     put_string(out, "output_format", format);
     if (whole)
+        sink_carry(out, &item->text);
+    if (whole)
         put_string(out, "result", sink_slice(&item->text));
     else
         sink_text(out, ",\"result\":null");
@@ -182,7 +186,7 @@ responses_put_item(const struct responses_write_item *item, bool whole, struct s
     static const char *const types[] = {"message", "reasoning", "function_call", "custom_tool_call",
                                         "image_generation_call"};
     if (item->kind == RESPONSES_NATIVE) {
-        sink_put(out, sink_slice(&item->text));
+        sink_join(out, &item->text);
         return;
     }
     sink_text(out, "{\"id\":\"");
@@ -370,10 +374,11 @@ responses_close_part(struct responses_writer *writer, struct responses_write_ite
     struct sink *out = responses_begin(frames, part->refusal ? "response.refusal.done"
                                                              : "response.output_text.done");
     put_part_place(out, item, part->index);
+    sink_carry(out, &part->text);
     put_string(out, part->refusal ? "refusal" : "text", sink_slice(&part->text));
     if (!part->refusal) {
         sink_text(out, ",\"logprobs\":[");
-        sink_put(out, sink_slice(&part->logprobs));
+        sink_join(out, &part->logprobs);
         sink_byte(out, ']');
     }
     responses_end(writer, frames);
@@ -392,11 +397,13 @@ close_summary(struct responses_writer *writer, const struct responses_write_item
     struct sink *out = responses_begin(frames, "response.reasoning_summary_text.done");
     put_place(out, item);
     sink_text(out, ",\"summary_index\":0");
+    sink_carry(out, &item->text);
     put_string(out, "text", sink_slice(&item->text));
     responses_end(writer, frames);
     out = responses_begin(frames, "response.reasoning_summary_part.done");
     put_place(out, item);
     sink_text(out, ",\"summary_index\":0,\"part\":{\"type\":\"summary_text\"");
+    sink_carry(out, &item->text);
     put_string(out, "text", sink_slice(&item->text));
     sink_byte(out, '}');
     responses_end(writer, frames);
@@ -410,6 +417,7 @@ close_call(struct responses_writer *writer, const struct responses_write_item *i
     struct sink *out = responses_begin(frames, custom ? "response.custom_tool_call_input.done"
                                                       : "response.function_call_arguments.done");
     put_place(out, item);
+    sink_carry(out, &item->text);
     put_string(out, custom ? "input" : "arguments", sink_slice(&item->text));
     responses_end(writer, frames);
 }

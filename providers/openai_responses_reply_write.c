@@ -295,7 +295,7 @@ write_logprobs(struct responses_writer *writer, struct responses_write_part *par
         tokens.error ? tokens.error : responses_keep(writer, &part->logprobs, sink_slice(&tokens));
     if (!error && streams(writer)) {
         sink_text(&tail, "\",\"logprobs\":[");
-        sink_put(&tail, sink_slice(&tokens));
+        sink_join(&tail, &tokens);
         sink_byte(&tail, ']');
         responses_write_pieces(writer, "response.output_text.delta", part->head, event->text,
                                sink_slice(&tail), frames);

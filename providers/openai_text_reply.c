@@ -154,7 +154,7 @@ put_logprobs(struct sink *out, const struct sink *tokens, const struct sink *val
     } columns[] = {{"{\"tokens\":[", tokens}, {"],\"token_logprobs\":[", values}, {"],\"top_logprobs\":[", tops}, {"],\"text_offset\":[", offsets}};
     for (size_t i = 0; i < countof(columns); i++) {
         sink_text(out, columns[i].name);
-        sink_put(out, sink_slice(columns[i].values));
+        sink_join(out, columns[i].values);
     }
     sink_text(out, "]}");
 }
@@ -360,7 +360,7 @@ openai_text_write_whole(void *writer, struct sink *out)
     sink_put(out, self->head);
     for (const struct text_choice *at = self->choices; at; at = at->next) {
         sink_text(out, at == self->choices ? "{\"text\":\"" : ",{\"text\":\"");
-        sink_put(out, sink_slice(&at->text));
+        sink_join(out, &at->text);
         sink_text(out, "\",\"index\":");
         sink_u64(out, at->index);
         sink_text(out, ",\"logprobs\":");

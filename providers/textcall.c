@@ -105,7 +105,7 @@ put_held(struct work *work)
     struct canon_textcall *filter = work->filter;
     if (filter->held.len == 0)
         return 0;
-    struct slice copy = arena_copy(work->out.arena, sink_slice(&filter->held));
+    struct slice copy = filter->held.error ? SLICE_NONE : arena_copy(work->out.arena, sink_slice(&filter->held));
     sink_reset(&filter->held, 4096);
     filter->matched = 0;
     work->changed = true;

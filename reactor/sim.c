@@ -12,6 +12,7 @@
 
 #include "reactor/sim_inner.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -74,7 +75,7 @@ memory_restore(struct sim *sim)
 static void
 memory_fault(struct sim *sim)
 {
-    if (!sim_chance(sim, sim->faults.memory))
+    if (!sim_strike(sim, sim->faults.memory, SIM_POOL_EMPTY))
         return;
     struct pool *pool = &sim->loop->pool;
     size_t left = pool->chunks_max - pool->chunks_used, some = sim_random(sim) % 3;
@@ -139,6 +140,8 @@ sim_wait(struct loop *loop, uint64_t timeout_ms)
     if (timeout_ms < (sim->until_us - sim->now_us) / 1000)
         patience_us = sim->now_us + timeout_ms * 1000;
     pass_time(sim, patience_us);
+    if (sim_strike(sim, sim->faults.jump, SIM_JUMP)) /* the machine was asleep, or busy */
+        sim->now_us += sim_random(sim) % (sim->faults.jump_ms * 1000);
     memory_fault(sim);
     loop_read_clock(loop);
     struct list batch, *link;
@@ -149,7 +152,7 @@ sim_wait(struct loop *loop, uint64_t timeout_ms)
         unsigned ready = socket->ready;
         socket->ready = 0;
         assert(socket->owner);
-        if (sim_chance(sim, sim->faults.late_event)) {
+        if (sim_strike(sim, sim->faults.late_event, SIM_LATE_EVENT)) {
             sim_event_add(sim, 1000 + sim_random(sim) % 50000,
                           (struct sim_event){.kind = SIM_EDGE, .socket = socket, .value = ready});
             continue;
@@ -219,14 +222,29 @@ disown(struct sim_socket *socket)
 static int
 sim_attach(struct conn *conn)
 {
-    own(held(conn->loop, conn->fd), conn);
+    struct sim_socket *socket = held(conn->loop, conn->fd);
+    own(socket, conn);
+    conn->slot = socket;
     return 0;
 }
 
 static void
 sim_detach(struct conn *conn)
 {
-    disown(held(conn->loop, conn->fd));
+    struct sim_socket *socket = held(conn->loop, conn->fd);
+    struct sim *sim = conn->loop->backend;
+    disown(socket);
+    if (sim_strike(sim, sim->faults.late_release, SIM_LATE_RELEASE))
+        socket->held_until_us = sim->now_us + sim_random(sim) % 100000;
+}
+
+/* Does the kernel still hold the memory of a conn that was closed? */
+static int
+sim_in_flight(const struct conn *conn)
+{
+    const struct sim_socket *socket = conn->slot;
+    assert(conn->magic == MAGIC_CONN);
+    return socket && conn->fd < 0 && socket->held_until_us > socket->sim->now_us;
 }
 
 static int
@@ -292,6 +310,21 @@ port_of(const struct sockaddr *address)
     return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
 }
 
+/* Where an address leads: those kept for documentation, to nobody. */
+enum sim_way { WAY_THERE, WAY_REFUSED, WAY_NOWHERE };
+
+static enum sim_way
+way_to(const struct sockaddr *address)
+{
+    uint8_t first;
+    if (address->sa_family == AF_INET6) {
+        first = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr[0];
+        return first == 0x30 ? WAY_REFUSED : first == 0x20 ? WAY_NOWHERE : WAY_THERE;
+    }
+    first = (uint8_t)(ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24);
+    return first == 198 ? WAY_REFUSED : first == 203 ? WAY_NOWHERE : WAY_THERE;
+}
+
 static int
 sim_socket_connect(struct loop *loop, const struct sockaddr *address, socklen_t len)
 {
@@ -302,12 +335,20 @@ sim_socket_connect(struct loop *loop, const struct sockaddr *address, socklen_t 
     socket->port = port_of(address);
     sim->held++;
     uint64_t after_us = sim_delay(sim) * 2;
-    if (sim_chance(sim, sim->faults.connect_slow))
+    if (sim_strike(sim, sim->faults.connect_slow, SIM_CONNECT_SLOW))
         after_us += 1000000 + sim_random(sim) % 20000000;
     unsigned at = 0;
     while (at < sim->acceptors_count && sim->acceptors[at].port != socket->port)
         at++;
-    if (at == sim->acceptors_count || !sim->acceptors[at].black_hole)
+    enum sim_way way = way_to(address);
+    if (way == WAY_NOWHERE) {
+        sim->injected[SIM_BLACK_HOLE]++;
+        return socket->fd;
+    }
+    if (way == WAY_REFUSED)
+        at = UINT_MAX;
+    sim->injected[SIM_BLACK_HOLE] += at < sim->acceptors_count && sim->acceptors[at].black_hole;
+    if (at >= sim->acceptors_count || !sim->acceptors[at].black_hole)
         sim_event_add(sim, after_us,
                       (struct sim_event){.kind = SIM_CONNECT, .socket = socket, .value = at});
     return socket->fd;
@@ -347,12 +388,12 @@ sim_receive(struct loop *loop, int fd, struct iovec *iov, int count)
         }
         return socket->fin_arrived && sim_queue_peek(&socket->inbox).len == 0 ? 0 : -ERR_AGAIN;
     }
-    if (!socket->reset && sim_chance(sim, sim->faults.again)) {
+    if (!socket->reset && sim_strike(sim, sim->faults.again, SIM_AGAIN)) {
         hide(socket);
         return -ERR_AGAIN;
     }
     size_t most = socket->visible, done = 0;
-    bool cut = !socket->reset && sim_chance(sim, sim->faults.short_read);
+    bool cut = !socket->reset && sim_strike(sim, sim->faults.short_read, SIM_SHORT_READ);
     if (cut)
         most = sim_some(sim, most);
     struct slice from = slice_take(sim_queue_peek(&socket->inbox), most);
@@ -398,12 +439,12 @@ sim_send(struct loop *loop, int fd, const struct iovec *iov, int count)
         socket->wants_out = true;
         return -ERR_AGAIN;
     }
-    if (sim_chance(sim, sim->faults.again)) {
+    if (sim_strike(sim, sim->faults.again, SIM_AGAIN)) {
         out_later(socket);
         return -ERR_AGAIN;
     }
     size_t most = given < room ? given : room;
-    if (sim_chance(sim, sim->faults.short_write))
+    if (sim_strike(sim, sim->faults.short_write, SIM_SHORT_WRITE))
         most = sim_some(sim, most);
     if (most < given && most < room)
         out_later(socket);
@@ -474,7 +515,9 @@ sim_accept(struct loop *loop, int fd, char peer[64])
     if (list_empty(&listener->backlog))
         return -ERR_AGAIN;
     if (sim_chance(sim, sim->faults.accept_fail)) {
-        if (sim_random(sim) % 2)
+        bool none = sim_random(sim) % 2;
+        sim->injected[none ? SIM_NO_DESCRIPTOR : SIM_ACCEPT_ABORTED]++;
+        if (none)
             return -ERR_NO_DESCRIPTOR;
         sim_socket_break(list_entry(list_pop(&listener->backlog), struct sim_socket, backlog_link));
         return -ERR_RESET;
@@ -521,7 +564,7 @@ const struct backend_ops sim_ops = {
     .watch = sim_watch,
     .unwatch = sim_unwatch,
     .move = ready_move,
-    .in_flight = ready_in_flight,
+    .in_flight = sim_in_flight,
     .socket_connect = sim_socket_connect,
     .socket_result = sim_socket_result,
     .receive = sim_receive,

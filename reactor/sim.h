@@ -25,8 +25,28 @@ struct sim_script {
 
 struct sim_faults { /* probabilities in 1/1024 per opportunity; all 0: a perfect world */
     unsigned short_read, short_write, again, reset, connect_refused, connect_slow, accept_fail, late_event, memory;
-    /* memory is an empty chunk pool for a millisecond; late_event delays the report of readiness */
+    /* memory is an empty chunk pool for a millisecond; late_event delays the report of readiness; late_release lets the
+     * kernel hold on to a connection that was closed, as one that completes operations does; vanish is a peer that is
+     * gone without a word, per delivery; jump is a clock that has moved on by up to jump_ms when the program wakes */
+    unsigned late_release, vanish, jump;
+    uint64_t jump_ms;
     size_t window; /* bytes in flight to a peer that it has not read; 0: 64 KiB */
+};
+
+/* What went wrong in a world, by kind: counted where it happens. */
+#define SIM_FAULTS(X)                                                                              \
+    X(SHORT_READ, "short reads") X(SHORT_WRITE, "short writes") X(AGAIN, "EAGAIN")                 \
+    X(RESET, "resets on the way") X(PEER_RESET, "resets by a peer") X(HALF_CLOSE, "half-closes")    \
+    X(STALL, "peers that stopped reading") X(VANISH, "peers that vanished")                        \
+    X(CONNECT_REFUSED, "connects refused") X(CONNECT_SLOW, "connects answered late")               \
+    X(BLACK_HOLE, "connects never answered") X(NO_DESCRIPTOR, "accepts without a descriptor")      \
+    X(ACCEPT_ABORTED, "accepts of an aborted connection") X(LATE_EVENT, "late reports")            \
+    X(LATE_RELEASE, "late releases") X(POOL_EMPTY, "empty chunk pools") X(JUMP, "clock jumps")
+enum sim_fault {
+#define X(name, text) SIM_##name,
+    SIM_FAULTS(X)
+#undef X
+        SIM_FAULT_COUNT
 };
 
 struct sim *sim_new(uint64_t seed, const struct sim_faults *faults);
@@ -64,6 +84,9 @@ bool sim_peer_alive(const struct sim_peer *peer);
 uint64_t sim_run(struct sim *sim, struct loop *loop, uint64_t until_us, bool (*stop)(void *), void *user);
 /* sim_sockets_open - sockets the program holds, listeners excluded: a leak check. */
 size_t sim_sockets_open(const struct sim *sim);
+/* sim_injected - how often that happened so far. */
+uint64_t sim_injected(const struct sim *sim, enum sim_fault fault);
+const char *sim_fault_name(enum sim_fault fault);
 /* sim_jump - move the clock forward without running anything. */
 void sim_jump(struct sim *sim, uint64_t by_us);
 

@@ -23,7 +23,7 @@ enum sim_event_kind {
     SIM_TO_PEER,    /* some of outbox is read by the peer */
     SIM_EDGE,       /* readiness that was held back */
     SIM_GONE,       /* the peer learns that the connection is no more */
-    SIM_RESET,      /* the program's socket learns it */
+    SIM_TORN,       /* the program's socket learns it */
     SIM_TIMER,
     SIM_WAKE, /* nothing: time passes */
 };
@@ -60,6 +60,7 @@ struct sim_socket {
     bool fin_arrived, reset, reset_told, wants_out, fin_sent, fin_told;
     bool to_peer_due; /* an event is on its way */
     uint64_t acked;
+    uint64_t held_until_us; /* closed, but not yet let go of */
 };
 
 struct sim_peer {
@@ -99,9 +100,12 @@ struct sim {
     int real_count;
     size_t chunks_max; /* the pool's, while a memory fault lowers it; 0 otherwise */
     size_t held;       /* sockets the program holds, listeners excluded */
+    uint64_t injected[SIM_FAULT_COUNT];
 };
 
-bool sim_chance(struct sim *sim, unsigned short per_1024);
+bool sim_chance(struct sim *sim, unsigned per_1024);
+/* sim_strike - the same, counted as this fault when it happens. */
+bool sim_strike(struct sim *sim, unsigned per_1024, enum sim_fault fault);
 /* sim_delay - one way through the network, in microseconds. */
 uint64_t sim_delay(struct sim *sim);
 /* sim_some - 1 to n: all in a perfect world. */

@@ -25,9 +25,35 @@ sim_random(struct sim *sim)
 }
 
 bool
-sim_chance(struct sim *sim, unsigned short per_1024)
+sim_chance(struct sim *sim, unsigned per_1024)
 {
     return per_1024 && sim_random(sim) % 1024 < per_1024;
+}
+
+bool
+sim_strike(struct sim *sim, unsigned per_1024, enum sim_fault fault)
+{
+    if (!sim_chance(sim, per_1024))
+        return false;
+    sim->injected[fault]++;
+    return true;
+}
+
+uint64_t
+sim_injected(const struct sim *sim, enum sim_fault fault)
+{
+    return sim->injected[fault];
+}
+
+const char *
+sim_fault_name(enum sim_fault fault)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        SIM_FAULTS(X)
+#undef X
+    };
+    return names[fault];
 }
 
 uint64_t
@@ -223,12 +249,26 @@ sim_socket_break(struct sim_socket *socket)
                       (struct sim_event){.kind = SIM_GONE, .peer = socket->peer});
 }
 
+/* vanish - the peer's machine is gone: the program hears nothing of it, and neither does the peer's script beyond this. */
+static void
+vanish(struct sim_peer *peer)
+{
+    sim_queue_clear(&peer->transit);
+    peer->dead = true;
+    if (!peer->closed)
+        tell(peer, peer->script->reset);
+}
+
 /* torn - does chance break this connection now? */
 static bool
 torn(struct sim_peer *peer)
 {
     struct sim *sim = peer->sim;
-    if (!sim_chance(sim, sim->faults.reset))
+    if (sim_strike(sim, sim->faults.vanish, SIM_VANISH)) {
+        vanish(peer);
+        return true;
+    }
+    if (!sim_strike(sim, sim->faults.reset, SIM_RESET))
         return false;
     socket_reset(peer->socket);
     peer_gone(peer, true);
@@ -278,7 +318,7 @@ run_to_peer(struct sim_socket *socket)
     if (peer->closed && waiting.len > 0) {
         peer_gone(peer, false);
         sim_event_add(socket->sim, sim_delay(socket->sim),
-                      (struct sim_event){.kind = SIM_RESET, .socket = socket});
+                      (struct sim_event){.kind = SIM_TORN, .socket = socket});
         return;
     }
     if (peer->stopped && waiting.len > 0)
@@ -318,6 +358,7 @@ run_connect(struct sim_socket *socket, unsigned at)
         return;
     if (at >= sim->acceptors_count || sim->acceptors[at].refuse ||
         sim_chance(sim, sim->faults.connect_refused)) {
+        sim->injected[SIM_CONNECT_REFUSED]++;
         socket->result = -ERR_CONNECT;
         sim_socket_edge(socket, READY_OUT | READY_ERROR | READY_HANGUP);
         return;
@@ -371,7 +412,7 @@ event_run(struct sim *sim, const struct sim_event *event)
     case SIM_GONE:
         peer_gone(event->peer, true);
         break;
-    case SIM_RESET:
+    case SIM_TORN:
         socket_reset(event->socket);
         break;
     case SIM_TIMER:
@@ -402,7 +443,8 @@ sim_set_faults(struct sim *sim, const struct sim_faults *faults)
     const struct sim_faults *f = faults ? faults : &none;
     sim->faults = *f;
     sim->rough = f->short_read || f->short_write || f->again || f->reset || f->connect_refused ||
-                 f->connect_slow || f->accept_fail || f->late_event || f->memory;
+                 f->connect_slow || f->accept_fail || f->late_event || f->memory || f->vanish ||
+                 f->late_release || f->jump;
 }
 
 struct sim *
@@ -450,6 +492,7 @@ sim_now_us(const struct sim *sim)
 void
 sim_jump(struct sim *sim, uint64_t by_us)
 {
+    sim->injected[SIM_JUMP]++;
     sim->now_us += by_us;
 }
 
@@ -565,6 +608,7 @@ sim_peer_half_close(struct sim_peer *peer)
     if (peer->fin_queued || peer->dead)
         return;
     peer->fin_queued = true;
+    peer->sim->injected[SIM_HALF_CLOSE]++;
     sim_peer_deliver(peer);
 }
 
@@ -582,15 +626,17 @@ sim_peer_reset(struct sim_peer *peer)
 {
     if (peer->dead)
         return;
+    peer->sim->injected[SIM_PEER_RESET]++;
     peer_gone(peer, false);
     sim_event_add(peer->sim, sim_delay(peer->sim),
-                  (struct sim_event){.kind = SIM_RESET, .socket = peer->socket});
+                  (struct sim_event){.kind = SIM_TORN, .socket = peer->socket});
 }
 
 void
 sim_peer_stop_reading(struct sim_peer *peer, bool stop)
 {
     peer->stopped = stop;
+    peer->sim->injected[SIM_STALL] += stop;
     if (!stop)
         sim_socket_flush(peer->socket);
 }

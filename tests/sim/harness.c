@@ -9,6 +9,8 @@
 #include "gateway/resume.h"
 #include "reactor/backend.h"
 #include "reactor/sim_inner.h"
+#include "tests/sim/memory.h"
+#include "tests/sim/names.h"
 #include "tests/sim/scripts.h"
 
 #include <signal.h>
@@ -18,11 +20,12 @@
 #include <unistd.h>
 
 #define SPIN_MAX 100000
-#define CONFIGS_MAX 8
+#define CONFIGS_MAX 32
 #define CONFIG_USES_MAX 512 /* its arena grows with every generation made from it */
 
 static struct world *living; /* for the handler of a failed assertion */
 static uint64_t covered[STATE_COUNT][EVENT_COUNT];
+static uint64_t injected[SIM_FAULT_COUNT];
 
 static const char models[] =
     "model_list:\n"
@@ -124,6 +127,16 @@ static void __attribute__((destructor)) forget_configs(void)
     }
 }
 
+/* Addresses become names of the same length, one for each port. */
+static void
+say_names(char *text)
+{
+    for (char *at = text; (at = strstr(at, "127.0.0.1:900")); at += 13) {
+        memcpy(at, "up.n.test", 9);
+        at[3] = at[13];
+    }
+}
+
 struct generation *
 world_generation(const char *yaml)
 {
@@ -135,6 +148,8 @@ world_generation(const char *yaml)
         sink_text(&text, models);
     sink_text(&text, yaml ? yaml : "");
     sink_byte(&text, '\0');
+    if (strstr(text.ptr, "# by name\n"))
+        say_names(text.ptr);
     int error = generation_new(config_for(text.ptr), 0, &generation, &problem);
     if (error < 0)
         fprintf(stderr, "%.*s\n", SLICE_ARG(sink_slice(&problem)));
@@ -152,26 +167,89 @@ world_ms(const struct world *world)
     return sim_now_us(world->sim) / 1000;
 }
 
-/* What must hold for every stream when the loop is about to sleep. */
+/* -- what the simulator does for the program needs memory of its own, which never fails */
+
 static void
-check_streams(const struct world *world)
+outside_wait(struct loop *loop, uint64_t timeout_ms)
 {
-    const struct worker *worker = world->worker;
-    size_t count = 0;
-    for (struct list *node = worker->streams.next; node != &worker->streams; node = node->next) {
-        const struct stream *stream = list_entry(node, struct stream, link);
-        count++;
-        assert(stream->magic == MAGIC_STREAM);
-        assert(stream->state != STATE_CLOSED);
-        assert(stream->notices == 0 || list_linked(&stream->task.link));
-        assert(deadline_armed(&stream->total) || deadline_armed(&stream->step) || stream->notices ||
-               (resume_follows(stream) && deadline_armed(&stream->ping)));
-        assert(!stream->detached || deadline_armed(&stream->lonely) || stream->notices);
-        assert(stream->state != STATE_IDLE || stream->generation == NULL);
-        assert(stream->lease == NULL ||
-               (stream->state >= STATE_DIAL && stream->state <= STATE_STALL));
-    }
-    assert(count == worker->stream_count);
+    memory_leave();
+    sim_ops.wait(loop, timeout_ms);
+    memory_enter();
+}
+
+static int
+outside_connect(struct loop *loop, const struct sockaddr *address, socklen_t len)
+{
+    memory_leave();
+    int fd = sim_ops.socket_connect(loop, address, len);
+    memory_enter();
+    return fd;
+}
+
+static ssize_t
+outside_receive(struct loop *loop, int fd, struct iovec *iov, int count)
+{
+    memory_leave();
+    ssize_t got = sim_ops.receive(loop, fd, iov, count);
+    memory_enter();
+    return got;
+}
+
+static ssize_t
+outside_send(struct loop *loop, int fd, const struct iovec *iov, int count)
+{
+    memory_leave();
+    ssize_t sent = sim_ops.send(loop, fd, iov, count);
+    memory_enter();
+    return sent;
+}
+
+static void
+outside_half_close(struct loop *loop, int fd)
+{
+    memory_leave();
+    sim_ops.half_close(loop, fd);
+    memory_enter();
+}
+
+static void
+outside_close(struct loop *loop, int fd, bool reset)
+{
+    memory_leave();
+    sim_ops.socket_close(loop, fd, reset);
+    memory_enter();
+}
+
+static int
+outside_accept(struct loop *loop, int fd, char peer[64])
+{
+    memory_leave();
+    int accepted = sim_ops.accept(loop, fd, peer);
+    memory_enter();
+    return accepted;
+}
+
+static void
+outside_detach(struct conn *conn)
+{
+    memory_leave();
+    sim_ops.detach(conn);
+    memory_enter();
+}
+
+static struct backend_ops
+make_ops(void)
+{
+    struct backend_ops ops = sim_ops;
+    ops.wait = outside_wait;
+    ops.socket_connect = outside_connect;
+    ops.receive = outside_receive;
+    ops.send = outside_send;
+    ops.half_close = outside_half_close;
+    ops.socket_close = outside_close;
+    ops.accept = outside_accept;
+    ops.detach = outside_detach;
+    return ops;
 }
 
 bool
@@ -184,9 +262,12 @@ world_until(struct world *world, bool (*stop)(void *), void *user, uint64_t ms)
     sim->until_us = until_us;
     bool stopped = false;
     while (!(stopped = stop && stop(user)) && sim_now_us(sim) < until_us) {
+        memory_enter();
         worker_turn(world->worker, UINT64_MAX);
+        memory_leave();
         assert(loop_quiet(loop));
-        check_streams(world);
+        world_check(world, world->worker);
+        world->ticks++;
         spun = sim_now_us(sim) == stood_us ? spun + 1 : 0;
         stood_us = sim_now_us(sim);
         assert(spun < SPIN_MAX); /* the program turns in circles while time stands still */
@@ -223,7 +304,7 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, 
     assert(world->worker);
     world->workers[0] = world->worker;
     world->gateway.workers = world->workers;
-    world->gateway.worker_count = 1;
+    world->gateway.worker_count = world->worker_count = 1;
     world->gateway.tapes = &world->tapes;
     int kept_well = tape_store_init(&world->tapes);
     assert(kept_well == 0);
@@ -232,7 +313,11 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, 
         log_set_level(LOG_ERROR);
     else if (getenv("PENSTOCK_SIM_LOG"))
         log_set_level(LOG_DEBUG2);
-    int error = worker_init(world->worker, &world->gateway, 0, generation, &sim_ops, world->sim);
+    static struct backend_ops ops;
+    ops = make_ops();
+    memory_fail(seed, 0);
+    names_begin(world->sim, seed, NULL);
+    int error = worker_init(world->worker, &world->gateway, 0, generation, &ops, world->sim);
     assert(error == 0);
     generation_drop(generation);
     for (int i = 0; i < 4; i++) /* ids and back-off belong to the seed too */
@@ -280,13 +365,28 @@ world_covered(enum stream_state state, enum stream_event event)
     return covered[state][event];
 }
 
+uint64_t
+world_injected(enum sim_fault fault)
+{
+    return injected[fault];
+}
+
+/* Only what belongs to the worker is armed when no stream is left: its second, its drain, kept connections, a pausing
+ * listener. Questions to name servers go on for a while. */
+static size_t
+armed_at_rest(const struct worker *worker)
+{
+    return worker->upstreams.idle + deadline_armed(&worker->second) + deadline_armed(&worker->drain) +
+           (worker->listener.magic ? deadline_armed(&worker->listener.retry) : 0);
+}
+
 static bool
 nothing_left(void *user)
 {
     struct world *world = user;
     struct worker *worker = world->worker;
     return worker->stream_count == 0 && worker->upstreams.active == 0 &&
-           worker->loop.conns == worker->upstreams.idle;
+           worker->loop.conns == worker->upstreams.idle && worker->loop.wheel.armed == armed_at_rest(worker);
 }
 
 /* Every stream has ended: all it held must be back. */
@@ -300,11 +400,7 @@ check_end(struct world *world)
     assert(worker->loop.conns == idle);
     assert(worker->loop.pool.chunks_used == 0);
     assert(sim_sockets_open(world->sim) == idle);
-    /* Only what belongs to the worker is armed: its second, its drain, kept connections, a pausing
-     * listener. */
-    assert(worker->loop.wheel.armed ==
-           idle + deadline_armed(&worker->second) + deadline_armed(&worker->drain) +
-               (worker->listener.magic ? deadline_armed(&worker->listener.retry) : 0));
+    assert(worker->loop.wheel.armed == armed_at_rest(worker));
     assert(atomic_load(&worker->metrics->streams_active) == 0);
     assert(atomic_load(&worker->metrics->connections_active) == 0);
     /* Each exchange that was begun has ended for one reason, and was accounted for once. */
@@ -329,6 +425,8 @@ check_end(struct world *world)
 static void
 count_transitions(const struct world *world)
 {
+    for (int fault = 0; fault < SIM_FAULT_COUNT; fault++)
+        injected[fault] += sim_injected(world->sim, (enum sim_fault)fault);
     for (int state = 0; state < STATE_COUNT; state++) {
         for (int event = 0; event < EVENT_COUNT; event++)
             covered[state][event] +=
@@ -345,6 +443,7 @@ world_close(struct world *world)
             client_leave(client);
     }
     sim_set_faults(world->sim, NULL);
+    memory_fail(0, 0);
     if (!world_until(world, nothing_left, world, 3600 * 1000))
         fprintf(stderr, "seed %llu: %zu streams, %llu leases, %zu connections are left\n",
                 (unsigned long long)world->seed, world->worker->stream_count,

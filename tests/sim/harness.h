@@ -28,6 +28,8 @@ struct world {
     struct gateway gateway;
     struct tape_store tapes;
     struct worker *worker, *workers[1];
+    size_t worker_count;
+    uint64_t ticks;
     struct provider *providers;
     struct client *clients;
     uint64_t seed;
@@ -38,7 +40,8 @@ struct world {
 /*
  * world_open - a worker that listens, and providers for the three ports, which answer well until
  * told otherwise. faults  NULL: a perfect world yaml    what follows the models in the
- * configuration; one that begins with "model_list" replaces them. The models: "chat" (Chat at
+ * configuration; one that begins with "model_list" replaces them; with a line "# by name" upstreams are called by names
+ * rather than addresses. The models: "chat" (Chat at
  * 9001), "claude" (Messages at 9002), "spare" (Chat at 9003), "pair" (9001, then 9003)
  */
 void world_open(struct world *world, uint64_t seed, const struct sim_faults *faults,
@@ -59,6 +62,10 @@ struct stream *world_stream(struct world *world, uint32_t n);
 enum stream_state world_state(struct world *world);
 /* world_covered - how often this row of the table was taken in all worlds of this process. */
 uint64_t world_covered(enum stream_state state, enum stream_event event);
+/* world_injected - the same for faults. */
+uint64_t world_injected(enum sim_fault fault);
+/* world_check - invariants.c: what must hold when this worker is about to sleep. */
+void world_check(const struct world *world, const struct worker *worker);
 
 /* ---------------------------------------------------------------- providers */
 
