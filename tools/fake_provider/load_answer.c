@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * load_answer.c - the bytes of answers: texts with their markers, chunks around events, heads around bodies.
+ * load_answer.c - the bytes of answers: texts with their markers, chunks around events, heads
+ * around bodies.
  */
 #include "tools/fake_provider/load_client.h"
 #include "tools/load/clock.h"
@@ -70,7 +71,8 @@ answer_texts(const struct plan *plan)
     return plan->fault == FAULT_DOUBLE ? plan->events + 1 : plan->events;
 }
 
-/* A text: its marker, then filling; the last text of an answer is filled with '$', so that its loss can be seen. */
+/* A text: its marker, then filling; the last text of an answer is filled with '$', so that its loss
+ * can be seen. */
 static char *
 put_text(const struct load_client *client, char *at, unsigned n, uint64_t now_ns)
 {
@@ -160,7 +162,8 @@ static void
 end_responses(struct load_client *client, char *at)
 {
     size_t len;
-    char *end = plan_responses_end(client->plan, slice_of(client->text ? client->text : "", client->text_len),
+    char *end = plan_responses_end(client->plan,
+                                   slice_of(client->text ? client->text : "", client->text_len),
                                    client->written + 4, &len);
     char *all = end ? malloc(len + 64) : NULL;
     if (!all) {
@@ -200,7 +203,8 @@ answer_fails_here(const struct load_client *client)
 {
     enum plan_fault fault = client->plan->fault;
     return client->written == plan_middle(client->plan) &&
-           (fault == FAULT_CUT || fault == FAULT_RESET || fault == FAULT_STALL || fault == FAULT_ERROR);
+           (fault == FAULT_CUT || fault == FAULT_RESET || fault == FAULT_STALL ||
+            fault == FAULT_ERROR);
 }
 
 void
@@ -208,7 +212,8 @@ answer_whole(struct load_client *client)
 {
     const struct plan *plan = client->plan;
     size_t text_max = plan->text_bytes + MARKER_MAX;
-    size_t room = plan->whole_before.len + plan->whole_after.len + (plan->events + 1) * text_max + 512;
+    size_t room =
+        plan->whole_before.len + plan->whole_after.len + (plan->events + 1) * text_max + 512;
     char *memory = room > ANSWER_ROOM ? malloc(room) : client->provider->scratch;
     if (!memory) {
         link_close(&client->link, true);
@@ -222,8 +227,10 @@ answer_whole(struct load_client *client)
     at = put(at, plan->whole_after);
     size_t body_len = (size_t)(at - body);
     char head[256];
-    int head_len = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n",
-                            body_len, plan->close ? "Connection: close\r\n" : "");
+    int head_len = snprintf(
+        head, sizeof(head),
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n",
+        body_len, plan->close ? "Connection: close\r\n" : "");
     char *start = body - head_len;
     memcpy(start, head, (size_t)head_len);
     size_t len = (size_t)head_len + body_len;
@@ -238,9 +245,10 @@ void
 answer_status(struct load_client *client, int status, struct slice body)
 {
     char answer[1024];
-    int len = snprintf(answer, sizeof(answer),
-                       "HTTP/1.1 %d Asked\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%.*s", status,
-                       body.len, SLICE_ARG(body));
+    int len = snprintf(
+        answer, sizeof(answer),
+        "HTTP/1.1 %d Asked\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%.*s",
+        status, body.len, SLICE_ARG(body));
     if (len > 0 && (size_t)len < sizeof(answer))
         link_write(&client->link, answer, (size_t)len);
 }

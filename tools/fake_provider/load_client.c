@@ -20,6 +20,8 @@ load_client_new(struct load_provider *provider)
     link_init(&client->link, &provider->links);
     timer_init(&client->timer);
     list_init(&client->ready);
+    list_init(&client->all);
+    list_push_back(&provider->clients, &client->all);
     client->provider = provider;
     return client;
 }
@@ -29,6 +31,7 @@ load_client_free(struct load_client *client)
 {
     timer_stop(&client->timer);
     list_remove(&client->ready);
+    list_remove(&client->all);
     free(client->in);
     free(client->text);
     free(client);
@@ -53,7 +56,8 @@ plan_for(struct load_provider *provider, const struct load_request *request)
     return plan;
 }
 
-/* Where in the interval a stream has its place: golden steps leave no gaps, however many streams there are. */
+/* Where in the interval a stream has its place: golden steps leave no gaps, however many streams
+ * there are. */
 static uint64_t
 first_due_ns(struct plan *plan, uint64_t now_ns)
 {
@@ -195,8 +199,8 @@ load_client_room(struct load_client *client)
         link_close(&client->link, false);
         return;
     }
-    if (client->plan && client->stream && client->begun && !client->over && !client->plan->interval_ns &&
-        !list_linked(&client->ready))
+    if (client->plan && client->stream && client->begun && !client->over &&
+        !client->plan->interval_ns && !list_linked(&client->ready))
         list_push_back(&client->provider->ready, &client->ready);
 }
 
@@ -206,8 +210,11 @@ start(struct load_client *client, const struct load_request *request)
     struct load_provider *provider = client->provider;
     provider->requests++;
     if (!request->known) {
-        answer_status(client, 404, SLICE_LIT("{\"error\":{\"message\":\"load_provider knows POST requests of the four dialects, "
-                                             "with a model\"}}"));
+        answer_status(
+            client, 404,
+            SLICE_LIT(
+                "{\"error\":{\"message\":\"load_provider knows POST requests of the four dialects, "
+                "with a model\"}}"));
         return;
     }
     client->plan = plan_for(provider, request);
@@ -235,7 +242,9 @@ take_from(struct load_client *client, struct slice bytes, size_t *wanted)
         struct load_request request;
         int whole = load_request_read(slice_skip(bytes, used), &request);
         if (whole < 0) {
-            answer_status(client, 400, SLICE_LIT("{\"error\":{\"message\":\"no request that load_provider can read\"}}"));
+            answer_status(
+                client, 400,
+                SLICE_LIT("{\"error\":{\"message\":\"no request that load_provider can read\"}}"));
             link_close(&client->link, false);
             break;
         }

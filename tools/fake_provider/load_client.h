@@ -15,6 +15,9 @@ struct load_provider {
     struct links links;
     struct timers timers;
     struct list ready; /* clients whose streams go on as fast as they can */
+    struct list clients;
+    struct link listeners[NET_ADDRESSES_MAX];
+    int listener_count;
     struct list plans[PLANS_HASHED];
     char *scratch;
     uint64_t requests;
@@ -23,7 +26,7 @@ struct load_provider {
 struct load_client {
     struct link link;
     struct timer timer;
-    struct list ready;
+    struct list ready, all;
     struct load_provider *provider;
     char *in; /* a request that is not complete, or came early */
     size_t in_len, in_room;
@@ -51,8 +54,9 @@ void load_client_go_on(struct load_client *client);
 
 #define ANSWER_ROOM (128u << 10) /* of provider->scratch */
 
-/* answer_begin, answer_text, answer_end - write a part of the stream at `at`, as chunks; return where it ends.
- * What they write fits into half of the scratch, but for the end of Responses, which is sent at once. */
+/* answer_begin, answer_text, answer_end - write a part of the stream at `at`, as chunks; return
+ * where it ends. What they write fits into half of the scratch, but for the end of Responses, which
+ * is sent at once. */
 char *answer_begin(struct load_client *client, char *at);
 char *answer_text(struct load_client *client, char *at, uint64_t now_ns);
 void answer_end(struct load_client *client, char *at);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * load_plan.h - what a model name of load_provider asks for, and the bytes of such an answer in each dialect, made
- * once: everything but the texts themselves stands ready.
+ * load_plan.h - what a model name of load_provider asks for, and the bytes of such an answer in
+ * each dialect, made once: everything but the texts themselves stands ready.
  */
 #ifndef PENSTOCK_LOAD_PLAN_H
 #define PENSTOCK_LOAD_PLAN_H
@@ -40,20 +40,21 @@ struct plan {
     uint64_t interval_ns, wait_ns;
     enum plan_fault fault;
     int status;
-    bool close; /* without keep-alive */
+    bool close;       /* without keep-alive */
     uint64_t started; /* streams so far; spreads them over the interval */
 
-    struct slice stream_head;    /* of HTTP */
-    struct slice begin;          /* events before the first text */
-    struct slice before, after;  /* around a text */
-    struct slice end;            /* events behind the last text; not for Responses, whose end repeats the text */
-    struct slice error;          /* an error event */
+    struct slice stream_head;   /* of HTTP */
+    struct slice begin;         /* events before the first text */
+    struct slice before, after; /* around a text */
+    struct slice
+        end; /* events behind the last text; not for Responses, whose end repeats the text */
+    struct slice error;                     /* an error event */
     struct slice whole_before, whole_after; /* around the text of a whole answer */
 };
 
 /*
- * plan_make - read a model name ("load-e512-i20-z64", or anything: then one event of 64 bytes at once).
- * returns  the plan, or NULL without memory
+ * plan_make - read a model name ("load-e512-i20-z64", or anything: then one event of 64 bytes at
+ * once). returns  the plan, or NULL without memory
  */
 struct plan *plan_make(struct slice model, enum plan_dialect dialect, bool usage) must_check;
 void plan_free(struct plan *plan);
@@ -64,7 +65,8 @@ struct slice plan_error_body(const struct plan *plan, char *memory, size_t room)
  * sequence  the first event's number
  * returns   bytes to be freed by the caller, or NULL without memory
  */
-char *plan_responses_end(const struct plan *plan, struct slice text, unsigned sequence, size_t *len) must_check;
+char *plan_responses_end(const struct plan *plan, struct slice text, unsigned sequence,
+                         size_t *len) must_check;
 /* plan_middle - the text at which a fault happens. */
 static inline unsigned
 plan_middle(const struct plan *plan)

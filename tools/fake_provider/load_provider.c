@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * load_provider - a provider in C for load: as many streams as descriptors, each event written at its time, for as
- * little of the processor as can be. For odd answers there is main.mjs beside it.
+ * load_provider - a provider in C for load: as many streams as descriptors, each event written at
+ * its time, for as little of the processor as can be. For odd answers there is main.mjs beside it.
  */
 #include "tools/fake_provider/load_client.h"
 #include "tools/load/clock.h"
@@ -16,12 +16,17 @@
 static const char help[] =
     "Usage: load_provider --listen ADDR:PORT[,ADDR:PORT...] [--tls CERT.pem KEY.pem]\n"
     "\n"
-    "Answers POST requests in the dialect of their path: /v1/chat/completions, /v1/messages, /v1/responses,\n"
-    "/v1beta/models/M:generateContent and M:streamGenerateContent (always as server-sent events); streamed when the\n"
-    "request says so, else whole. Bodies need a Content-Length. Prints \"ready\" when it listens; ends on SIGTERM.\n"
+    "Answers POST requests in the dialect of their path: /v1/chat/completions, /v1/messages, "
+    "/v1/responses,\n"
+    "/v1beta/models/M:generateContent and M:streamGenerateContent (always as server-sent events); "
+    "streamed when the\n"
+    "request says so, else whole. Bodies need a Content-Length. Prints \"ready\" when it listens; "
+    "ends on SIGTERM.\n"
     "\n"
-    "The model's name says what comes: load-e512-i20-z64 is 512 events, one each 20 ms, 64 bytes of text each.\n"
-    "  -eN   events with text (1)               -zN   bytes of text in each (64; a marker and one byte at least)\n"
+    "The model's name says what comes: load-e512-i20-z64 is 512 events, one each 20 ms, 64 bytes "
+    "of text each.\n"
+    "  -eN   events with text (1)               -zN   bytes of text in each (64; a marker and one "
+    "byte at least)\n"
     "  -iMS  one each MS milliseconds; 0: as fast as the socket takes them (0)\n"
     "  -bN   N events each interval (1)         -wMS  wait so long before the answer (0)\n"
     "  -k    without keep-alive\n"
@@ -33,8 +38,10 @@ static const char help[] =
     "        400 to 599: an answer of this status\n"
     "\n"
     "The last \"id=NUMBER\" of a request is the id of its answer. Each text begins with\n"
-    "[id.number.nanoseconds of CLOCK_MONOTONIC as it was written] and is filled up with '-', the last one with '$'.\n"
-    "Paced streams have places in their interval that spread them evenly, and one write for each event.\n";
+    "[id.number.nanoseconds of CLOCK_MONOTONIC as it was written] and is filled up with '-', the "
+    "last one with '$'.\n"
+    "Paced streams have places in their interval that spread them evenly, and one write for each "
+    "event.\n";
 
 static volatile sig_atomic_t stopped;
 
@@ -81,6 +88,8 @@ on_end(struct link *link, int error)
 static void
 on_closed(struct link *link)
 {
+    if (link->listener)
+        return;
     load_client_free(container_of(link, struct load_client, link));
 }
 
@@ -122,9 +131,7 @@ static bool
 listen_all(struct load_provider *provider, const struct net_list *list)
 {
     for (int i = 0; i < list->count; i++) {
-        struct link *listener = calloc(1, sizeof(*listener));
-        if (!listener)
-            return false;
+        struct link *listener = &provider->listeners[provider->listener_count++];
         link_init(listener, &provider->links);
         if (link_listen(listener, &list->addresses[i]) < 0)
             return false;
@@ -150,7 +157,9 @@ serve(struct load_provider *provider)
             if (!client->link.closing)
                 load_client_go_on(client);
         }
-        links_turn(&provider->links, list_empty(&provider->ready) ? timers_wait_ns(&provider->timers, clock_now_ns()) : 0);
+        links_turn(&provider->links, list_empty(&provider->ready)
+                                         ? timers_wait_ns(&provider->timers, clock_now_ns())
+                                         : 0);
     }
 }
 
@@ -168,9 +177,43 @@ provider_new(void)
     }
     timers_init(&provider->timers, clock_now_ns());
     list_init(&provider->ready);
+    list_init(&provider->clients);
     for (size_t i = 0; i < countof(provider->plans); i++)
         list_init(&provider->plans[i]);
     return provider;
+}
+
+static void
+provider_free(struct load_provider *provider)
+{
+    for (struct list *node = provider->clients.next; node != &provider->clients; node = node->next)
+        link_close(&list_entry(node, struct load_client, all)->link, true);
+    for (int i = 0; i < provider->listener_count; i++)
+        link_close(&provider->listeners[i], false);
+    links_fini(&provider->links);
+    for (size_t i = 0; i < countof(provider->plans); i++) {
+        for (struct list *node; (node = list_pop(&provider->plans[i]));)
+            plan_free(list_entry(node, struct plan, link));
+    }
+    free(provider->scratch);
+    free(provider);
+}
+
+/* What main does when it has a provider; its exit code. */
+static int
+serve_all(struct load_provider *provider, const struct settings *settings)
+{
+    if (settings->certificate &&
+        !links_serve_tls(&provider->links, settings->certificate, settings->key))
+        return 1;
+    if (!listen_all(provider, &settings->listen)) {
+        perror("load_provider");
+        return 1;
+    }
+    puts("ready");
+    fflush(stdout);
+    serve(provider);
+    return 0;
 }
 
 int
@@ -191,15 +234,7 @@ main(int argc, char **argv)
         perror("load_provider");
         return 1;
     }
-    if (settings.certificate && !links_serve_tls(&provider->links, settings.certificate, settings.key))
-        return 1;
-    if (!listen_all(provider, &settings.listen)) {
-        perror("load_provider");
-        return 1;
-    }
-    puts("ready");
-    fflush(stdout);
-    serve(provider);
-    /* The process ends and with it all connections. */
-    return 0;
+    int code = serve_all(provider, &settings);
+    provider_free(provider);
+    return code;
 }

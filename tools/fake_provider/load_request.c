@@ -22,7 +22,8 @@ find_at_ends(struct slice body, const char *text)
 {
     const char *found = find(slice_take(body, SEARCH_BYTES), text);
     if (!found && body.len > SEARCH_BYTES) {
-        size_t behind = body.len - SEARCH_BYTES < SEARCH_BYTES ? SEARCH_BYTES : body.len - SEARCH_BYTES;
+        size_t behind =
+            body.len - SEARCH_BYTES < SEARCH_BYTES ? SEARCH_BYTES : body.len - SEARCH_BYTES;
         /* A little earlier, for what lies across the border. */
         found = find(slice_skip(body, behind - 64), text);
     }
@@ -58,11 +59,13 @@ static uint64_t
 last_id(struct slice body)
 {
     size_t len = body.len;
-    for (const char *at; len > 2 && (at = memrchr(body.ptr, '=', len)); len = (size_t)(at - body.ptr)) {
+    for (const char *at; len > 2 && (at = memrchr(body.ptr, '=', len));
+         len = (size_t)(at - body.ptr)) {
         if (at - body.ptr < 2 || at[-1] != 'd' || at[-2] != 'i')
             continue;
         uint64_t id = 0;
-        for (const char *digit = at + 1; digit < body.ptr + body.len && *digit >= '0' && *digit <= '9'; digit++)
+        for (const char *digit = at + 1;
+             digit < body.ptr + body.len && *digit >= '0' && *digit <= '9'; digit++)
             id = id * 10 + (uint64_t)(*digit - '0');
         return id;
     }
@@ -122,7 +125,8 @@ load_request_read(struct slice bytes, struct load_request *request)
     struct slice method = text_split(&line, ' ');
     struct slice path = text_split(&line, ' ');
     uint64_t body_len;
-    if (!slice_present(path) || !slice_starts(line, SLICE_LIT("HTTP/1.1")) || read_fields(head, &body_len) < 0)
+    if (!slice_present(path) || !slice_starts(line, SLICE_LIT("HTTP/1.1")) ||
+        read_fields(head, &body_len) < 0)
         return -1;
     size_t head_len = (size_t)(blank - bytes.ptr) + 4;
     request->len = head_len + body_len;
@@ -135,7 +139,8 @@ load_request_read(struct slice bytes, struct load_request *request)
     if (request->dialect != PLAN_GEMINI) {
         request->model = field_text(body, "\"model\"");
         request->stream = says(body, "\"stream\":true", "\"stream\": true");
-        request->usage = request->dialect == PLAN_CHAT && says(body, "\"include_usage\":true", "\"include_usage\": true");
+        request->usage = request->dialect == PLAN_CHAT &&
+                         says(body, "\"include_usage\":true", "\"include_usage\": true");
     }
     if (!slice_present(request->model))
         request->known = false;

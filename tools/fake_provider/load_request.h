@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * load_request.h - what load_provider has to know of a request: where it ends, and the few words that steer the
- * answer. It looks for them instead of parsing, since it shares its processor with the program that asks.
+ * load_request.h - what load_provider has to know of a request: where it ends, and the few words
+ * that steer the answer. It looks for them instead of parsing, since it shares its processor with
+ * the program that asks.
  */
 #ifndef PENSTOCK_LOAD_REQUEST_H
 #define PENSTOCK_LOAD_REQUEST_H
@@ -22,8 +23,8 @@ struct load_request {
 
 /*
  * load_request_read - look at what a connection sent so far.
- * returns  1 a whole request (request->len of the bytes), 0 not yet (request->len is 0 until the head is complete),
- *          -1 it is none that we could answer
+ * returns  1 a whole request (request->len of the bytes), 0 not yet (request->len is 0 until the
+ * head is complete), -1 it is none that we could answer
  */
 int load_request_read(struct slice bytes, struct load_request *request) must_check;
 

@@ -25,15 +25,6 @@ links_init(struct links *links, const struct link_calls *calls, void *context)
 }
 
 void
-links_fini(struct links *links)
-{
-    if (links->tls)
-        link_tls_fini(links);
-    poller_close(&links->poller);
-    free(links->in);
-}
-
-void
 link_init(struct link *link, struct links *links)
 {
     *link = (struct link){.fd = -1, .links = links};
@@ -240,6 +231,17 @@ bury(struct links *links)
     list_move_all(&dead, &links->dead);
     for (struct list *node; (node = list_pop(&dead));)
         links->calls->closed(list_entry(node, struct link, dead));
+}
+
+void
+links_fini(struct links *links)
+{
+    while (!list_empty(&links->dead))
+        bury(links);
+    if (links->tls)
+        link_tls_fini(links);
+    poller_close(&links->poller);
+    free(links->in);
 }
 
 void

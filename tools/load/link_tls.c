@@ -89,7 +89,8 @@ links_serve_tls(struct links *links, const char *certificate, const char *key)
     sink_init(&problem, 4096);
     if (!tls_init(links))
         return said(&problem, -1);
-    return said(&problem, server_key_load(slice_from(certificate), slice_from(key), &links->tls->server_key, &problem));
+    return said(&problem, server_key_load(slice_from(certificate), slice_from(key),
+                                          &links->tls->server_key, &problem));
 }
 
 bool
@@ -106,8 +107,16 @@ links_ask_tls(struct links *links, const char *authorities, const char *name)
 void
 link_tls_fini(struct links *links)
 {
-    /* The program ends; the kernel takes what is left. */
+    struct link_tls *tls = links->tls;
     links->tls = NULL;
+    if (tls->server_key)
+        server_key_drop(tls->server_key);
+    if (tls->trust)
+        trust_drop(tls->trust);
+    watch_close(&tls->loop, &tls->alarm);
+    close(tls->alarm.fd);
+    loop_fini(&tls->loop);
+    free(tls);
 }
 
 static void
@@ -125,7 +134,8 @@ take_bytes(struct link *link, struct part *part, size_t max)
     }
 }
 
-/* Look at what is so: up, bytes, room, the end. Each callback may close the link, and then part is gone. */
+/* Look at what is so: up, bytes, room, the end. Each callback may close the link, and then part is
+ * gone. */
 static void
 look(struct task *task)
 {
@@ -145,10 +155,13 @@ look(struct task *task)
     }
     if (link->closing || (part->conn->in.len && link->paused))
         return;
-    if (part->conn->ended)
+    if (part->conn->ended) {
         calls->end(link, 0);
-    else if (part->conn->lost)
+    } else if (part->conn->lost) {
+        const char *problem = tls_error_text(part->conn->tls_error);
+        link->problem = problem[0] ? problem : NULL;
         calls->end(link, part->conn->up ? ECONNRESET : ECONNREFUSED);
+    }
 }
 
 static void
@@ -182,7 +195,8 @@ on_accepted(struct listener *listener, int fd, const char *peer)
         return;
     }
     struct part *part = part_new(link);
-    if (!part || conn_adopt(&links->tls->loop, fd, links->tls->server_key, peer, notify, part, &part->conn) < 0) {
+    if (!part || conn_adopt(&links->tls->loop, fd, links->tls->server_key, peer, notify, part,
+                            &part->conn) < 0) {
         close(fd);
         link_close(link, true);
     }
@@ -194,7 +208,10 @@ link_tls_listen(struct link *link)
     struct part *part = part_new(link);
     if (!part)
         return -1;
-    return listener_open(&link->links->tls->loop, &part->listener, link->fd, on_accepted, link->links) < 0 ? -1 : 0;
+    return listener_open(&link->links->tls->loop, &part->listener, link->fd, on_accepted,
+                         link->links) < 0
+               ? -1
+               : 0;
 }
 
 /* The reactor wants to keep what it connects to. */
@@ -203,7 +220,8 @@ target_for(struct link_tls *tls, const struct sockaddr_in *to)
 {
     for (int i = 0; i < tls->target_count; i++) {
         struct target *known = &tls->targets[i];
-        if (known->address.sin_addr.s_addr == to->sin_addr.s_addr && known->address.sin_port == to->sin_port)
+        if (known->address.sin_addr.s_addr == to->sin_addr.s_addr &&
+            known->address.sin_port == to->sin_port)
             return &known->target;
     }
     if (tls->target_count == NET_ADDRESSES_MAX)
@@ -276,6 +294,8 @@ link_tls_close(struct link *link, bool reset)
     struct part *part = link->conn;
     link->conn = NULL;
     list_remove(&part->task.link);
+    if (link->listener)
+        listener_close(&part->listener);
     if (part->conn && reset)
         conn_sever(part->conn);
     else if (part->conn)

@@ -7,10 +7,11 @@
 
 #include "tools/load/link.h"
 
-/* links_serve_tls - what is accepted speaks TLS, with this certificate and key (PEM files). false after saying why. */
+/* links_serve_tls - what is accepted speaks TLS, with this certificate and key (PEM files). false
+ * after saying why. */
 bool links_serve_tls(struct links *links, const char *certificate, const char *key) must_check;
-/* links_ask_tls - what is connected to speaks TLS; its certificate must be valid for name (NULL: the address) by the
- * certificates in a PEM file (NULL: the system's). false after saying why. */
+/* links_ask_tls - what is connected to speaks TLS; its certificate must be valid for name (NULL:
+ * the address) by the certificates in a PEM file (NULL: the system's). false after saying why. */
 bool links_ask_tls(struct links *links, const char *authorities, const char *name) must_check;
 
 /* For link.c: its functions for links of this kind. */

@@ -71,19 +71,6 @@ fail(int fd)
     return -1;
 }
 
-int
-net_listen(const struct sockaddr_in *address)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 65535) < 0)
-        return fail(fd);
-    return fd;
-}
-
 static void
 no_delay(int fd)
 {
@@ -92,12 +79,23 @@ no_delay(int fd)
 }
 
 int
+net_listen(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    no_delay(fd); /* accepted sockets inherit it */
+    int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 65535) < 0)
+        return fail(fd);
+    return fd;
+}
+
+int
 net_accept(int listener)
 {
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0)
-        no_delay(fd);
-    return fd;
+    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
 int
@@ -110,7 +108,8 @@ net_connect(const struct sockaddr_in *to, const struct sockaddr_in *from, int in
     if (in_bytes > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in_bytes, sizeof(in_bytes)) < 0)
         return fail(fd);
     if (from) {
-        /* The port is chosen when the other side is known, so that one address has as many for each destination. */
+        /* The port is chosen when the other side is known, so that one address has as many for each
+         * destination. */
         int on = 1;
         (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
         if (bind(fd, (const struct sockaddr *)from, sizeof(*from)) < 0)

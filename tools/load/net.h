@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * net.h - addresses and sockets of the load tools. Addresses are numeric IPv4: no names, nothing that blocks.
+ * net.h - addresses and sockets of the load tools. Addresses are numeric IPv4: no names, nothing
+ * that blocks.
  */
 #ifndef PENSTOCK_LOAD_NET_H
 #define PENSTOCK_LOAD_NET_H
@@ -17,8 +18,8 @@ struct net_list {
 };
 
 /*
- * net_parse - "127.0.0.1:80,127.0.0.2:80", each with "http://" or "https://" and a trailing slash or without; with
- * ports false, addresses only ("127.0.0.1,127.0.0.2"; the port is 0).
+ * net_parse - "127.0.0.1:80,127.0.0.2:80", each with "http://" or "https://" and a trailing slash
+ * or without; with ports false, addresses only ("127.0.0.1,127.0.0.2"; the port is 0).
  */
 bool net_parse(const char *text, bool ports, struct net_list *list) must_check;
 /* net_listen - a listening, non-blocking socket, or -1 with errno set. */
@@ -31,7 +32,8 @@ int net_accept(int listener) must_check;
  * in_bytes  a bound for the kernel's receive buffer; 0: its own
  * returns   the socket, or -1 with errno set
  */
-int net_connect(const struct sockaddr_in *to, const struct sockaddr_in *from, int in_bytes) must_check;
+int net_connect(const struct sockaddr_in *to, const struct sockaddr_in *from,
+                int in_bytes) must_check;
 /* net_reset - close with a reset. */
 void net_reset(int fd);
 /* net_raise_limits - as many descriptors as this process may have; returns how many. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * poller.h - edge-triggered epoll for the load tools: no more than the kernel's calls, so that what they cost is what
- * the kernel costs.
+ * poller.h - edge-triggered epoll for the load tools: no more than the kernel's calls, so that what
+ * they cost is what the kernel costs.
  */
 #ifndef PENSTOCK_LOAD_POLLER_H
 #define PENSTOCK_LOAD_POLLER_H
@@ -27,7 +27,8 @@ struct poller {
 /* poller_open - 0, or -1 with errno set. */
 int poller_open(struct poller *poller) must_check;
 void poller_close(struct poller *poller);
-/* poller_add - report edges of fd with this pointer, in both directions or of input only. 0, or -1 with errno set. */
+/* poller_add - report edges of fd with this pointer, in both directions or of input only. 0, or -1
+ * with errno set. */
 int poller_add(struct poller *poller, int fd, void *owner, bool output) must_check;
 /* poller_wait - how many events came within wait_ns; a signal gives 0. */
 int poller_wait(struct poller *poller, uint64_t wait_ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * timers.c - see timers.h. A timer's slot is rounded up, so none comes early and none later than one slot.
+ * timers.c - see timers.h. A timer's slot is rounded up, so none comes early and none later than
+ * one slot.
  */
 #include "tools/load/timers.h"
 
@@ -63,7 +64,8 @@ turn_round(struct timers *timers)
     }
 }
 
-/* The first slot at or behind timers->slot that may hold something, or the first of the next round. */
+/* The first slot at or behind timers->slot that may hold something, or the first of the next round.
+ */
 static uint64_t
 next_used(const struct timers *timers)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * timers.h - what is due when: a wheel of an eighth of a millisecond a slot, and one of half a second a slot behind
- * it. Adding and taking cost the same for one timer and for a hundred thousand.
+ * timers.h - what is due when: a wheel of an eighth of a millisecond a slot, and one of half a
+ * second a slot behind it. Adding and taking cost the same for one timer and for a hundred
+ * thousand.
  */
 #ifndef PENSTOCK_LOAD_TIMERS_H
 #define PENSTOCK_LOAD_TIMERS_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * asker.c - one connection: it asks, listens, and asks again; slow readers, early leavers and idle ones besides.
+ * asker.c - one connection: it asks, listens, and asks again; slow readers, early leavers and idle
+ * ones besides.
  */
 #include "tools/load/clock.h"
 #include "tools/loadgen/loadgen.h"
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #define SLOW_SOCKET_BYTES 4096
+#define REFUSED_MAX 50
 #define AGAIN_NS 20000000u
 
 static struct asker *
@@ -27,19 +29,26 @@ random_next(struct loadgen *loadgen)
 }
 
 static bool
-may_ask(const struct loadgen *loadgen)
+may_ask(const struct asker *asker)
 {
-    return !loadgen->stopping && (!loadgen->settings.requests || loadgen->asked < loadgen->settings.requests);
+    const struct loadgen *loadgen = asker->loadgen;
+    const struct settings *settings = &loadgen->settings;
+    /* A target that is not there is waited for only while time is what ends the run. */
+    bool waits = settings->seconds || settings->hold;
+    if (loadgen->stopping || (settings->once && asker->asked) ||
+        (asker->refused >= REFUSED_MAX && !waits))
+        return false;
+    return !settings->requests || loadgen->asked < settings->requests;
 }
 
-/* This connection's work is done. */
-static void
-retire(struct asker *asker)
+void
+asker_retire(struct asker *asker)
 {
     if (asker->over)
         return;
     asker->over = true;
-    asker->loadgen->over_count++;
+    if (asker->kind == ASKER_PLAIN || asker->kind == ASKER_LEAVER)
+        asker->loadgen->over_count++;
     timer_stop(&asker->timer);
     if (asker->open)
         link_close(&asker->link, false);
@@ -51,14 +60,19 @@ connect_now(struct asker *asker)
     struct loadgen *loadgen = asker->loadgen;
     const struct settings *settings = &loadgen->settings;
     uint64_t n = loadgen->connects++;
-    const struct sockaddr_in *to = &settings->targets.addresses[n % (uint64_t)settings->targets.count];
+    const struct sockaddr_in *to =
+        &settings->targets.addresses[n % (uint64_t)settings->targets.count];
     const struct sockaddr_in *from = NULL;
     if (settings->from.count)
-        from = &settings->from.addresses[n / (uint64_t)settings->targets.count % (uint64_t)settings->from.count];
+        from =
+            &settings->from
+                 .addresses[n / (uint64_t)settings->targets.count % (uint64_t)settings->from.count];
     link_init(&asker->link, &loadgen->links);
     asker->open = true;
     asker->heard_ms = loadgen->now_ns / 1000000;
-    if (link_connect(&asker->link, to, from, asker->kind == ASKER_SLOW ? SLOW_SOCKET_BYTES : 0) < 0) {
+    if (link_connect(&asker->link, to, from, asker->kind == ASKER_SLOW ? SLOW_SOCKET_BYTES : 0) <
+        0) {
+        asker->refused++;
         tally_wrong(&loadgen->tally, WRONG_CONNECT, 0, slice_from(strerror(errno)));
         link_close(&asker->link, false);
     }
@@ -74,17 +88,18 @@ static void
 ask(struct asker *asker)
 {
     struct loadgen *loadgen = asker->loadgen;
-    if (!may_ask(loadgen)) {
-        retire(asker);
+    if (!may_ask(asker)) {
+        asker_retire(asker);
         return;
     }
     uint64_t id = loadgen->id_next++;
     if (asker->kind != ASKER_SLOW)
         loadgen->asked++;
     template_id(&loadgen->template, id);
-    reply_begin(&asker->reply, tally_of(asker), loadgen->settings.dialect, !loadgen->settings.whole, id);
+    reply_begin(&asker->reply, tally_of(asker), loadgen->settings.dialect, !loadgen->settings.whole,
+                id);
     asker->leave_after = 1 + (uint32_t)(random_next(loadgen) % 64);
-    asker->asking = true;
+    asker->asking = asker->asked = true;
     asker->first = false;
     asker->asked_ns = clock_now_ns();
     asker->heard_ms = asker->asked_ns / 1000000;
@@ -133,12 +148,13 @@ finished(struct asker *asker, uint64_t now_ns)
     struct loadgen *loadgen = asker->loadgen;
     bool good = asker->reply.state == REPLY_DONE;
     asker->asking = false;
+    asker->refused = 0;
     if (good && asker->kind != ASKER_SLOW) {
         loadgen->answered++;
         histogram_record(&loadgen->request, now_ns - asker->asked_ns);
     }
-    if (!may_ask(loadgen))
-        retire(asker);
+    if (!may_ask(asker))
+        asker_retire(asker);
     else if (!good || !asker->reply.keep_alive || loadgen->settings.fresh)
         link_close(&asker->link, false);
     else
@@ -182,7 +198,9 @@ on_end(struct link *link, int error)
     struct loadgen *loadgen = asker->loadgen;
     uint64_t now_ns = clock_now_ns();
     if (!link->up) {
-        tally_wrong(&loadgen->tally, WRONG_CONNECT, 0, slice_from(strerror(error)));
+        asker->refused++;
+        tally_wrong(&loadgen->tally, WRONG_CONNECT, 0,
+                    slice_from(link->problem ? link->problem : strerror(error)));
         link_close(link, false);
         return;
     }
@@ -214,8 +232,8 @@ on_closed(struct link *link)
     asker->open = false;
     if (asker->over)
         return;
-    if (asker->kind == ASKER_IDLE || !may_ask(loadgen)) {
-        retire(asker);
+    if (asker->kind == ASKER_IDLE || !may_ask(asker)) {
+        asker_retire(asker);
         return;
     }
     /* At once, but after a failure not without end. */
@@ -232,10 +250,10 @@ asker_due(struct asker *asker)
 {
     struct loadgen *loadgen = asker->loadgen;
     if (!asker->open) {
-        if (may_ask(loadgen))
+        if (may_ask(asker))
             connect_now(asker);
         else
-            retire(asker);
+            asker_retire(asker);
         return;
     }
     if (asker->kind == ASKER_SLOW && asker->link.up && !asker->link.closing) {
@@ -254,7 +272,8 @@ asker_check_time(struct asker *asker)
         return;
     if (loadgen->now_ns / 1000000 < asker->heard_ms + loadgen->settings.timeout_s * 1000)
         return;
-    tally_wrong(&loadgen->tally, WRONG_TIMEOUT, asker->reply.check.id, SLICE_LIT("silent for too long"));
+    tally_wrong(&loadgen->tally, WRONG_TIMEOUT, asker->reply.check.id,
+                SLICE_LIT("silent for too long"));
     asker->asking = false;
     link_close(&asker->link, true);
 }

@@ -20,8 +20,8 @@ tally_wrong(struct tally *tally, enum wrong wrong, uint64_t id, struct slice sho
     if (tally->first[0])
         return;
     size_t len = shown.len < 300 ? shown.len : 300;
-    snprintf(tally->first, sizeof(tally->first), "%s, id %llu: %.*s", wrong_names[wrong], (unsigned long long)id,
-             (int)len, shown.ptr ? shown.ptr : "");
+    snprintf(tally->first, sizeof(tally->first), "%s, id %llu: %.*s", wrong_names[wrong],
+             (unsigned long long)id, (int)len, shown.ptr ? shown.ptr : "");
     for (char *at = tally->first; *at; at++) {
         if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
             *at = ' ';
@@ -95,7 +95,8 @@ marker_in(struct slice bytes, uint64_t *id, uint64_t *number, uint64_t *ns)
     const char *end = bytes.ptr + bytes.len;
     for (const char *at = bytes.ptr; (at = memchr(at, '[', (size_t)(end - at))); at++) {
         const char *next = number_at(at + 1, end, '.', id);
-        if (next && (next = number_at(next, end, '.', number)) && (next = number_at(next, end, ']', ns)))
+        if (next && (next = number_at(next, end, '.', number)) &&
+            (next = number_at(next, end, ']', ns)))
             return next;
     }
     return NULL;
@@ -161,7 +162,8 @@ anthropic_event(struct check *check, struct slice type, struct slice data, uint6
         wrong(check, WRONG_MALFORMED, data);
     else if (slice_is(type, "message_stop"))
         end(check, data);
-    else if (slice_is(type, "message_delta") && has(data, "\"stop_reason\":\"") && check->finishes++)
+    else if (slice_is(type, "message_delta") && has(data, "\"stop_reason\":\"") &&
+             check->finishes++)
         wrong(check, WRONG_TWO_ENDS, data);
     else if (slice_is(type, "error"))
         wrong(check, WRONG_ERROR_EVENT, data);
@@ -194,7 +196,8 @@ responses_event(struct check *check, struct slice type, struct slice data, uint6
     } else if (slice_is(type, "response.completed")) {
         check->finishes = 1;
         end(check, data);
-    } else if (slice_is(type, "response.failed") || slice_is(type, "error") || slice_is(type, "response.incomplete")) {
+    } else if (slice_is(type, "response.failed") || slice_is(type, "error") ||
+               slice_is(type, "response.incomplete")) {
         wrong(check, WRONG_ERROR_EVENT, data);
     }
     if (!check->begun && !slice_is(type, "response.created") && !check->failed)
@@ -272,7 +275,8 @@ static void
 nothing_missing(struct check *check)
 {
     if (check->missing || !check->last_seen)
-        wrong(check, WRONG_LOST, slice_from(check->missing ? "texts left out" : "the last text never came"));
+        wrong(check, WRONG_LOST,
+              slice_from(check->missing ? "texts left out" : "the last text never came"));
 }
 
 void
@@ -281,7 +285,8 @@ check_stream_end(struct check *check)
     if (check->failed)
         return; /* one thing wrong is enough for an answer */
     if (!check->ends || !check->finishes)
-        wrong(check, WRONG_NO_END, slice_from(check->finishes ? "no terminal event" : "no reason for the end"));
+        wrong(check, WRONG_NO_END,
+              slice_from(check->finishes ? "no terminal event" : "no reason for the end"));
     nothing_missing(check);
 }
 

@@ -68,9 +68,11 @@ look_around(struct loadgen *loadgen)
         report_line(loadgen);
     }
     uint32_t wanted = settings->streams + settings->leave;
-    if (!loadgen->announced && loadgen->ever_count >= wanted && loadgen->idle_open >= settings->idle) {
+    if (!loadgen->announced && loadgen->ever_count >= wanted &&
+        loadgen->idle_open >= settings->idle) {
         loadgen->announced = true;
-        FILE *out = report_to_stdout(loadgen) ? stderr : stdout; /* what is on stdout shall be JSON */
+        FILE *out =
+            report_to_stdout(loadgen) ? stderr : stdout; /* what is on stdout shall be JSON */
         fputs("ready\n", out);
         fflush(out);
     }
@@ -86,9 +88,11 @@ static bool
 over(const struct loadgen *loadgen)
 {
     const struct settings *settings = &loadgen->settings;
-    if (stopped || (settings->seconds && loadgen->now_ns - loadgen->start_ns >= settings->seconds * SECOND_NS))
+    if (stopped ||
+        (settings->seconds && loadgen->now_ns - loadgen->start_ns >= settings->seconds * SECOND_NS))
         return true;
-    return settings->requests && loadgen->over_count >= settings->streams + settings->leave;
+    return (settings->requests || settings->once) &&
+           loadgen->over_count >= settings->streams + settings->leave;
 }
 
 static void
@@ -104,19 +108,35 @@ run(struct loadgen *loadgen)
     loadgen->end_ns = clock_now_ns();
 }
 
+static void
+stop(struct loadgen *loadgen)
+{
+    loadgen->stopping = true;
+    for (uint32_t i = 0; i < loadgen->asker_count; i++) {
+        asker_retire(&loadgen->askers[i]);
+        reply_fini(&loadgen->askers[i].reply);
+    }
+    links_fini(&loadgen->links);
+    free(loadgen->askers);
+    free(loadgen->template.bytes);
+    free(loadgen);
+}
+
 int
 main(int argc, char **argv)
 {
     struct loadgen *loadgen = calloc(1, sizeof(*loadgen));
-    if (!loadgen || !settings_read(&loadgen->settings, argc, argv))
+    if (!loadgen || !settings_read(&loadgen->settings, argc, argv)) {
+        free(loadgen);
         return 2;
+    }
     net_raise_limits();
     prctl(PR_SET_TIMERSLACK, 1000ul);
     catch_signals();
     if (!start(loadgen))
         return 2;
     run(loadgen);
-    /* The process ends and with it all connections and memory. */
-    bool written = report_write(loadgen);
-    return written && !report_wrongs(loadgen) ? 0 : 1;
+    bool written = report_write(loadgen), right = !report_wrongs(loadgen);
+    stop(loadgen);
+    return written && right ? 0 : 1;
 }

@@ -19,13 +19,15 @@ struct settings {
     uint32_t slow_bytes, slow_ms;
     size_t body_bytes;
     bool whole, usage, fresh, tls, hold;
+    bool once; /* each connection asks once */
 };
 
 /* settings_read - false when usage was shown. */
 bool settings_read(struct settings *settings, int argc, char **argv) must_check;
 
 /* A request, whose id is written anew each time; all ids have ten digits. */
-struct template {
+struct template
+{
     char *bytes;
     size_t len, id_at;
 };
@@ -45,7 +47,9 @@ struct asker {
     struct reply reply;
     uint64_t asked_ns, heard_ms;
     uint32_t leave_after; /* texts */
+    uint32_t refused;     /* connects that failed, one after the other */
     uint8_t kind;
+    bool asked;  /* it asked before */
     bool asking; /* a request is out */
     bool first;  /* its first text came */
     bool ever;   /* some text or whole answer came on this connection's behalf */
@@ -73,9 +77,12 @@ void asker_init(struct loadgen *loadgen, uint32_t at);
 /* asker_due - its timer came. asker_check_time - is it silent for too long? */
 void asker_due(struct asker *asker);
 void asker_check_time(struct asker *asker);
+/* asker_retire - it closes and asks no more. */
+void asker_retire(struct asker *asker);
 extern const struct link_calls asker_calls;
 
-/* report_write - the result as JSON, to settings->json ("-": stdout). report_line - the counters so far as one line of JSON. */
+/* report_write - the result as JSON, to settings->json ("-": stdout). report_line - the counters so
+ * far as one line of JSON. */
 bool report_write(const struct loadgen *loadgen) must_check;
 bool report_to_stdout(const struct loadgen *loadgen);
 void report_line(const struct loadgen *loadgen);

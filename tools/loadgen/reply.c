@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * reply.c - see reply.h. Bytes are looked at where they were received; only what is cut in two is copied.
+ * reply.c - see reply.h. Bytes are looked at where they were received; only what is cut in two is
+ * copied.
  */
 #include "tools/loadgen/reply.h"
 
@@ -13,11 +14,13 @@
 #define SHOWN 200
 
 void
-reply_begin(struct reply *reply, struct tally *tally, enum dialect dialect, bool stream, uint64_t id)
+reply_begin(struct reply *reply, struct tally *tally, enum dialect dialect, bool stream,
+            uint64_t id)
 {
     char *carry = reply->carry;
     size_t room = reply->carry_room;
-    *reply = (struct reply){.carry = carry, .carry_room = room, .keep_alive = true, .stream_wanted = stream};
+    *reply = (struct reply){
+        .carry = carry, .carry_room = room, .keep_alive = true, .stream_wanted = stream};
     check_begin(&reply->check, tally, dialect, id);
 }
 
@@ -167,7 +170,8 @@ take_events(struct reply *reply, struct slice bytes, uint64_t now_ns)
     struct slice name = SLICE_NONE, data = SLICE_NONE;
     const char *at = bytes.ptr, *end = at + bytes.len, *taken = at;
     int count = 0;
-    for (const char *newline; at < end && (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1) {
+    for (const char *newline; at < end && (newline = memchr(at, '\n', (size_t)(end - at)));
+         at = newline + 1) {
         struct slice line = slice_of(at, (size_t)(newline - at));
         if (line.len && line.ptr[line.len - 1] == '\r')
             line.len--;
@@ -307,7 +311,8 @@ take_data(struct reply *reply, struct slice bytes, uint64_t now_ns)
     struct slice run = slice_take(bytes, reply->left < bytes.len ? (size_t)reply->left : bytes.len);
     reply->left -= run.len;
     /* Whole bodies that are here in one piece are not copied. */
-    bool whole = reply->state == REPLY_LENGTH && !reply->left && !reply->carry_len && !reply->events;
+    bool whole =
+        reply->state == REPLY_LENGTH && !reply->left && !reply->carry_len && !reply->events;
     if (whole && reply->status == 200) {
         check_whole(&reply->check, run, now_ns);
         reply->state = REPLY_DONE;

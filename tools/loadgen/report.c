@@ -21,10 +21,13 @@ report_wrongs(const struct loadgen *loadgen)
 static void
 write_histogram(FILE *out, const char *name, const struct histogram *histogram)
 {
-    fprintf(out, ",\n \"%s\": {\"p50\": %llu, \"p90\": %llu, \"p99\": %llu, \"p999\": %llu, \"max\": %llu, \"mean\": %llu, \"count\": %llu}",
-            name, (unsigned long long)histogram_at(histogram, 0.5), (unsigned long long)histogram_at(histogram, 0.9),
-            (unsigned long long)histogram_at(histogram, 0.99), (unsigned long long)histogram_at(histogram, 0.999),
-            (unsigned long long)histogram->max,
+    fprintf(out,
+            ",\n \"%s\": {\"p50\": %llu, \"p90\": %llu, \"p99\": %llu, \"p999\": %llu, \"max\": "
+            "%llu, \"mean\": %llu, \"count\": %llu}",
+            name, (unsigned long long)histogram_at(histogram, 0.5),
+            (unsigned long long)histogram_at(histogram, 0.9),
+            (unsigned long long)histogram_at(histogram, 0.99),
+            (unsigned long long)histogram_at(histogram, 0.999), (unsigned long long)histogram->max,
             (unsigned long long)(histogram->count ? histogram->sum / histogram->count : 0),
             (unsigned long long)histogram->count);
 }
@@ -68,20 +71,29 @@ static void
 write_all(FILE *out, const struct loadgen *loadgen)
 {
     const struct settings *settings = &loadgen->settings;
-    fprintf(out, "{\"streams\": %u, \"requests\": %llu, \"events\": %llu, \"frames\": %llu, \"bytes\": %llu,\n", settings->streams,
-            (unsigned long long)loadgen->answered, (unsigned long long)(loadgen->tally.texts + loadgen->slow_tally.texts),
+    fprintf(out,
+            "{\"streams\": %u, \"requests\": %llu, \"events\": %llu, \"frames\": %llu, \"bytes\": "
+            "%llu,\n",
+            settings->streams, (unsigned long long)loadgen->answered,
+            (unsigned long long)(loadgen->tally.texts + loadgen->slow_tally.texts),
             (unsigned long long)loadgen->tally.events, (unsigned long long)loadgen->links.bytes_in);
-    fprintf(out, " \"bytes_out\": %llu, \"connects\": %llu, \"left_early\": %llu, \"unfinished\": %llu, \"slow_events\": %llu,\n",
+    fprintf(out,
+            " \"bytes_out\": %llu, \"connects\": %llu, \"left_early\": %llu, \"unfinished\": %llu, "
+            "\"slow_events\": %llu,\n",
             (unsigned long long)loadgen->links.bytes_out, (unsigned long long)loadgen->connects,
             (unsigned long long)loadgen->left, (unsigned long long)unfinished(loadgen),
             (unsigned long long)loadgen->slow_tally.texts);
-    fprintf(out, " \"slow_cut\": %llu, \"idle\": %llu, \"idle_cut\": %llu, \"seconds\": %.6f, \"wrong\": %llu",
+    fprintf(out,
+            " \"slow_cut\": %llu, \"idle\": %llu, \"idle_cut\": %llu, \"seconds\": %.6f, "
+            "\"wrong\": %llu",
             (unsigned long long)loadgen->slow_cut, (unsigned long long)loadgen->idle_open,
-            (unsigned long long)loadgen->idle_cut, (double)(loadgen->end_ns - loadgen->start_ns) / 1e9,
+            (unsigned long long)loadgen->idle_cut,
+            (double)(loadgen->end_ns - loadgen->start_ns) / 1e9,
             (unsigned long long)report_wrongs(loadgen));
     write_wrongs(out, "errors", &loadgen->tally);
     write_wrongs(out, "slow_errors", &loadgen->slow_tally);
-    write_text(out, "first_error", loadgen->tally.first[0] ? loadgen->tally.first : loadgen->slow_tally.first);
+    write_text(out, "first_error",
+               loadgen->tally.first[0] ? loadgen->tally.first : loadgen->slow_tally.first);
     write_histogram(out, "latency_ns", &loadgen->tally.latency);
     write_histogram(out, "first_ns", &loadgen->first);
     write_histogram(out, "request_ns", &loadgen->request);
@@ -112,9 +124,10 @@ report_write(const struct loadgen *loadgen)
 void
 report_line(const struct loadgen *loadgen)
 {
-    printf("{\"now_ns\": %llu, \"requests\": %llu, \"events\": %llu, \"bytes\": %llu, \"begun\": %u, \"wrong\": %llu}\n",
+    printf("{\"now_ns\": %llu, \"requests\": %llu, \"events\": %llu, \"bytes\": %llu, \"begun\": "
+           "%u, \"wrong\": %llu}\n",
            (unsigned long long)loadgen->now_ns, (unsigned long long)loadgen->answered,
-           (unsigned long long)loadgen->tally.texts, (unsigned long long)loadgen->links.bytes_in, loadgen->ever_count,
-           (unsigned long long)report_wrongs(loadgen));
+           (unsigned long long)loadgen->tally.texts, (unsigned long long)loadgen->links.bytes_in,
+           loadgen->ever_count, (unsigned long long)report_wrongs(loadgen));
     fflush(stdout);
 }

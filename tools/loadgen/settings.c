@@ -11,52 +11,103 @@
 static const char help[] =
     "Usage: loadgen --target http://ADDR:PORT[,more] --model NAME [options]\n"
     "\n"
-    "Keeps exchanges going with load_provider, directly or through a gateway, and checks each: texts in order, none\n"
-    "lost, none twice, none of another stream, the dialect's ending once, status 200, strict HTTP/1.1. Measures from\n"
-    "the moment a text was written by load_provider to the moment it is here (same machine, same clock).\n"
+    "Keeps exchanges going with load_provider, directly or through a gateway, and checks each: "
+    "texts in order, none\n"
+    "lost, none twice, none of another stream, the dialect's ending once, status 200, strict "
+    "HTTP/1.1. Measures from\n"
+    "the moment a text was written by load_provider to the moment it is here (same machine, same "
+    "clock).\n"
     "\n"
     "  --dialect D        chat (default), anthropic, responses, gemini\n"
     "  --streams N        connections, each with one exchange at a time (1)\n"
-    "  --requests N       ends after N exchanges; --seconds S ends after S seconds, in the middle of whatever is;\n"
+    "  --requests N       ends after N exchanges; --seconds S ends after S seconds, in the middle "
+    "of whatever is;\n"
     "                     with neither, each connection asks once\n"
     "  --stream, --whole  ask for a stream (default) or for one object\n"
     "  --usage            chat: ask for the usage at the end of a stream\n"
     "  --body-bytes N     so much text more in the request\n"
     "  --key SECRET       the client's key\n"
     "  --new-connections  a connection for each request\n"
-    "  --slow N           and N connections besides that read --slow-bytes (64) each --slow-ms (100)\n"
+    "  --slow N           and N connections besides that read --slow-bytes (64) each --slow-ms "
+    "(100)\n"
     "  --leave-early N    and N that leave in the middle, by FIN or reset, and come again\n"
     "  --idle N           and N that say nothing\n"
-    "  --hold             keep the streams until SIGTERM or --seconds; a stream that ends is asked for again\n"
-    "  --ramp MS          spread the first connections over MS (a tenth of a millisecond for each)\n"
+    "  --hold             keep the streams until SIGTERM or --seconds; a stream that ends is asked "
+    "for again\n"
+    "  --ramp MS          spread the first connections over MS (a tenth of a millisecond for "
+    "each)\n"
     "  --timeout S        an exchange that is silent for S seconds has failed (60; --hold: never)\n"
     "  --from ADDR[,ADDR] source addresses, in turn: each has some 28,000 ports for each target\n"
-    "  --tls              TLS to the target; --ca FILE trusts these certificates (the system's), --name HOST is\n"
+    "  --tls              TLS to the target; --ca FILE trusts these certificates (the system's), "
+    "--name HOST is\n"
     "                     the name in the target's (its address); not with --from\n"
     "  --verify           accepted and meaningless: everything is always checked\n"
     "  --json FILE        where the result goes (stdout)\n"
     "\n"
-    "Prints \"ready\" as soon as every connection has had its first text or answer (to stderr when the result goes to\n"
+    "Prints \"ready\" as soon as every connection has had its first text or answer (to stderr when "
+    "the result goes to\n"
     "stdout). SIGUSR1 prints the counters so\n"
-    "far as a line of JSON, SIGTERM ends. The exit code is 0, or 1 when anything was wrong, 2 for a wrong call.\n";
+    "far as a line of JSON, SIGTERM ends. The exit code is 0, or 1 when anything was wrong, 2 for "
+    "a wrong call.\n";
 
 enum option_id {
-    OPTION_TARGET = 256, OPTION_DIALECT, OPTION_MODEL, OPTION_STREAMS, OPTION_REQUESTS, OPTION_SECONDS, OPTION_STREAM,
-    OPTION_WHOLE, OPTION_USAGE, OPTION_BODY, OPTION_KEY, OPTION_NEW, OPTION_SLOW, OPTION_SLOW_BYTES, OPTION_SLOW_MS,
-    OPTION_LEAVE, OPTION_IDLE, OPTION_HOLD, OPTION_RAMP, OPTION_TIMEOUT, OPTION_FROM, OPTION_TLS, OPTION_CA,
-    OPTION_NAME, OPTION_VERIFY, OPTION_JSON, OPTION_HELP,
+    OPTION_TARGET = 256,
+    OPTION_DIALECT,
+    OPTION_MODEL,
+    OPTION_STREAMS,
+    OPTION_REQUESTS,
+    OPTION_SECONDS,
+    OPTION_STREAM,
+    OPTION_WHOLE,
+    OPTION_USAGE,
+    OPTION_BODY,
+    OPTION_KEY,
+    OPTION_NEW,
+    OPTION_SLOW,
+    OPTION_SLOW_BYTES,
+    OPTION_SLOW_MS,
+    OPTION_LEAVE,
+    OPTION_IDLE,
+    OPTION_HOLD,
+    OPTION_RAMP,
+    OPTION_TIMEOUT,
+    OPTION_FROM,
+    OPTION_TLS,
+    OPTION_CA,
+    OPTION_NAME,
+    OPTION_VERIFY,
+    OPTION_JSON,
+    OPTION_HELP,
 };
 
 static const struct option longs[] = {
-    {"target", 1, 0, OPTION_TARGET},   {"dialect", 1, 0, OPTION_DIALECT},       {"model", 1, 0, OPTION_MODEL},
-    {"streams", 1, 0, OPTION_STREAMS}, {"requests", 1, 0, OPTION_REQUESTS},     {"seconds", 1, 0, OPTION_SECONDS},
-    {"stream", 0, 0, OPTION_STREAM},   {"whole", 0, 0, OPTION_WHOLE},           {"usage", 0, 0, OPTION_USAGE},
-    {"body-bytes", 1, 0, OPTION_BODY}, {"key", 1, 0, OPTION_KEY},               {"new-connections", 0, 0, OPTION_NEW},
-    {"slow", 1, 0, OPTION_SLOW},       {"slow-bytes", 1, 0, OPTION_SLOW_BYTES}, {"slow-ms", 1, 0, OPTION_SLOW_MS},
-    {"leave-early", 1, 0, OPTION_LEAVE}, {"idle", 1, 0, OPTION_IDLE},           {"hold", 0, 0, OPTION_HOLD},
-    {"ramp", 1, 0, OPTION_RAMP},       {"timeout", 1, 0, OPTION_TIMEOUT},       {"from", 1, 0, OPTION_FROM},
-    {"tls", 0, 0, OPTION_TLS},         {"ca", 1, 0, OPTION_CA},                 {"name", 1, 0, OPTION_NAME},
-    {"verify", 0, 0, OPTION_VERIFY},   {"json", 1, 0, OPTION_JSON},             {"help", 0, 0, OPTION_HELP},
+    {"target", 1, 0, OPTION_TARGET},
+    {"dialect", 1, 0, OPTION_DIALECT},
+    {"model", 1, 0, OPTION_MODEL},
+    {"streams", 1, 0, OPTION_STREAMS},
+    {"requests", 1, 0, OPTION_REQUESTS},
+    {"seconds", 1, 0, OPTION_SECONDS},
+    {"stream", 0, 0, OPTION_STREAM},
+    {"whole", 0, 0, OPTION_WHOLE},
+    {"usage", 0, 0, OPTION_USAGE},
+    {"body-bytes", 1, 0, OPTION_BODY},
+    {"key", 1, 0, OPTION_KEY},
+    {"new-connections", 0, 0, OPTION_NEW},
+    {"slow", 1, 0, OPTION_SLOW},
+    {"slow-bytes", 1, 0, OPTION_SLOW_BYTES},
+    {"slow-ms", 1, 0, OPTION_SLOW_MS},
+    {"leave-early", 1, 0, OPTION_LEAVE},
+    {"idle", 1, 0, OPTION_IDLE},
+    {"hold", 0, 0, OPTION_HOLD},
+    {"ramp", 1, 0, OPTION_RAMP},
+    {"timeout", 1, 0, OPTION_TIMEOUT},
+    {"from", 1, 0, OPTION_FROM},
+    {"tls", 0, 0, OPTION_TLS},
+    {"ca", 1, 0, OPTION_CA},
+    {"name", 1, 0, OPTION_NAME},
+    {"verify", 0, 0, OPTION_VERIFY},
+    {"json", 1, 0, OPTION_JSON},
+    {"help", 0, 0, OPTION_HELP},
     {0},
 };
 
@@ -93,20 +144,25 @@ read_plain(struct settings *settings, int id, const char *text)
     struct {
         int id;
         uint32_t *number;
-    } numbers[] = {{OPTION_STREAMS, &settings->streams}, {OPTION_SLOW, &settings->slow},
+    } numbers[] = {{OPTION_STREAMS, &settings->streams},       {OPTION_SLOW, &settings->slow},
                    {OPTION_SLOW_BYTES, &settings->slow_bytes}, {OPTION_SLOW_MS, &settings->slow_ms},
-                   {OPTION_LEAVE, &settings->leave}, {OPTION_IDLE, &settings->idle}};
+                   {OPTION_LEAVE, &settings->leave},           {OPTION_IDLE, &settings->idle}};
     struct {
         int id;
         uint64_t *number;
-    } longer[] = {{OPTION_REQUESTS, &settings->requests}, {OPTION_SECONDS, &settings->seconds},
-                  {OPTION_RAMP, &settings->ramp_ms}, {OPTION_TIMEOUT, &settings->timeout_s},
+    } longer[] = {{OPTION_REQUESTS, &settings->requests},
+                  {OPTION_SECONDS, &settings->seconds},
+                  {OPTION_RAMP, &settings->ramp_ms},
+                  {OPTION_TIMEOUT, &settings->timeout_s},
                   {OPTION_BODY, &settings->body_bytes}};
     struct {
         int id;
         bool *flag;
-    } flags[] = {{OPTION_WHOLE, &settings->whole}, {OPTION_USAGE, &settings->usage}, {OPTION_NEW, &settings->fresh},
-                 {OPTION_HOLD, &settings->hold}, {OPTION_TLS, &settings->tls}};
+    } flags[] = {{OPTION_WHOLE, &settings->whole},
+                 {OPTION_USAGE, &settings->usage},
+                 {OPTION_NEW, &settings->fresh},
+                 {OPTION_HOLD, &settings->hold},
+                 {OPTION_TLS, &settings->tls}};
     uint64_t number = 0;
     for (size_t i = 0; i < countof(numbers); i++) {
         if (numbers[i].id == id) {
@@ -164,7 +220,10 @@ read_option(struct settings *settings, int id, const char *text)
 bool
 settings_read(struct settings *settings, int argc, char **argv)
 {
-    *settings = (struct settings){.streams = 1, .slow_bytes = 64, .slow_ms = 100, .ramp_ms = UINT64_MAX,
+    *settings = (struct settings){.streams = 1,
+                                  .slow_bytes = 64,
+                                  .slow_ms = 100,
+                                  .ramp_ms = UINT64_MAX,
                                   .timeout_s = UINT64_MAX};
     bool good = true;
     for (int id; good && (id = getopt_long(argc, argv, "", longs, NULL)) >= 0;)
@@ -175,8 +234,7 @@ settings_read(struct settings *settings, int argc, char **argv)
         fputs(help, stderr);
         return false;
     }
-    if (!settings->requests && !settings->seconds && !settings->hold)
-        settings->requests = (uint64_t)settings->streams + settings->leave;
+    settings->once = !settings->requests && !settings->seconds && !settings->hold;
     if (settings->ramp_ms == UINT64_MAX)
         settings->ramp_ms = all / 10;
     if (settings->timeout_s == UINT64_MAX)

@@ -12,8 +12,7 @@
 #define ID_DIGITS 10
 #define ID_FIRST "id=1000000000"
 
-static char *printf_like(1, 2)
-made(const char *format, ...)
+static char *printf_like(1, 2) made(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -26,7 +25,8 @@ made(const char *format, ...)
 static char *
 padding(const struct settings *settings)
 {
-    static const char filling[] = "The quick brown fox jumps over the lazy dog and the slow reader behind it. ";
+    static const char filling[] =
+        "The quick brown fox jumps over the lazy dog and the slow reader behind it. ";
     char *text = malloc(settings->body_bytes + 2);
     if (!text)
         return NULL;
@@ -41,20 +41,28 @@ body_of(const struct settings *settings, const char *filling)
 {
     const char *model = settings->model;
     const char *stream = settings->whole ? "" : ",\"stream\":true";
-    const char *usage = settings->usage && !settings->whole ? ",\"stream_options\":{\"include_usage\":true}" : "";
+    const char *usage =
+        settings->usage && !settings->whole ? ",\"stream_options\":{\"include_usage\":true}" : "";
     switch (settings->dialect) {
     case DIALECT_CHAT:
-        return made("{\"model\":\"%s\"%s%s,\"temperature\":0.7,\"messages\":[{\"role\":\"system\",\"content\":\"You are under load.\"},"
-                    "{\"role\":\"user\",\"content\":\"" ID_FIRST "%s\"}]}", model, stream, usage, filling);
+        return made("{\"model\":\"%s\"%s%s,\"temperature\":0.7,\"messages\":[{\"role\":\"system\","
+                    "\"content\":\"You are under load.\"},"
+                    "{\"role\":\"user\",\"content\":\"" ID_FIRST "%s\"}]}",
+                    model, stream, usage, filling);
     case DIALECT_ANTHROPIC:
-        return made("{\"model\":\"%s\"%s,\"max_tokens\":4096,\"system\":\"You are under load.\",\"messages\":["
-                    "{\"role\":\"user\",\"content\":\"" ID_FIRST "%s\"}]}", model, stream, filling);
+        return made("{\"model\":\"%s\"%s,\"max_tokens\":4096,\"system\":\"You are under "
+                    "load.\",\"messages\":["
+                    "{\"role\":\"user\",\"content\":\"" ID_FIRST "%s\"}]}",
+                    model, stream, filling);
     case DIALECT_RESPONSES:
-        return made("{\"model\":\"%s\"%s,\"instructions\":\"You are under load.\",\"input\":[{\"type\":\"message\",\"role\":\"user\","
-                    "\"content\":[{\"type\":\"input_text\",\"text\":\"" ID_FIRST "%s\"}]}]}", model, stream, filling);
+        return made("{\"model\":\"%s\"%s,\"instructions\":\"You are under "
+                    "load.\",\"input\":[{\"type\":\"message\",\"role\":\"user\","
+                    "\"content\":[{\"type\":\"input_text\",\"text\":\"" ID_FIRST "%s\"}]}]}",
+                    model, stream, filling);
     case DIALECT_GEMINI:
         return made("{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"" ID_FIRST "%s\"}]}],"
-                    "\"generationConfig\":{\"temperature\":0.7}}", filling);
+                    "\"generationConfig\":{\"temperature\":0.7}}",
+                    filling);
     }
     return NULL;
 }
@@ -98,10 +106,12 @@ template_make(struct template *template, const struct settings *settings)
     char *filling = padding(settings), *path = path_of(settings), *key = key_line(settings);
     char *body = filling ? body_of(settings, filling) : NULL;
     if (path && key && body)
-        template->bytes = made("POST %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: loadgen\r\nAccept: %s\r\n"
-                               "Content-Type: application/json\r\n%s%sContent-Length: %zu\r\n\r\n%s",
-                               path, host, ntohs(to->sin_port), settings->whole ? "application/json" : "text/event-stream",
-                               settings->fresh ? "Connection: close\r\n" : "", key, strlen(body), body);
+        template->bytes =
+            made("POST %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: loadgen\r\nAccept: %s\r\n"
+                 "Content-Type: application/json\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+                 path, host, ntohs(to->sin_port),
+                 settings->whole ? "application/json" : "text/event-stream",
+                 settings->fresh ? "Connection: close\r\n" : "", key, strlen(body), body);
     free(filling);
     free(path);
     free(key);

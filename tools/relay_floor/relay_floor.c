@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * relay_floor - what a relay costs at least: edge-triggered epoll, one read and one write for each event, no parsing.
+ * relay_floor - what a relay costs at least: edge-triggered epoll, one read and one write for each
+ * event, no parsing.
  *
- * Each client connection has an upstream connection of its own. With --keep, one that fell quiet behind an answer
- * serves the next client; without parsing nobody knows that the answer was over, so this is for clients that take
- * whole answers only.
+ * Each client connection has an upstream connection of its own. With --keep, one that fell quiet
+ * behind an answer serves the next client; without parsing nobody knows that the answer was over,
+ * so this is for clients that take whole answers only.
  */
 #include "base/list.h"
 #include "tools/load/net.h"
@@ -21,24 +22,28 @@
 
 #define COPY_BYTES (64u << 10)
 
-static const char help[] =
-    "Usage: relay_floor --listen ADDR:PORT[,ADDR:PORT...] --upstream ADDR:PORT[,ADDR:PORT...] [--keep N]\n"
-    "\n"
-    "Accepts clients and copies bytes both ways to an upstream connection of each client's own: one read and\n"
-    "one write for each event, edge-triggered epoll, no parsing. It is the floor that other relays are measured\n"
-    "against. Several upstreams are used in turn. Prints \"ready\" when it listens; ends on SIGTERM.\n"
-    "\n"
-    "  --keep N   keep up to N upstream connections of clients that left, for clients to come (default 0);\n"
-    "             right only when clients leave behind whole answers\n";
+static const char help[] = "Usage: relay_floor --listen ADDR:PORT[,ADDR:PORT...] --upstream "
+                           "ADDR:PORT[,ADDR:PORT...] [--keep N]\n"
+                           "\n"
+                           "Accepts clients and copies bytes both ways to an upstream connection "
+                           "of each client's own: one read and\n"
+                           "one write for each event, edge-triggered epoll, no parsing. It is the "
+                           "floor that other relays are measured\n"
+                           "against. Several upstreams are used in turn. Prints \"ready\" when it "
+                           "listens; ends on SIGTERM.\n"
+                           "\n"
+                           "  --keep N   keep up to N upstream connections of clients that left, "
+                           "for clients to come (default 0);\n"
+                           "             right only when clients leave behind whole answers\n";
 
 struct end {
     int fd;
-    bool listener, client, up, readable, fin, dead;
+    bool listener, client, up, readable, fin, kept, dead;
     bool answered; /* upstream ends: the last bytes that passed went to the client */
     struct end *other;
     char *rest; /* what this end's kernel did not take */
     size_t rest_at, rest_len;
-    struct list link; /* on relay->dead, or relay->kept */
+    struct list link; /* on relay->all, relay->kept or relay->dead */
 };
 
 struct relay {
@@ -46,7 +51,7 @@ struct relay {
     struct net_list listen, upstream;
     int upstream_next;
     int kept_max, kept_count;
-    struct list kept, dead;
+    struct list all, kept, dead;
     char buffer[COPY_BYTES];
 };
 
@@ -68,10 +73,9 @@ end_close(struct relay *relay, struct end *end)
     close(end->fd);
     free(end->rest);
     end->rest = NULL;
-    if (list_linked(&end->link)) {
-        list_remove(&end->link);
+    if (end->kept)
         relay->kept_count--;
-    }
+    list_remove(&end->link);
     list_push_back(&relay->dead, &end->link);
 }
 
@@ -98,6 +102,7 @@ end_new(struct relay *relay, int fd, bool client)
         free(end);
         return NULL;
     }
+    list_push_back(&relay->all, &end->link);
     return end;
 }
 
@@ -107,8 +112,11 @@ upstream_take(struct relay *relay)
 {
     struct list *node = list_pop(&relay->kept);
     if (node) {
+        struct end *kept = list_entry(node, struct end, link);
+        kept->kept = false;
         relay->kept_count--;
-        return list_entry(node, struct end, link);
+        list_push_back(&relay->all, &kept->link);
+        return kept;
     }
     const struct sockaddr_in *to = &relay->upstream.addresses[relay->upstream_next];
     relay->upstream_next = (relay->upstream_next + 1) % relay->upstream.count;
@@ -150,17 +158,20 @@ keep_rest(struct relay *relay, struct end *end, const char *bytes, size_t len)
     end->rest_len = len;
 }
 
-/* The client left: its upstream connection is closed, or kept when it seems to be between two answers. */
+/* The client left: its upstream connection is closed, or kept when it seems to be between two
+ * answers. */
 static void
 client_left(struct relay *relay, struct end *client)
 {
     struct end *upstream = client->other;
     client->other = NULL;
     end_close(relay, client);
-    if (relay->kept_count < relay->kept_max && upstream->up && upstream->answered && !upstream->fin &&
-        !upstream->readable && !upstream->rest) {
+    if (relay->kept_count < relay->kept_max && upstream->up && upstream->answered &&
+        !upstream->fin && !upstream->readable && !upstream->rest) {
         upstream->other = NULL;
+        list_remove(&upstream->link);
         list_push_front(&relay->kept, &upstream->link);
+        upstream->kept = true;
         relay->kept_count++;
         return;
     }
@@ -209,7 +220,8 @@ copy(struct relay *relay, struct end *from)
             return;
         }
         if (sent < n)
-            keep_rest(relay, to, relay->buffer + (sent < 0 ? 0 : sent), (size_t)(n - (sent < 0 ? 0 : sent)));
+            keep_rest(relay, to, relay->buffer + (sent < 0 ? 0 : sent),
+                      (size_t)(n - (sent < 0 ? 0 : sent)));
     }
 }
 
@@ -264,13 +276,31 @@ listen_all(struct relay *relay)
             return false;
         listener->listener = true;
         list_init(&listener->link);
+        list_push_back(&relay->all, &listener->link);
         listener->fd = net_listen(&relay->listen.addresses[i]);
         if (listener->fd < 0 || poller_add(&relay->poller, listener->fd, listener, false) < 0) {
-            free(listener);
             return false;
         }
     }
     return true;
+}
+
+static void
+bury(struct relay *relay)
+{
+    for (struct list *node; (node = list_pop(&relay->dead));)
+        free(list_entry(node, struct end, link));
+}
+
+static void
+close_all(struct relay *relay)
+{
+    while (!list_empty(&relay->all))
+        end_close(relay, list_entry(relay->all.next, struct end, link));
+    while (!list_empty(&relay->kept))
+        end_close(relay, list_entry(relay->kept.next, struct end, link));
+    bury(relay);
+    poller_close(&relay->poller);
 }
 
 static void
@@ -283,16 +313,17 @@ serve(struct relay *relay)
             struct end *end = poller_event(&relay->poller, i, &ready);
             event(relay, end, ready);
         }
-        for (struct list *node; (node = list_pop(&relay->dead));)
-            free(list_entry(node, struct end, link));
+        bury(relay);
     }
 }
 
 static bool
 options(int argc, char **argv, struct relay *relay)
 {
-    static const struct option longs[] = {{"listen", 1, 0, 'l'}, {"upstream", 1, 0, 'u'},
-                                          {"keep", 1, 0, 'k'},   {"help", 0, 0, 'h'},
+    static const struct option longs[] = {{"listen", 1, 0, 'l'},
+                                          {"upstream", 1, 0, 'u'},
+                                          {"keep", 1, 0, 'k'},
+                                          {"help", 0, 0, 'h'},
                                           {0}};
     for (int letter; (letter = getopt_long(argc, argv, "", longs, NULL)) >= 0;) {
         switch (letter) {
@@ -323,6 +354,7 @@ main(int argc, char **argv)
     struct relay *relay = calloc(1, sizeof(*relay));
     if (!relay)
         return 1;
+    list_init(&relay->all);
     list_init(&relay->kept);
     list_init(&relay->dead);
     if (!options(argc, argv, relay)) {
@@ -339,6 +371,7 @@ main(int argc, char **argv)
     puts("ready");
     fflush(stdout);
     serve(relay);
-    /* The process ends and with it all connections. */
+    close_all(relay);
+    free(relay);
     return 0;
 }
