@@ -255,6 +255,7 @@ load_file(struct config_loader *loader, const struct config_flags *flags,
         return NULL;
     }
     loader->config->path = loader->path;
+    config_note_file(loader, loader->path);
     bind_top(loader, root, target);
     const struct config_node *list = config_child(root, "model_list");
     return list != NULL && !config_node_is_null(list) ? list : NULL;

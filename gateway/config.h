@@ -127,6 +127,11 @@ struct config_key {
     struct slice key;  /* secret; compare with text_equal_secret */
 };
 
+struct config_file { /* one that was read for the configuration, and will be at a reload */
+    struct config_file *next;
+    struct slice path; /* with a NUL behind it */
+};
+
 struct config_source; /* where a value came from; config_print alone reads it */
 struct config_entry;  /* a deployment with what was written in the file about it */
 
@@ -138,6 +143,7 @@ struct config {
     uint16_t port;
     uint32_t workers;  /* resolved: >= 1 */
     bool allow_open;   /* listen beyond loopback without client keys */
+    struct slice user; /* whom to become when started as root: privilege.h; absent: nobody else */
     struct slice tls_certificate, tls_key; /* files; absent: plain HTTP */
     struct slice ca_file;                  /* default trust; absent: the system bundle */
     struct slice io_backend;               /* "epoll", "io_uring", "auto" */
@@ -183,6 +189,7 @@ struct config {
     /* for the loader and config_print only */
     struct slice master_key;       /* secret; the same as keys[0].key */
     struct config_pair default_fallbacks;
+    struct config_file *files;     /* newest first */
     struct config_source *sources;
     struct config_entry *entries;  /* one per deployment, same order */
 };

@@ -34,6 +34,17 @@ config_getenv(struct config_loader *loader, const char *name)
     return config_getenv_slice(loader, slice_from(name));
 }
 
+void
+config_note_file(struct config_loader *loader, struct slice path)
+{
+    struct config_file *file = arena_take(&loader->config->arena, sizeof(*file));
+    struct slice copy = arena_copy(&loader->config->arena, path);
+    if (file == NULL || !slice_present(copy))
+        return; /* it serves a warning only */
+    *file = (struct config_file){.next = loader->config->files, .path = copy};
+    loader->config->files = file;
+}
+
 /* The file of a "file:PATH" value, without the newline at its end. */
 static bool
 read_secret(struct config_loader *loader, const struct config_origin *origin, struct slice path,
@@ -53,6 +64,7 @@ read_secret(struct config_loader *loader, const struct config_origin *origin, st
         config_problem_of(loader, false, origin, "cannot read %s: %s", full.ptr, strerror(errno));
         return false;
     }
+    config_note_file(loader, full);
     size_t len = 0;
     ssize_t got = 1;
     while (got > 0 && len < CONFIG_SECRET_BYTES_MAX) {

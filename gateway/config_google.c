@@ -37,8 +37,10 @@ credentials_project(struct config_loader *loader, struct slice credentials)
         struct slice path = arena_printf(&loader->scratch, "%.*s", SLICE_ARG(credentials));
         FILE *file = slice_present(path) ? fopen(path.ptr, "re") : NULL;
         size_t n = file != NULL ? fread(bytes, 1, sizeof(bytes), file) : 0;
-        if (file != NULL)
+        if (file != NULL) {
+            config_note_file(loader, path);
             fclose(file);
+        }
         text = slice_of(bytes, n);
     }
     struct json root;

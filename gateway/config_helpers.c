@@ -74,6 +74,7 @@ config_read_prompt_file(struct config_loader *loader, const struct config_row *r
         config_problem_at(loader, false, node, false, "cannot read %.*s: %s", SLICE_ARG(name), strerror(errno));
         return false;
     }
+    config_note_file(loader, path);
     size_t len = fread(bytes, 1, PROMPT_BYTES_MAX, file);
     bool good = ferror(file) == 0 && len < PROMPT_BYTES_MAX;
     fclose(file);

@@ -222,6 +222,8 @@ struct config_node *config_yaml_read(struct config_loader *loader, struct slice 
 /* config_getenv - from the environment, else from environment_variables in the file; absent
  * otherwise. */
 struct slice config_getenv(struct config_loader *loader, const char *name);
+/* config_note_file - the configuration depends on this file, which was read. Given as it was opened. */
+void config_note_file(struct config_loader *loader, struct slice path);
 struct slice config_getenv_slice(struct config_loader *loader, struct slice name);
 /*
  * config_expand - resolve os.environ/NAME, ${NAME}, ${NAME:-default}, file:PATH and (in a file) command:TEXT.

@@ -375,6 +375,10 @@ static const struct config_row penstock_rows[] = {
     {"workers", CONFIG_INTEGER, GLOBAL(workers), .fallback = "0", .most = 256,
      .environment = "PENSTOCK_WORKERS",
      .help = "Threads, each with its own listeners, connections and counters. 0: one per processor."},
+    {"user", CONFIG_TEXT, GLOBAL(user), .example = "nobody",
+     .help = "Whom penstock becomes when it is started as root, once its ports are open and its keys read: a user, "
+             "user:group, or numbers. Absent: it stays root, with no capability but to read and write files, and "
+             "says so. Taken at the start only."},
     {"io_backend", CONFIG_TEXT, GLOBAL(io_backend), .fallback = "epoll", .choices = "epoll|io_uring|auto",
      .help = "Kernel interface; auto: io_uring where it works. Where this build or this kernel has no "
              "io_uring, the log says why and epoll is used."},

@@ -240,6 +240,7 @@ store_text(struct config_loader *loader, const struct config_row *row, void *bas
                               strerror(errno));
             return false;
         }
+        config_note_file(loader, *at);
     } else {
         *at = arena_copy(&loader->config->arena, text);
     }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * main.c - the process: arguments, configuration, listeners, workers, signals. It does what blocks.
+ * main.c - the process: arguments, configuration, listeners, privileges, workers, signals. It does what blocks.
  */
 #include "base/log.h"
 #include "gateway/cli.h"
 #include "gateway/conform.h"
 #include "gateway/demo.h"
 #include "gateway/discover.h"
+#include "gateway/doors.h"
+#include "gateway/privilege.h"
 #include "gateway/recall.h"
+#include "gateway/service.h"
 #include "gateway/tape.h"
 #include "gateway/worker.h"
 #include "reactor/backend.h"
@@ -24,8 +27,10 @@
 
 extern char **environ;
 
-#define BACKLOG 4096
 #define PROBE_MS 15000u
+/* A reload may wait for commands of the configuration; the manager is asked for as much patience. */
+#define RELOAD_PATIENCE_US 600000000ull
+#define STOP_MARGIN_MS 10000u
 
 static struct gateway *crashing; /* for the assert handler only */
 
@@ -37,7 +42,9 @@ on_abort(int signal_number)
     struct gateway *gateway = crashing;
     crashing = NULL;
     for (uint32_t i = 0; gateway && i < gateway->worker_count; i++) {
-        if (gateway->workers[i] && pthread_equal(gateway->workers[i]->thread, pthread_self()))
+        const struct worker *worker = gateway->workers[i];
+        /* Ours, and whoever hangs: a service manager's watchdog ends us by this signal as well. */
+        if (worker && (pthread_equal(worker->thread, pthread_self()) || !worker_answered(worker)))
             worker_print_flight(gateway->workers[i]);
     }
     signal(SIGABRT, SIG_DFL);
@@ -104,6 +111,7 @@ name_unchanged(const struct config *old, const struct config *fresh)
         {"penstock.listen.host", !slice_eq(old->host, fresh->host)},
         {"penstock.listen.port", old->port != fresh->port},
         {"penstock.workers", old->workers != fresh->workers},
+        {"penstock.user", !slice_eq(old->user, fresh->user)},
         {"penstock.io_backend", !slice_eq(old->io_backend, fresh->io_backend)},
         {"penstock.log.file", !slice_eq(old->log_file, fresh->log_file)},
         {"penstock.log.rotate", old->log_rotate_bytes != fresh->log_rotate_bytes},
@@ -116,7 +124,7 @@ name_unchanged(const struct config *old, const struct config *fresh)
 }
 
 /* A new configuration is read and checked aside; a wrong one leaves everything as it was (R193). */
-static void
+static bool
 reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
        struct generation **current, struct discover_seen *seen)
 {
@@ -124,13 +132,13 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
     log_reopen();
     if (cli_load(&cli->flags, environ, false, &config) < 0) {
         log_say(LOG_ERROR, "reload refused", "the configuration has errors; the old one stays");
-        return;
+        return false;
     }
     if (demo_port == 0 && uses_demo(config)) {
         log_say(LOG_ERROR, "reload refused",
                 "the demo models take a restart; the old configuration stays");
         config_drop(config);
-        return;
+        return false;
     }
     struct sink problem;
     sink_init(&problem, 4096);
@@ -138,7 +146,7 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
     if (generation_new(config, demo_port, &fresh, &problem) < 0) {
         log_say(LOG_ERROR, "reload refused", "%.*s", SLICE_ARG(sink_slice(&problem)));
         sink_fini(&problem);
-        return;
+        return false;
     }
     sink_fini(&problem);
     name_unchanged((*current)->config, fresh->config);
@@ -158,6 +166,33 @@ reload(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
     generation_drop(*current);
     *current = fresh;
     log_say(LOG_INFO, "reloaded", "%u deployments", fresh->count);
+    return true;
+}
+
+static uint64_t
+monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The same with word to the service manager, before and after. */
+static void
+reload_told(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
+            struct generation **current, struct discover_seen *seen, struct service *service)
+{
+    char watchdog[48] = "";
+    uint64_t patience_us = service->watchdog_us < RELOAD_PATIENCE_US ? RELOAD_PATIENCE_US : service->watchdog_us;
+    if (service->watchdog_us > 0)
+        snprintf(watchdog, sizeof watchdog, "\nWATCHDOG_USEC=%llu", (unsigned long long)patience_us);
+    service_tell(service, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading the configuration%s",
+                 (unsigned long long)monotonic_us(), watchdog);
+    bool taken = reload(gateway, cli, demo_port, current, seen);
+    if (service->watchdog_us > 0)
+        snprintf(watchdog, sizeof watchdog, "\nWATCHDOG_USEC=%llu", (unsigned long long)service->watchdog_us);
+    service_tell(service, "READY=1\nSTATUS=%s%s",
+                 taken ? "Serving with the new configuration" : "Serving; a new configuration was refused, see the log", watchdog);
 }
 
 static bool
@@ -170,21 +205,36 @@ workers_done(const struct gateway *gateway)
     return true;
 }
 
+/* Streams may go on for as long as is configured, so the manager must not lose patience before. */
+static void
+begin_drain(struct gateway *gateway, const struct config *config, const struct service *service, int signal_number)
+{
+    bool now = gateway->draining;
+    log_say(LOG_INFO, now ? "ending now" : "draining", "%s", strsignal(signal_number));
+    if (!now)
+        service_tell(service, "STOPPING=1\nSTATUS=Live streams finish\nEXTEND_TIMEOUT_USEC=%llu",
+                     (unsigned long long)(config->shutdown_ms + STOP_MARGIN_MS) * 1000);
+    gateway->draining = true;
+    send_drain(gateway, now);
+}
+
 static void
 wait_for_signals(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
-                 struct generation **current, struct discover_seen *seen, const sigset_t *signals)
+                 struct generation **current, struct discover_seen *seen, struct service *service, const sigset_t *signals)
 {
     while (!workers_done(gateway)) {
-        struct timespec tenth = {0, 100000000}, second = {1, 0}, day = {86400, 0};
+        const uint64_t tenth_us = 100000, second_us = 1000000, day_us = 86400000000;
         bool watches = (*current)->config->discovery_file.len > 0;
-        int got = sigtimedwait(signals, NULL, gateway->draining ? &tenth : watches ? &second : &day);
+        uint64_t wait_us = gateway->draining ? tenth_us : watches ? second_us : day_us;
+        uint64_t watch_us = service_watch(service, gateway, monotonic_us());
+        if (watch_us < wait_us)
+            wait_us = watch_us;
+        struct timespec wait = {(time_t)(wait_us / 1000000), (long)(wait_us % 1000000) * 1000};
+        int got = sigtimedwait(signals, NULL, &wait);
         if (got == SIGHUP) {
-            reload(gateway, cli, demo_port, current, seen);
+            reload_told(gateway, cli, demo_port, current, seen, service);
         } else if (got == SIGTERM || got == SIGINT) {
-            bool now = gateway->draining;
-            log_say(LOG_INFO, now ? "ending now" : "draining", "%s", strsignal(got));
-            gateway->draining = true;
-            send_drain(gateway, now);
+            begin_drain(gateway, (*current)->config, service, got);
         } else if (watches && !gateway->draining) {
             discover_read(*current, seen);
         }
@@ -200,26 +250,6 @@ raise_descriptor_limit(void)
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
             log_say(LOG_WARN, "descriptor limit", "%s", strerror(errno));
     }
-}
-
-/* Every worker gets its own listening socket on the same address; the first decides a port of 0. */
-static int
-open_listeners(struct gateway *gateway, struct slice host, uint16_t *port,
-               int (*take)(struct worker *, int))
-{
-    for (uint32_t i = 0; i < gateway->worker_count; i++) {
-        char problem[128];
-        int fd = listener_socket(host, port, BACKLOG, problem);
-        if (fd < 0) {
-            log_say(LOG_ERROR, "can not listen", "%.*s:%u: %s", SLICE_ARG(host), (unsigned)*port,
-                    problem);
-            return fd;
-        }
-        int error = take(gateway->workers[i], fd);
-        if (error < 0)
-            return error;
-    }
-    return 0;
 }
 
 static const struct backend_ops *
@@ -252,18 +282,6 @@ make_workers(struct gateway *gateway, struct generation *generation, uint32_t co
     return 0;
 }
 
-/* The demo provider's port must be known before deployments are resolved: bind the first socket
- * early. */
-static int
-demo_socket(uint16_t *port)
-{
-    char problem[128];
-    int fd = listener_socket(SLICE_LIT("127.0.0.1"), port, BACKLOG, problem);
-    if (fd < 0)
-        log_say(LOG_ERROR, "can not listen for the demo provider", "%s", problem);
-    return fd;
-}
-
 static int
 start_log(const struct config *config)
 {
@@ -289,54 +307,90 @@ block_signals(sigset_t *signals)
     signal(SIGABRT, on_abort);
 }
 
-/* From a checked configuration (taken over) to running workers. The ports are what was bound. */
-static int
-start(struct gateway *gateway, struct config *config, struct generation **generation,
-      uint16_t *demo_port, uint16_t *port, struct discover_seen *seen)
+/* What the configuration was read from must be readable at a reload as well: better to hear of it now. */
+static void
+name_unreadable(const struct config *config)
 {
-    bool demo = uses_demo(config);
-    int demo_fd = demo ? demo_socket(demo_port) : -1;
-    struct slice host = config->host;
-    uint32_t workers = config->workers;
+    for (const struct config_file *file = config->files; file; file = file->next)
+        if (access(file->path.ptr, R_OK) != 0)
+            log_say(LOG_WARN, "a reload will fail", "%.*s can not be read as %.*s: %s", SLICE_ARG(file->path),
+                    SLICE_ARG(config->user), strerror(errno));
+}
+
+/* After ports and keys, before the log file, threads and clients: what the user may not touch then, it never could. */
+static int
+leave_root(const struct config *config)
+{
+    char problem[PRIVILEGE_PROBLEM_BYTES] = "";
+    struct identity identity;
+    int error = 0;
+    if (geteuid() != 0) {
+        if (config->user.len > 0)
+            log_say(LOG_INFO, "penstock.user has no effect", "not started as root but as user %u", (unsigned)geteuid());
+        return 0;
+    }
+    if (config->user.len == 0) {
+        error = privilege_shed(problem);
+        if (error == 0)
+            log_say(LOG_WARN, "running as root", "penstock.user names a user to become; capabilities are given up");
+    } else {
+        error = privilege_find(config->user, &identity, problem);
+        if (error == 0)
+            error = privilege_become(identity, problem);
+        if (error == 0)
+            log_say(LOG_INFO, "no longer root", "%.*s, user %u, group %u", SLICE_ARG(config->user), (unsigned)geteuid(), (unsigned)getegid());
+    }
+    if (error < 0)
+        log_say(LOG_ERROR, "can not leave root", "%s", problem);
+    else if (config->user.len > 0)
+        name_unreadable(config);
+    return error;
+}
+
+/* What needs root, and then no more of it: ports, keys, certificates. The config is taken over. */
+static int
+prepare(struct doors *doors, struct config *config, int inherited, struct generation **generation)
+{
     struct sink problem;
     sink_init(&problem, 4096);
-    int error =
-        demo && demo_fd < 0 ? demo_fd : generation_new(config, *demo_port, generation, &problem);
+    /* The demo provider's port must be known before deployments are resolved. */
+    int error = doors_open(doors, config, inherited, uses_demo(config));
+    if (error < 0)
+        config_drop(config);
+    else
+        error = generation_new(config, doors->demo_port, generation, &problem);
     if (error < 0 && problem.len > 0)
         log_say(LOG_ERROR, "configuration", "%.*s", SLICE_ARG(sink_slice(&problem)));
     sink_fini(&problem);
-    if (error == 0) {
-        discover_read(*generation, seen);
-        error = make_workers(gateway, *generation, workers);
-    }
-    if (error == 0 && demo) {
-        error = open_listeners(gateway, SLICE_LIT("127.0.0.1"), demo_port, demo_open);
-        close(demo_fd);
-    }
+    return error < 0 ? error : leave_root((*generation)->config);
+}
+
+/* To running workers. */
+static int
+start(struct gateway *gateway, struct doors *doors, struct generation *generation)
+{
+    int error = make_workers(gateway, generation, generation->config->workers);
     if (error == 0)
-        error = open_listeners(gateway, host, port, worker_listen);
+        error = doors_give(doors, gateway);
     for (uint32_t i = 0; error == 0 && i < gateway->worker_count; i++) {
-        gateway->workers[i]->listener.server_key = (*generation)->server_key;
+        gateway->workers[i]->listener.server_key = generation->server_key;
         error = worker_start(gateway->workers[i]);
     }
     return error;
 }
 
 static void
-announce(const struct gateway *gateway, const struct generation *generation, uint16_t port)
+announce(const struct gateway *gateway, const struct generation *generation, const struct doors *doors)
 {
-    struct slice host = generation->config->host;
     struct log_line line;
-    char address[300];
-    bool literal6 = memchr(host.ptr, ':', host.len) != NULL;
-    snprintf(address, sizeof address, literal6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(host),
-             (unsigned)port);
     log_begin(&line, LOG_INFO, "listening");
-    log_text(&line, "addr", address);
+    log_text(&line, "addr", doors->address);
     log_i64(&line, "workers", gateway->worker_count);
     log_text(&line, "io", gateway->workers[0]->loop.ops->name);
     log_i64(&line, "deployments", generation->count);
     log_text(&line, "version", PENSTOCK_VERSION);
+    if (doors->inherited)
+        log_text(&line, "socket", "inherited");
     log_end(&line);
 }
 
@@ -358,6 +412,35 @@ stop(struct gateway *gateway)
 }
 
 static int
+fail_start(int error)
+{
+    log_say(LOG_ERROR, "can not start", "%s", err_row(error)->text);
+    log_stop();
+    return 1;
+}
+
+/* From here on the log is written by a thread, if there is to be one. */
+static int
+run(const struct cli *cli, struct gateway *gateway, struct doors *doors, struct generation *generation,
+    struct service *service, const sigset_t *signals)
+{
+    struct discover_seen seen = {0};
+    uint16_t demo_port = doors->demo_port;
+    discover_read(generation, &seen);
+    int error = start(gateway, doors, generation);
+    if (error < 0)
+        return fail_start(error);
+    recall_limit(gateway->recall, generation->config->limits.recall_bytes, generation->config->recall_ms);
+    announce(gateway, generation, doors);
+    service_tell(service, "READY=1\nSTATUS=Serving %s, %u models, %u workers", doors->address, generation->count, gateway->worker_count);
+    doors_close(doors);
+    wait_for_signals(gateway, cli, demo_port, &generation, &seen, service, signals);
+    stop(gateway);
+    generation_drop(generation);
+    return 0;
+}
+
+static int
 serve(const struct cli *cli)
 {
     struct config *config;
@@ -365,36 +448,41 @@ serve(const struct cli *cli)
     static struct tape_store tapes;
     struct gateway gateway = {.recall = &recall, .tapes = &tapes};
     struct generation *generation = NULL;
+    struct service service;
+    struct doors doors;
     sigset_t signals;
+    char problem[SERVICE_PROBLEM_BYTES];
+    if (service_take(&service, problem) < 0) {
+        fprintf(stderr, "error: service manager: %s\n", problem);
+        return 1;
+    }
     if (cli_load(&cli->flags, environ, false, &config) < 0)
         return 1;
     log_set_level(config->log_level);
     raise_descriptor_limit();
     crashing = &gateway;
     block_signals(&signals);
-    if (start_log(config) < 0 || recall_init(&recall) < 0 || tape_store_init(&tapes) < 0)
+    int error = prepare(&doors, config, service.listener, &generation);
+    if (error < 0) {
+        doors_close(&doors);
+        if (generation)
+            generation_drop(generation);
+        service_close(&service);
+        return fail_start(error);
+    }
+    if (start_log(generation->config) < 0 || recall_init(&recall) < 0 || tape_store_init(&tapes) < 0)
         return 1;
 
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     gateway.started_unix_s = (uint64_t)now.tv_sec;
-    uint16_t demo_port = 0, port = config->port;
-    struct discover_seen seen = {0};
-    int error = start(&gateway, config, &generation, &demo_port, &port, &seen);
-    if (error < 0) {
-        log_say(LOG_ERROR, "can not start", "%s", err_row(error)->text);
-        log_stop();
+    if (run(cli, &gateway, &doors, generation, &service, &signals) != 0)
         return 1;
-    }
-    recall_limit(&recall, config->limits.recall_bytes, config->recall_ms);
-    announce(&gateway, generation, port);
-    wait_for_signals(&gateway, cli, demo_port, &generation, &seen, &signals);
-    stop(&gateway);
-    generation_drop(generation);
     recall_fini(&recall);
     tape_store_fini(&tapes);
     log_say(LOG_INFO, "stopped", "all streams have ended");
     log_stop();
+    service_close(&service);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "gateway/tape.h"
 #include "gateway/demo.h"
 #include "reactor/backend.h"
+#include "reactor/net.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -228,17 +229,77 @@ worker_fini(struct worker *worker)
     generation_drop(worker->generation);
 }
 
+/* A connection on its way to the worker that is to serve it. */
+struct guest {
+    struct mail mail;
+    int fd;
+    char peer[NET_TEXT_BYTES];
+};
+
+static void
+receive_guest(struct worker *worker, struct mail *mail)
+{
+    struct guest *guest = container_of(mail, struct guest, mail);
+    if (worker->stop) /* it came too late: main reads the last mail when the threads have ended */
+        worker->loop.ops->socket_close(&worker->loop, guest->fd, false);
+    else
+        stream_new(worker, guest->fd, guest->peer);
+    free(guest);
+}
+
+/* Round and round. Whoever is asked to end keeps what comes: the others may be gone. */
+static struct worker *
+choose_host(struct worker *worker)
+{
+    struct gateway *gateway = worker->gateway;
+    if (atomic_load_explicit(&gateway->draining, memory_order_relaxed))
+        return worker;
+    uint32_t turn = atomic_fetch_add_explicit(&gateway->next_guest, 1, memory_order_relaxed);
+    return gateway->workers[turn % gateway->worker_count];
+}
+
 static void
 accepted(struct listener *listener, int fd, const char *peer)
 {
     struct worker *worker = listener->owner;
-    stream_new(worker, fd, peer);
+    struct worker *host = listener->shared ? choose_host(worker) : worker;
+    struct guest *guest = host != worker ? calloc(1, sizeof *guest) : NULL;
+    if (!guest) {
+        stream_new(worker, fd, peer);
+        return;
+    }
+    guest->mail.deliver = receive_guest;
+    guest->fd = fd;
+    snprintf(guest->peer, sizeof guest->peer, "%s", peer);
+    worker_send(host, &guest->mail);
 }
 
 int
-worker_listen(struct worker *worker, int fd)
+worker_listen(struct worker *worker, int fd, bool shared)
 {
-    return listener_open(&worker->loop, &worker->listener, fd, accepted, worker);
+    return (shared ? listener_open_shared : listener_open)(&worker->loop, &worker->listener, fd, accepted, worker);
+}
+
+static void
+answer_question(struct worker *worker, struct mail *mail)
+{
+    (void)mail;
+    atomic_store_explicit(&worker->asked, false, memory_order_release);
+}
+
+void
+worker_ask(struct worker *worker)
+{
+    if (atomic_exchange_explicit(&worker->asked, true, memory_order_acq_rel))
+        return; /* the question is in the mailbox still */
+    worker->question.deliver = answer_question;
+    worker_send(worker, &worker->question);
+}
+
+bool
+worker_answered(const struct worker *worker)
+{
+    return worker->stop || !atomic_load_explicit(&worker->asked, memory_order_acquire);
 }
 
 /* The last stream has gone and we are to end: nothing is left to wait for. */
@@ -265,6 +326,9 @@ static void *
 main_loop(void *argument)
 {
     struct worker *worker = argument;
+    char name[16]; /* what top and ps show */
+    snprintf(name, sizeof name, "worker-%u", (unsigned)worker->number % 1000);
+    pthread_setname_np(pthread_self(), name);
     while (!worker->stop)
         worker_turn(worker, UINT64_MAX);
     /* Give what is closing a moment to be flushed. */

@@ -35,6 +35,7 @@ struct gateway { /* what all workers can see; the arrays are fixed before thread
     uint32_t worker_count;
     _Atomic bool draining;
     _Atomic bool ending; /* second signal: end everything now */
+    _Atomic uint32_t next_guest; /* who takes the next connection of a shared listener */
     uint64_t started_unix_s;
     uint64_t started_us;
     struct tape_store *tapes; /* events of streams that can be resumed; NULL: none can */
@@ -70,6 +71,8 @@ struct worker {
     int mail_fd;
     struct watch mail_watch;
     struct task mail_task;
+    struct mail question;   /* is the loop turning? See worker_ask */
+    _Atomic bool asked;
     struct deadline drain;  /* shutdown: the last streams are broken off */
     struct deadline second; /* once a second: wall clock, gauges */
     _Atomic bool stop; /* main looks at it */
@@ -83,8 +86,18 @@ struct worker {
 int worker_init(struct worker *worker, struct gateway *gateway, uint32_t number, struct generation *generation,
                 const struct backend_ops *ops, void *backend_config) must_check;
 void worker_fini(struct worker *worker);
-/* worker_listen - accept clients on this descriptor (taken over). */
-int worker_listen(struct worker *worker, int fd) must_check;
+/*
+ * worker_listen - accept clients on this descriptor (taken over).
+ * shared  the other workers accept from the same socket: whoever does passes connections round, so that long streams
+ *         do not gather on the worker that happens to be woken first
+ */
+int worker_listen(struct worker *worker, int fd, bool shared) must_check;
+/*
+ * worker_ask - by main: put a question into the mailbox that the loop answers when it turns, unless one is there.
+ * worker_answered - has it turned since? Workers that have ended have nothing more to say: yes.
+ */
+void worker_ask(struct worker *worker);
+bool worker_answered(const struct worker *worker);
 /* worker_start - run in a thread of its own. worker_join - wait for its end. */
 int worker_start(struct worker *worker) must_check;
 void worker_join(struct worker *worker);

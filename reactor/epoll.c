@@ -50,12 +50,15 @@ epoll_backend_close(struct loop *loop)
     loop->backend = NULL;
 }
 
+#define BOTH_WAYS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+/* A busy loop is passed over for one that sleeps; not all of them are woken for one connection. */
+#define SHARED (EPOLLIN | EPOLLET | EPOLLEXCLUSIVE)
+
 static int
-add(struct loop *loop, int fd, void *object)
+add(struct loop *loop, int fd, void *object, uint32_t events)
 {
     struct epoll_backend *backend = loop->backend;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = object};
+    struct epoll_event event = {.events = events, .data.ptr = object};
     if (epoll_ctl(backend->fd, EPOLL_CTL_ADD, fd, &event) != 0)
         return net_error(errno, ERR_SYSTEM);
     return 0;
@@ -75,7 +78,7 @@ drop(struct loop *loop, int fd, const void *object)
 static int
 epoll_attach(struct conn *conn)
 {
-    return add(conn->loop, conn->fd, conn);
+    return add(conn->loop, conn->fd, conn, BOTH_WAYS);
 }
 
 static void
@@ -87,7 +90,7 @@ epoll_detach(struct conn *conn)
 static int
 epoll_watch(struct loop *loop, struct watch *watch)
 {
-    return add(loop, watch->fd, watch);
+    return add(loop, watch->fd, watch, watch->shared ? SHARED : BOTH_WAYS);
 }
 
 static void

@@ -161,8 +161,8 @@ listener_run(struct task *task)
     }
 }
 
-int
-listener_open(struct loop *loop, struct listener *listener, int fd,
+static void
+listener_make(struct loop *loop, struct listener *listener, int fd,
               void (*accepted)(struct listener *, int fd, const char *peer), void *owner)
 {
     assert(fd >= 0);
@@ -175,7 +175,26 @@ listener_open(struct loop *loop, struct listener *listener, int fd,
                                   .owner = owner};
     task_init(&listener->task, listener_run);
     deadline_init(&listener->retry, listener_retry);
+}
+
+int
+listener_open(struct loop *loop, struct listener *listener, int fd,
+              void (*accepted)(struct listener *, int fd, const char *peer), void *owner)
+{
+    listener_make(loop, listener, fd, accepted, owner);
     int error = watch_open(loop, &listener->watch, fd, listener_ready);
+    if (error)
+        listener->magic = 0;
+    return error;
+}
+
+int
+listener_open_shared(struct loop *loop, struct listener *listener, int fd,
+                     void (*accepted)(struct listener *, int fd, const char *peer), void *owner)
+{
+    listener_make(loop, listener, fd, accepted, owner);
+    listener->shared = true;
+    int error = watch_open_shared(loop, &listener->watch, fd, listener_ready);
     if (error)
         listener->magic = 0;
     return error;

@@ -241,16 +241,30 @@ loop_quiet(const struct loop *loop)
     return quiet;
 }
 
-int
-watch_open(struct loop *loop, struct watch *watch, int fd,
-           void (*notify)(struct watch *, unsigned ready))
+static int
+watch_begin(struct loop *loop, struct watch *watch)
 {
-    assert(fd >= 0);
-    *watch = (struct watch){.magic = MAGIC_WATCH, .fd = fd, .notify = notify};
+    assert(watch->fd >= 0);
     int error = loop->ops->watch(loop, watch);
     if (error)
         watch->magic = 0;
     return error;
+}
+
+int
+watch_open(struct loop *loop, struct watch *watch, int fd,
+           void (*notify)(struct watch *, unsigned ready))
+{
+    *watch = (struct watch){.magic = MAGIC_WATCH, .fd = fd, .notify = notify};
+    return watch_begin(loop, watch);
+}
+
+int
+watch_open_shared(struct loop *loop, struct watch *watch, int fd,
+                  void (*notify)(struct watch *, unsigned ready))
+{
+    *watch = (struct watch){.magic = MAGIC_WATCH, .fd = fd, .shared = true, .notify = notify};
+    return watch_begin(loop, watch);
 }
 
 void

@@ -113,12 +113,16 @@ struct watch {
     uint32_t magic;
     int fd;
     unsigned ready; /* WATCH_* as reported since last cleared by the owner */
+    bool shared; /* other loops watch the same socket: of several that sleep one is woken, where the backend can */
     void (*notify)(struct watch *, unsigned ready); /* called in the wait phase: record and post only */
     void *slot; /* the backend's */
 };
 /* watch_open - begin watching fd (not owned). 0 or -ERR_SYSTEM. */
 int watch_open(struct loop *loop, struct watch *watch, int fd,
                void (*notify)(struct watch *, unsigned ready)) must_check;
+/* watch_open_shared - the same for a listening socket that several loops watch, READ only. */
+int watch_open_shared(struct loop *loop, struct watch *watch, int fd,
+                      void (*notify)(struct watch *, unsigned ready)) must_check;
 /* watch_close - stop watching; no notify comes afterwards, not even one already reported by the kernel. */
 void watch_close(struct loop *loop, struct watch *watch);
 

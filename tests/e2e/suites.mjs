@@ -38,6 +38,8 @@ export const suites = [
     { file: 'streams_concurrent.test.mjs', builds: every, alone: true },
     { file: 'tls.test.mjs', builds: both, alone: true },
     { file: 'ops.test.mjs', builds: every, alone: true },
+    { file: 'service.test.mjs', builds: every, alone: true },
+    { file: 'privilege.test.mjs', builds: both },
     { file: 'tools.test.mjs', builds: both, alone: true },
     { file: 'readme.test.mjs', builds: release },
 ];

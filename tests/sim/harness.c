@@ -322,7 +322,7 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, 
     generation_drop(generation);
     for (int i = 0; i < 4; i++) /* ids and back-off belong to the seed too */
         world->worker->random[i] = sim_random(world->sim);
-    error = worker_listen(world->worker, sim_listen_fd(world->sim, WORLD_PORT));
+    error = worker_listen(world->worker, sim_listen_fd(world->sim, WORLD_PORT), false);
     assert(error == 0);
     add_provider(world, WORLD_CHAT_PORT, SPEAKS_CHAT);
     add_provider(world, WORLD_CLAUDE_PORT, SPEAKS_MESSAGES);
