@@ -129,7 +129,7 @@ pace(struct load_client *client)
     finish(client);
 }
 
-/* More of an unpaced stream: as much as is good for one write. */
+/* More of an unpaced stream: as much as is good for one write, or one event. */
 static void
 go_on(struct load_client *client)
 {
@@ -141,7 +141,8 @@ go_on(struct load_client *client)
     if (!client->begun)
         at = answer_begin(client, at);
     client->begun = true;
-    while (client->written < texts && (size_t)(at - provider->scratch) < ANSWER_ROOM / 4) {
+    size_t enough = plan->apart ? 1 : ANSWER_ROOM / 4;
+    while (client->written < texts && (size_t)(at - provider->scratch) < enough) {
         if (answer_fails_here(client)) {
             link_write(&client->link, provider->scratch, (size_t)(at - provider->scratch));
             fail(client);

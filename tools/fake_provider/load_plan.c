@@ -283,6 +283,9 @@ read_word(struct plan *plan, const char *word)
     case 'x':
         read_fault(plan, word + 1);
         break;
+    case 's':
+        plan->apart = true;
+        break;
     case 'k':
         plan->close = true;
         break;

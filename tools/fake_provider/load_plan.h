@@ -41,6 +41,7 @@ struct plan {
     enum plan_fault fault;
     int status;
     bool close;       /* without keep-alive */
+    bool apart;       /* unpaced: a write for each event, streams in turn */
     uint64_t started; /* streams so far; spreads them over the interval */
 
     struct slice stream_head;   /* of HTTP */

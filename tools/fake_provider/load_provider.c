@@ -29,7 +29,7 @@ static const char help[] =
     "byte at least)\n"
     "  -iMS  one each MS milliseconds; 0: as fast as the socket takes them (0)\n"
     "  -bN   N events each interval (1)         -wMS  wait so long before the answer (0)\n"
-    "  -k    without keep-alive\n"
+    "  -k    without keep-alive              -s    with -i0: a write for each event, streams in turn\n"
     "  -xF   a fault, in the middle of the events:\n"
     "        lose, double, swap: an event is left out, comes twice, changes places with the next\n"
     "        cross: one bears another id           error: an error event, and the end\n"

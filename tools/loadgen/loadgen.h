@@ -13,6 +13,8 @@ struct settings {
     struct net_list targets, from;
     enum dialect dialect;
     const char *model, *key, *json, *authorities, *name;
+    const char *headers[8];
+    uint32_t header_count;
     uint32_t streams, slow, leave, idle;
     uint64_t requests; /* 0: no bound */
     uint64_t seconds, ramp_ms, timeout_s;

@@ -27,6 +27,7 @@ static const char help[] =
     "  --usage            chat: ask for the usage at the end of a stream\n"
     "  --body-bytes N     so much text more in the request\n"
     "  --key SECRET       the client's key\n"
+    "  --header LINE      a field of each request's head, \"name: value\"; may come up to 8 times\n"
     "  --new-connections  a connection for each request\n"
     "  --slow N           and N connections besides that read --slow-bytes (64) each --slow-ms "
     "(100)\n"
@@ -62,6 +63,7 @@ enum option_id {
     OPTION_USAGE,
     OPTION_BODY,
     OPTION_KEY,
+    OPTION_HEADER,
     OPTION_NEW,
     OPTION_SLOW,
     OPTION_SLOW_BYTES,
@@ -92,6 +94,7 @@ static const struct option longs[] = {
     {"usage", 0, 0, OPTION_USAGE},
     {"body-bytes", 1, 0, OPTION_BODY},
     {"key", 1, 0, OPTION_KEY},
+    {"header", 1, 0, OPTION_HEADER},
     {"new-connections", 0, 0, OPTION_NEW},
     {"slow", 1, 0, OPTION_SLOW},
     {"slow-bytes", 1, 0, OPTION_SLOW_BYTES},
@@ -199,6 +202,11 @@ read_option(struct settings *settings, int id, const char *text)
         return true;
     case OPTION_KEY:
         settings->key = text;
+        return true;
+    case OPTION_HEADER:
+        if (settings->header_count == countof(settings->headers))
+            return false;
+        settings->headers[settings->header_count++] = text;
         return true;
     case OPTION_CA:
         settings->authorities = text;

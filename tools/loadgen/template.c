@@ -97,6 +97,19 @@ key_line(const struct settings *settings)
     return made("Authorization: Bearer %s\r\n", settings->key);
 }
 
+/* What the head holds besides; NULL without memory. */
+static char *
+header_lines(const struct settings *settings)
+{
+    char *lines = made("%s", "");
+    for (uint32_t i = 0; lines && i < settings->header_count; i++) {
+        char *more = made("%s%s\r\n", lines, settings->headers[i]);
+        free(lines);
+        lines = more;
+    }
+    return lines;
+}
+
 bool
 template_make(struct template *template, const struct settings *settings)
 {
@@ -104,17 +117,19 @@ template_make(struct template *template, const struct settings *settings)
     const struct sockaddr_in *to = &settings->targets.addresses[0];
     inet_ntop(AF_INET, &to->sin_addr, host, sizeof(host));
     char *filling = padding(settings), *path = path_of(settings), *key = key_line(settings);
+    char *more = header_lines(settings);
     char *body = filling ? body_of(settings, filling) : NULL;
-    if (path && key && body)
+    if (path && key && more && body)
         template->bytes =
             made("POST %s HTTP/1.1\r\nHost: %s:%u\r\nUser-Agent: loadgen\r\nAccept: %s\r\n"
-                 "Content-Type: application/json\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+                 "Content-Type: application/json\r\n%s%s%sContent-Length: %zu\r\n\r\n%s",
                  path, host, ntohs(to->sin_port),
                  settings->whole ? "application/json" : "text/event-stream",
-                 settings->fresh ? "Connection: close\r\n" : "", key, strlen(body), body);
+                 settings->fresh ? "Connection: close\r\n" : "", key, more, strlen(body), body);
     free(filling);
     free(path);
     free(key);
+    free(more);
     free(body);
     if (!template->bytes)
         return false;
