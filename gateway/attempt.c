@@ -260,7 +260,8 @@ diagnose(struct stream *stream)
         stream_arm_step(stream, idle_ms - quiet_ms);
         return EVENT_NONE;
     }
-    return stream_fail(stream, -ERR_IDLE_TIMEOUT);
+    enum stream_event enough = stream->state == STATE_COLLECT ? stream_take_silence(stream) : EVENT_NONE;
+    return enough != EVENT_NONE ? enough : stream_fail(stream, -ERR_IDLE_TIMEOUT);
 }
 
 static void

@@ -209,6 +209,8 @@ take_end(struct stream *stream)
     int got = sse_decode_end(&stream->sse, &event);
     if (got == 1)
         got = take_event(stream, &event);
+    if (got == -ERR_UPSTREAM_PROTOCOL && stream->reply_body.framing == HTTP_UNTIL_CLOSE)
+        return stream_conclude(stream) == 1 ? 1 : -ERR_DISCONNECTED; /* half an event was cut off: it is not nonsense */
     return got != 0 ? got : read_end(stream);
 }
 

@@ -75,6 +75,13 @@ retry_after_ms(const struct http_head *head, int64_t now_unix_s)
     return value < RETRY_AFTER_MAX_MS ? value : RETRY_AFTER_MAX_MS;
 }
 
+static bool
+is_coded(const struct http_head *head)
+{
+    struct slice coding = http_field(head, "content-encoding");
+    return coding.len > 0 && !text_caseless_is(coding, "identity");
+}
+
 static enum stream_event
 begin_body(struct stream *stream)
 {
@@ -96,8 +103,7 @@ begin_body(struct stream *stream)
     stream->progress_ms = worker->loop.now_ms;
     if (relay)
         return EVENT_REPLY_OK;
-    struct slice coding = http_field(head, "content-encoding");
-    if (coding.len > 0 && !text_caseless_is(coding, "identity"))
+    if (is_coded(head) && !error_reply) /* the status of an error says enough without its words */
         return stream_fail_text(stream, -ERR_UPSTREAM_PROTOCOL, SLICE_LIT("upstream used a content coding that was not asked for"), SLICE_NONE);
     if (stream->reply_sse) {
         sse_decoder_init(&stream->sse, config->limits.event_bytes);
@@ -222,6 +228,8 @@ take_error_reply(struct stream *stream)
     struct canon_error *error = &stream->error;
     stream->failed = true;
     *error = canon_error_of(ERR_UPSTREAM_STATUS);
+    if (is_coded(head))
+        sink_reset(&stream->collected, 0);
     detail_blot(stream, sink_slice(&stream->collected));
     detail_bytes(stream, "upstream error", sink_slice(&stream->collected));
     if (stream->upstream_status < 400) { /* redirects are not followed: credentials would go along */
@@ -316,6 +324,14 @@ take_whole(struct stream *stream)
         error = stream_write_out(stream, &one, NULL);
     }
     return error;
+}
+
+enum stream_event
+stream_take_silence(struct stream *stream)
+{
+    if (stream->upstream_status >= 300)
+        return take_error_reply(stream); /* cut short it is still an error reply */
+    return stream->reply_sse && stream_conclude(stream) == 1 ? EVENT_WHOLE : EVENT_NONE;
 }
 
 enum stream_event

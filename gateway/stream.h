@@ -219,6 +219,9 @@ int stream_carry(struct stream *stream) must_check;
 /* stream_conclude - an upstream that has failed, but had said before why its reply ends: nothing is missing but the
  * terminator, which is written instead of an error. 1: done; 0: the reply is not complete. */
 int stream_conclude(struct stream *stream) must_check;
+/* stream_take_silence - a reply that is collected has gone quiet before its end. WHOLE: all but the terminator is there;
+ * FAILED: it was an error reply, which says enough as far as it came; NONE: it has merely timed out. */
+enum stream_event stream_take_silence(struct stream *stream);
 /* stream_check_events - think filter, in-stream errors, guard, figures. 0 or -ERR. */
 int stream_check_events(struct stream *stream, struct canon_events *events) must_check;
 /* stream_write_out - canonical events (and the raw event they came from, or NULL) to the client's side. 0 or -ERR. */
