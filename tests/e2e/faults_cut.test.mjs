@@ -35,7 +35,8 @@ function jobs_of(fixture, fault, shift, step = 1) {
     const ways = framings.flatMap((framing) => askers_of(fixture).map(([client, mode]) => ({ framing, client, mode })));
     const jobs = [];
     const longest = Math.max(...framings.map((framing) => fixture.wires[framing].bytes.length));
-    for (let offset = 0; offset <= longest; offset += step) {
+    for (let offset = 0; offset <= longest; offset++) {
+        if (offset % step !== 0 && offset < longest - 60) continue; // where it ends every byte counts
         const chosen = every ? ways : [ways[(offset * 5 + shift * 4) % ways.length]];
         for (const way of chosen) {
             if (offset <= fixture.wires[way.framing].bytes.length) jobs.push({ fixture, fault, offset, ...way });
@@ -109,17 +110,17 @@ describe('an upstream that ends behind every byte', () => {
 
     /* account - the counters say what the clients were told, and everything was given back. */
     async function account(ledger, seen, fault) {
-        const moved = await ledger.moved();
         const failures = seen.status + seen.stream;
-        const told = fault === 'stall' ? 'timeout' : 'upstream_error';
-        assert.equal(moved('penstock_stream_ends_total{reason="done"}'), seen.end, 'ends: done');
-        assert.equal(moved(`penstock_stream_ends_total{reason="${told}"}`), failures, `ends: ${told}`);
         const errors = {
             cut: ['penstock_errors_total{error="DISCONNECTED",code="upstream_disconnected"}', 'penstock_errors_total{error="UPSTREAM_PROTOCOL",code="upstream_protocol"}'],
             reset: ['penstock_errors_total{error="RESET",code="upstream_disconnected"}', 'penstock_errors_total{error="DISCONNECTED",code="upstream_disconnected"}'],
             stall: ['penstock_errors_total{error="FIRST_BYTE_TIMEOUT",code="upstream_timeout"}', 'penstock_errors_total{error="IDLE_TIMEOUT",code="upstream_idle_timeout"}'],
         };
-        assert.equal(errors[fault].reduce((sum, name) => sum + moved(name), 0), failures, `errors of ${fault}`);
+        await ledger.moves({
+            done: [['penstock_stream_ends_total{reason="done"}'], seen.end],
+            failed: [[`penstock_stream_ends_total{reason="${fault === 'stall' ? 'timeout' : 'upstream_error'}"}`], failures],
+            errors: [errors[fault], failures],
+        });
         await ledger.settled();
     }
 
@@ -127,6 +128,7 @@ describe('an upstream that ends behind every byte', () => {
         it(`${fault}: ${fixture.name}`, async () => {
             const long = fixture.total > 10_000 ? 3 : 1;
             const jobs = jobs_of(fixture, fault, shift, every ? 1 : slow_build ? 4 * long : long);
+            await world.ledgers[fault].mark();
             const seen = await family(jobs, fault);
             assert.ok(seen.status + seen.stream + seen.end >= jobs.length);
             assert.ok(seen.status > 0, JSON.stringify(seen));

@@ -67,7 +67,7 @@ export function ask_all(world, model, { prefix = world.prefix, clients = dialect
  */
 export async function fails(world, model, plan, fault, options = {}) {
     if (plan !== undefined) world.server.plan(model, plan);
-    await world.ledger.moved();
+    await world.ledger.mark();
     const answers = await ask_all(world, model, options);
     for (const { client, mode, response, took_ms } of answers) {
         const status = client === 'anthropic' ? fault.anthropic_status ?? fault.status : fault.status;
@@ -76,9 +76,9 @@ export async function fails(world, model, plan, fault, options = {}) {
         const limit_ms = (options.within_ms ?? 2000) * patience;
         assert.ok(took_ms < limit_ms, `${model}: ${client} ${mode} took ${took_ms} ms`);
     }
-    const moved = await world.ledger.moved();
-    const counted = fault.counted.reduce((sum, name) => sum + fault.codes.reduce((each, code) => each + moved(`penstock_errors_total{error="${name}",code="${code}"}`), 0), 0);
-    assert.equal(counted, answers.length, `${model}: counted as ${fault.counted}`);
+    const counters = fault.counted.flatMap((name) => fault.codes.map((code) => `penstock_errors_total{error="${name}",code="${code}"}`));
+    const reason = fault.status === 504 ? 'timeout' : 'upstream_error';
+    await world.ledger.moves({ errors: [counters, answers.length], ends: [[`penstock_stream_ends_total{reason="${reason}"}`], answers.length] });
     return answers;
 }
 

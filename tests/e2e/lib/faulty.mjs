@@ -6,6 +6,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { RequestReader } from '../../../tools/fake_provider/request.mjs';
 import { place_of } from '../../../tools/fake_provider/provider.mjs';
 import { patience } from './penstock.mjs';
@@ -202,12 +203,28 @@ export class Ledger {
         return status_kib(this.penstock, 'VmHWM', this.fs_read) * 1024;
     }
 
-    /* moved - how far a counter has gone since this was last asked: a function of its name. */
-    async moved() {
-        const before = this.figures;
-        const now = await scrape(this.penstock.port);
-        this.figures = now;
-        return (name) => (now.get(name) ?? 0) - (before.get(name) ?? 0);
+    /*
+     * moves - counters have gone on by so much since this was last asked: {what: [names that are added up, count]}. An exchange is
+     * counted when its last byte has left, which its client may see first.
+     */
+    async moves(wanted) {
+        const until = Date.now() + 3000 * patience;
+        for (;;) {
+            const now = await scrape(this.penstock.port);
+            const moved = (name) => (now.get(name) ?? 0) - (this.figures.get(name) ?? 0);
+            const counted = Object.fromEntries(Object.entries(wanted).map(([what, [names]]) => [what, names.reduce((sum, name) => sum + moved(name), 0)]));
+            const expected = Object.fromEntries(Object.entries(wanted).map(([what, [, count]]) => [what, count]));
+            if (isDeepStrictEqual(counted, expected) || Date.now() > until) {
+                this.figures = now;
+                return assert.deepEqual(counted, expected, 'what the counters say');
+            }
+            await sleep(20);
+        }
+    }
+
+    /* mark - count from here. */
+    async mark() {
+        this.figures = await scrape(this.penstock.port);
     }
 
     /* settled - everything that was taken has been given back, within a few seconds. */
