@@ -244,6 +244,18 @@ generation_drop(struct generation *generation)
 
 /* ---------------------------------------------------------------- names */
 
+/* "." and ".." between slashes: where a model's name becomes part of a path, such a name leads to another place. */
+static bool
+has_dots(struct slice name)
+{
+    while (name.len > 0) {
+        struct slice segment = text_split(&name, '/');
+        if (slice_is(segment, ".") || slice_is(segment, ".."))
+            return true;
+    }
+    return false;
+}
+
 /* Does a pattern with at most one '*' match? Its weight is the count of literal characters, so that the longest wins. */
 static bool
 match(struct slice pattern, struct slice name, struct slice *star)
@@ -255,7 +267,8 @@ match(struct slice pattern, struct slice name, struct slice *star)
     }
     struct slice before = slice_of(pattern.ptr, (size_t)(at - pattern.ptr));
     struct slice after = slice_skip(pattern, before.len + 1);
-    if (name.len < before.len + after.len || !slice_starts(name, before) || !slice_ends(name, after))
+    if (name.len < before.len + after.len || !slice_starts(name, before) || !slice_ends(name, after) ||
+        has_dots(name))
         return false;
     *star = slice_of(name.ptr + before.len, name.len - before.len - after.len);
     return true;

@@ -72,6 +72,21 @@ claude_s_dates_are_spelt_in_two_ways(void **state)
     end();
 }
 
+/* A model's name becomes part of a path towards some upstreams. */
+static void
+a_wildcard_serves_no_name_that_leads_elsewhere(void **state)
+{
+    (void)state;
+    begin("model_list:\n" ENTRY("g/*", "gemini/*", "") ENTRY("*", "openai/*", ""));
+    assert_string_equal(served_by("g/one/two"), "one/two");
+    assert_string_equal(served_by("g/..."), "...");
+    assert_string_equal(served_by("g/.one/two.."), ".one/two..");
+    static const char *const wrong[] = {"..", ".", "g/..", "g/../../other", "g/one/../two", "../g/one", "g/./one", "g/one/.", "g/one/.."};
+    for (size_t i = 0; i < countof(wrong); i++)
+        assert_null(served_by(wrong[i]));
+    end();
+}
+
 static struct canon_error
 failure(int status)
 {
@@ -439,6 +454,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(claude_s_dates_are_spelt_in_two_ways),
+        cmocka_unit_test(a_wildcard_serves_no_name_that_leads_elsewhere),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_unknown_names),
         cmocka_unit_test(test_tries),
