@@ -72,13 +72,37 @@ pool_give(struct pool *pool, struct chunk *chunk)
     }
 }
 
+static size_t
+chunks_left(const struct pool *pool)
+{
+    /* More may be used than the maximum after that was lowered. */
+    return pool->chunks_used >= pool->chunks_max ? 0 : pool->chunks_max - pool->chunks_used;
+}
+
+static size_t
+reserve(const struct pool *pool)
+{
+    /* At least one, so that a pool of fewer than eight chunks still warns before it is empty. */
+    return pool->chunks_max < 16 ? 1 : pool->chunks_max / 8;
+}
+
 bool
 pool_low(const struct pool *pool)
 {
-    /* At least one, so that a pool of fewer than eight chunks still warns before it is empty. */
-    size_t reserve = pool->chunks_max / 8;
-    return pool->chunks_used >= pool->chunks_max || /* more than the maximum after it was lowered */
-           pool->chunks_max - pool->chunks_used < (reserve > 0 ? reserve : 1);
+    return chunks_left(pool) < reserve(pool);
+}
+
+bool
+pool_tight(const struct pool *pool)
+{
+    return chunks_left(pool) < (reserve(pool) < 4 ? 2 : reserve(pool) / 2);
+}
+
+size_t
+pool_share(const struct pool *pool)
+{
+    size_t left = chunks_left(pool), kept = reserve(pool);
+    return left > kept ? (left - kept) * CHUNK_BYTES / 8 : 0;
 }
 
 void

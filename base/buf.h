@@ -40,6 +40,11 @@ struct chunk *pool_take(struct pool *pool) must_check;
 void pool_give(struct pool *pool, struct chunk *chunk);
 /* pool_low - is less than an eighth of the pool left? Then stop accepting and stop receiving. */
 bool pool_low(const struct pool *pool);
+/* pool_tight - is even half of that used up? Then nothing is left for those who hold little, either. */
+bool pool_tight(const struct pool *pool);
+/* pool_share - bytes that one queue may grow to: an eighth of what is left before the pool is low. The more queues nobody
+ * empties, the smaller each stays, and the pool is never theirs alone. */
+size_t pool_share(const struct pool *pool);
 
 struct buf {
     struct chunk *head, *tail;

@@ -257,8 +257,10 @@ feed_collected(struct stream *stream)
 {
     struct conn *client = stream->client;
     struct slice rest = slice_skip(sink_slice(&stream->collected), stream->collected_sent);
-    while (rest.len > 0 && !stream->head_request && client->out.len < client->out_high) {
-        struct slice piece = slice_take(rest, FEED_PIECE_BYTES);
+    sink_reset(&stream->worker->text, 131072);
+    while (rest.len > 0 && !stream->head_request && stream_has_room(stream)) {
+        bool scarce = pool_share(&stream->worker->loop.pool) < FEED_PIECE_BYTES;
+        struct slice piece = slice_take(rest, scarce ? CHUNK_BYTES : FEED_PIECE_BYTES);
         if (conn_put(client, piece) < 0)
             break; /* the pool is empty: EMPTY comes when some of it is back */
         stream->collected_sent += piece.len;

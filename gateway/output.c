@@ -113,6 +113,14 @@ stream_put_connection(const struct stream *stream, struct sink *out)
         sink_text(out, "Connection: keep-alive\r\n");
 }
 
+bool
+stream_has_room(const struct stream *stream)
+{
+    const struct conn *client = stream->client;
+    size_t queued = client->out.len + stream->worker->text.len;
+    return queued < client->out_high && (queued == 0 || queued < pool_share(&stream->worker->loop.pool));
+}
+
 int
 stream_flush_text(struct stream *stream)
 {

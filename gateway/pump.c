@@ -250,7 +250,7 @@ client_has_room(struct stream *stream)
 {
     if (stream->detached)
         return !resume_must_wait(stream);
-    return !stream->streaming || stream->client->out.len + stream->worker->text.len < stream->client->out_high;
+    return !stream->streaming || stream_has_room(stream);
 }
 
 /*
@@ -334,7 +334,7 @@ act_pause(struct stream *stream)
     stream->acked = conn_acked(stream->client);
     metrics_add(&worker->metrics->backpressure, 1);
     stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
-    bool room = stream->detached ? !resume_must_wait(stream) : stream->client->out.len <= stream->client->out_low;
+    bool room = stream->detached ? !resume_must_wait(stream) : stream_has_room(stream) && stream->client->out.len <= stream->client->out_low;
     return room ? EVENT_CLIENT_ROOM : EVENT_NONE;
 }
 

@@ -317,10 +317,10 @@ int
 relay_carry(struct stream *stream)
 {
     struct worker *worker = stream->worker;
-    struct conn *conn = stream->lease->conn, *client = stream->client;
+    struct conn *conn = stream->lease->conn;
     int got = 0;
     while (got == 0 && conn->in.len > 0 && !http_body_done(&stream->reply_body)) {
-        if (client->out.len + worker->text.len >= client->out_high)
+        if (!stream_has_room(stream))
             return 2;
         struct slice run = buf_peek(&conn->in), data = SLICE_NONE;
         size_t before = run.len;

@@ -195,6 +195,8 @@ enum stream_event stream_fail_text(struct stream *stream, int error, struct slic
 enum stream_event stream_enter_finish(struct stream *stream);
 /* stream_writer - make the client dialect's writer, once. 0 or -ERR_MEMORY. */
 int stream_writer(struct stream *stream) must_check;
+/* stream_has_room - may more be written for the client? Not when its queue is full, or has its share of scarce memory. */
+bool stream_has_room(const struct stream *stream);
 /* stream_flush_text - what is framed in the worker's text sink becomes one chunk for the client. 0 or -ERR. */
 int stream_flush_text(struct stream *stream) must_check;
 /* stream_send_answer - status, type and the collected bytes as a whole reply. */

@@ -294,10 +294,20 @@ hungry(const struct conn *conn)
     return !conn->paused && !conn->closing && conn->in.len < conn->loop->limits.in_bytes_max;
 }
 
+/* may_take - does the pool allow it? When it is low, those still may who hold nothing: it is low because of others. */
+static bool
+may_take(const struct conn *conn)
+{
+    const struct pool *pool = &conn->loop->pool;
+    if (!conn->up || !pool_low(pool))
+        return true;
+    return conn->in.len == 0 && (conn->client_side || !pool_tight(pool));
+}
+
 bool
 conn_wants_input(const struct conn *conn)
 {
-    return hungry(conn) && (conn->client_side || !conn->up || !pool_low(&conn->loop->pool));
+    return hungry(conn) && may_take(conn);
 }
 
 bool

@@ -118,7 +118,8 @@ receive_once(struct conn *conn, size_t limit, unsigned *notices)
 {
     struct loop *loop = conn->loop;
     struct iovec iov[IOV_MAX_OF_OURS];
-    size_t offer = conn->offer_chunks * sizeof(((struct chunk *)0)->data);
+    size_t chunks = pool_low(&loop->pool) ? 1 : conn->offer_chunks;
+    size_t offer = chunks * sizeof(((struct chunk *)0)->data);
     int count = conn->wire->space(conn, iov, IOV_MAX_OF_OURS, offer < limit ? offer : limit);
     if (count == 0)
         return 0;

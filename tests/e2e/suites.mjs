@@ -42,6 +42,8 @@ export const suites = [
     { file: 'faults_sizes.test.mjs', builds: both, alone: true },
     { file: 'faults_tls.test.mjs', builds: both, alone: true },
     { file: 'streams_concurrent.test.mjs', builds: every, alone: true },
+    { file: 'hostile_smuggling.test.mjs', builds: both },
+    { file: 'hostile_limits.test.mjs', builds: both, alone: true },
     { file: 'tls.test.mjs', builds: both, alone: true },
     { file: 'ops.test.mjs', builds: every, alone: true },
     { file: 'service.test.mjs', builds: every, alone: true },

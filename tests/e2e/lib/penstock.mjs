@@ -39,7 +39,7 @@ export class Penstock {
     /*
      * start - run "penstock serve" on a free port of 127.0.0.1.
      * config   object written as JSON (which is YAML), or YAML text, or null for no file at all
-     * options  args, env, command (instead of serve), check_exit: false when the test kills it
+     * options  args, env, command (instead of serve), check_exit: false when the test kills it, descriptors: how many it may open
      */
     static async start(config, options = {}) {
         const self = new Penstock();
@@ -52,7 +52,8 @@ export class Penstock {
             words.splice(1, 0, '--config', self.config_path);
         }
         const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(PATH|LANG|PENSTOCK_IO_BACKEND|.SAN_OPTIONS|ASAN_OPTIONS|UBSAN_OPTIONS|LSAN_OPTIONS|TSAN_OPTIONS)$/.test(name)));
-        self.child = spawn(binary, words, { cwd: self.folder, env: { ...inherited, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+        const [program, ...front] = options.descriptors ? ['sh', '-c', `ulimit -n ${options.descriptors}; exec "$0" "$@"`, binary] : [binary];
+        self.child = spawn(program, [...front, ...words], { cwd: self.folder, env: { ...inherited, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
         self.pid = self.child.pid;
         self.log = '';
         self.exited = new Promise((resolve) => self.child.on('exit', (code, signal) => {

@@ -9,6 +9,27 @@
 
 #define ROOM (CHUNK_BYTES - 16)
 
+/* The more is used, the less one queue may grow to: nothing once the pool is low, which is before it is tight. */
+static void
+pool_shares_what_is_left(void **state)
+{
+    (void)state;
+    struct pool pool;
+    static struct chunk *chunks[800];
+    pool_init(&pool, 800, 0);
+    for (size_t i = 0; i < 800; i++) {
+        size_t left = 800 - i;
+        assert_int_equal(pool_share(&pool), left > 100 ? (left - 100) * CHUNK_BYTES / 8 : 0);
+        assert_int_equal(pool_low(&pool), left < 100);
+        assert_int_equal(pool_tight(&pool), left < 50);
+        chunks[i] = pool_take(&pool);
+        assert_non_null(chunks[i]);
+    }
+    for (size_t i = 0; i < 800; i++)
+        pool_give(&pool, chunks[i]);
+    pool_fini(&pool);
+}
+
 static void
 pool_counts_and_keeps(void **state)
 {
@@ -23,6 +44,8 @@ pool_counts_and_keeps(void **state)
         assert_non_null(chunks[i]);
     }
     assert_true(pool_low(&pool));
+    assert_true(pool_tight(&pool));
+    assert_int_equal(pool_share(&pool), 0);
     assert_null(pool_take(&pool));
     assert_int_equal(pool.chunks_used, 16);
     pool.chunks_max = 8; /* a new configuration allows less than is used */
@@ -233,7 +256,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pool_counts_and_keeps),     cmocka_unit_test(put_is_all_or_nothing),
+        cmocka_unit_test(pool_counts_and_keeps),
+        cmocka_unit_test(pool_shares_what_is_left),     cmocka_unit_test(put_is_all_or_nothing),
         cmocka_unit_test(offers_are_withdrawn),      cmocka_unit_test(offer_survives_the_reader),
         cmocka_unit_test(empty_pool_offers_nothing), cmocka_unit_test(model_agrees),
     };

@@ -314,6 +314,36 @@ an_empty_pool_stops_upstreams_until_it_recovers(void **state)
 }
 
 static void
+a_low_pool_is_for_those_who_hold_nothing(void **state)
+{
+    (void)state;
+    struct seen client;
+    open_pair(&client);
+    struct buf hog;
+    buf_init(&hog, &loop.pool);
+    loop.pool.chunks_max = 160; /* low below 20, tight below 10 */
+    assert_int_equal(buf_put(&hog, slice_of(big, 145 * (CHUNK_BYTES - 16))), 0);
+    assert_true(pool_low(&loop.pool));
+    assert_int_equal(send(server.conn->fd, big, 6 * CHUNK_BYTES, 0), 6 * CHUNK_BYTES);
+    assert_int_equal(send(client.conn->fd, big, 6 * CHUNK_BYTES, 0), 6 * CHUNK_BYTES);
+    ticks(5);
+    assert_int_equal(client.conn->in.len, CHUNK_BYTES - 16); /* a chunk each, and no more before that is consumed */
+    assert_int_equal(server.conn->in.len, CHUNK_BYTES - 16);
+    buf_consume(&client.conn->in, client.conn->in.len);
+    conn_touch(client.conn);
+    ticks(5);
+    assert_int_equal(client.conn->in.len, CHUNK_BYTES - 16);
+    uint64_t waits = loop.stats.waits;
+    fake_tick(&loop, 20);
+    assert_int_equal(loop.stats.waits, waits + 1); /* held, not spinning */
+    buf_clear(&hog);
+    ticks(5);
+    assert_int_equal(client.conn->in.len, 5 * CHUNK_BYTES + 16);
+    assert_int_equal(server.conn->in.len, 6 * CHUNK_BYTES);
+    conn_close(client.conn, true);
+}
+
+static void
 output_leaves_while_input_is_held(void **state)
 {
     (void)state;
@@ -422,6 +452,7 @@ main(void)
         RAW_TEST(acked_stops_when_the_peer_stops_reading),
         RAW_TEST(a_conn_changes_hands),
         RAW_TEST(an_empty_pool_stops_upstreams_until_it_recovers),
+        RAW_TEST(a_low_pool_is_for_those_who_hold_nothing),
         RAW_TEST(output_leaves_while_input_is_held),
         RAW_TEST(a_tick_moves_a_bounded_share_and_nobody_waits_for_the_greedy),
         RAW_TEST(a_megabyte_each_way_is_exact),
