@@ -160,6 +160,10 @@ bool json_i64(struct json value, int64_t *out) must_check;
 bool json_f64(struct json value, double *out) must_check;
 /* json_u64_or - an integral number >= 0, else the fallback. */
 uint64_t json_u64_or(struct json value, uint64_t fallback);
+/* json_text_f64, json_text_u64_or - the same for the JSON text of a value, which needs no memory. Anything else than one number:
+ * false, the fallback. */
+bool json_text_f64(struct slice text, double *out) must_check;
+uint64_t json_text_u64_or(struct slice text, uint64_t fallback);
 
 /*
  * Writing. A json_writer tracks commas and nesting (at most 64 deep) over a sink; misuse asserts.

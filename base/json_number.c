@@ -92,6 +92,25 @@ magnitude_of(const struct decimal *number, uint64_t *out)
     return true;
 }
 
+/* The JSON text of one number, and nothing else? */
+static bool
+is_number(struct slice text)
+{
+    struct json_scan scan;
+    bool begins = text.len > 0 && (text.ptr[0] == '-' || is_digit(text.ptr[0]));
+    return begins && json_scan(text, 1, &scan) == 0;
+}
+
+static uint64_t
+u64_or(struct slice text, uint64_t fallback)
+{
+    struct decimal number = decimal_of(text);
+    uint64_t magnitude;
+    if (!magnitude_of(&number, &magnitude) || (number.negative && magnitude > 0))
+        return fallback;
+    return magnitude;
+}
+
 bool
 json_i64(struct json value, int64_t *out)
 {
@@ -110,28 +129,24 @@ json_i64(struct json value, int64_t *out)
 uint64_t
 json_u64_or(struct json value, uint64_t fallback)
 {
-    if (json_type(value) != JSON_NUMBER)
-        return fallback;
-    struct decimal number = decimal_of(json_raw(value));
-    uint64_t magnitude;
-    if (!magnitude_of(&number, &magnitude) || (number.negative && magnitude > 0))
-        return fallback;
-    return magnitude;
+    return json_type(value) == JSON_NUMBER ? u64_or(json_raw(value), fallback) : fallback;
+}
+
+uint64_t
+json_text_u64_or(struct slice text, uint64_t fallback)
+{
+    return is_number(text) ? u64_or(text, fallback) : fallback;
 }
 
 /* No double is decided by digits behind the 768th, but for whether there are any. */
 #define DIGITS_MAX 800
 
-bool
-json_f64(struct json value, double *out)
+static double
+f64_of(struct slice raw)
 {
-    if (json_type(value) != JSON_NUMBER)
-        return false;
-    struct decimal number = decimal_of(json_raw(value));
-    if (number.count == 0) {
-        *out = number.negative ? -0.0 : 0.0;
-        return true;
-    }
+    struct decimal number = decimal_of(raw);
+    if (number.count == 0)
+        return number.negative ? -0.0 : 0.0;
     /* Rewritten without a point, which is the one thing strtod takes from the locale. */
     char text[DIGITS_MAX + 32];
     size_t len = 0, taken = 0;
@@ -149,6 +164,23 @@ json_f64(struct json value, double *out)
         exponent--;
     }
     snprintf(text + len, sizeof(text) - len, "e%lld", (long long)exponent);
-    *out = strtod(text, NULL);
+    return strtod(text, NULL);
+}
+
+bool
+json_f64(struct json value, double *out)
+{
+    if (json_type(value) != JSON_NUMBER)
+        return false;
+    *out = f64_of(json_raw(value));
+    return true;
+}
+
+bool
+json_text_f64(struct slice text, double *out)
+{
+    if (!is_number(text))
+        return false;
+    *out = f64_of(text);
     return true;
 }

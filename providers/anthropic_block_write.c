@@ -116,7 +116,7 @@ put_block_start(const struct canon_event *event, struct anthropic_writer *writer
         sink_text(out, "{\"type\":\"tool_use\",\"id\":\"");
         sink_put(out, event->id);
         sink_text(out, "\",\"name\":\"");
-        sink_put(out, canon_client_name(writer->options.request, event->name, writer->arena));
+        sink_put(out, canon_client_name(writer->options.request, event->name));
         sink_text(out, whole ? "\",\"input\":" : "\",\"input\":{}}");
         break;
     case BLOCK_NATIVE:
@@ -270,6 +270,8 @@ put_image_note(struct anthropic_writer *writer, struct frames *frames)
                                      (unsigned long long)(writer->image_chars / 4 * 3));
     if (slice_present(note))
         anthropic_block_text(writer, note, frames);
+    else
+        frames->error = -ERR_MEMORY;
 }
 
 /* The arguments of a call in a whole message. What a cut-short reply left unfinished is kept as

@@ -59,7 +59,7 @@ static int
 refuse_fields(struct writing *at)
 {
     const struct canon_request *request = at->request;
-    if (slice_present(request->n) && anthropic_number(request->n, 0) != 1)
+    if (slice_present(request->n) && json_text_u64_or(request->n, 0) != 1)
         return unsupported(at, request->from == DIALECT_GEMINI ? "candidateCount" : "n",
                            "this model gives one answer at a time");
     return request->from == DIALECT_OPENAI_CHAT ? refuse_chat_fields(at) : 0;
@@ -190,10 +190,8 @@ static void
 put_temperature(struct writing *at)
 {
     struct slice text = at->request->temperature;
-    struct json root;
     double value;
-    if (!slice_present(text) || json_parse(text, 1, 4, at->arena, &root) != 0 ||
-        !json_f64(root, &value))
+    if (!json_text_f64(text, &value))
         return;
     if (value > 1) {
         canon_drop(at->report, "temperature above 1");

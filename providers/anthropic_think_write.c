@@ -7,24 +7,6 @@
 
 #include "base/text.h"
 
-uint64_t
-anthropic_number(struct slice number, uint64_t fallback)
-{
-    uint64_t value;
-    if (text_u64(number, &value))
-        return value;
-    if (!slice_present(number) || number.len > 40)
-        return fallback;
-    /* 1e3 and 2.0 are whole numbers too. */
-    struct arena scratch;
-    struct json root;
-    arena_init(&scratch, 4096);
-    if (json_parse(number, 1, 4, &scratch, &root) == 0)
-        fallback = json_u64_or(root, fallback);
-    arena_fini(&scratch);
-    return fallback;
-}
-
 /* ---------------------------------------------------------------- what a model's name says */
 
 /* The next number of a name: at most two digits between letters, points and dashes; a longer one is
@@ -141,7 +123,7 @@ output_limit(const struct writing *at)
 {
     uint64_t most = at->upstream->max_output_tokens;
     uint64_t usual = json_u64_or(json_get(at->defaults, "max_tokens"), most != 0 ? most : 4096);
-    uint64_t limit = anthropic_number(at->request->max_tokens, usual);
+    uint64_t limit = json_text_u64_or(at->request->max_tokens, usual);
     return most != 0 && limit > most ? most : limit;
 }
 
@@ -170,7 +152,7 @@ plan_budget(const struct writing *at, struct thinking_plan *plan)
     uint64_t most = at->upstream->max_output_tokens, answer = plan->max_tokens;
     uint64_t usual = slice_is(request->effort, "max") ? greatest_budget(at->upstream)
                                                       : budget_of(request->effort);
-    uint64_t budget = anthropic_number(request->thinking_budget, usual);
+    uint64_t budget = json_text_u64_or(request->thinking_budget, usual);
     plan->budget = budget < 1024 ? 1024 : budget;
     if (plan->max_tokens <= plan->budget)
         plan->max_tokens += plan->budget;
@@ -191,7 +173,7 @@ anthropic_plan_thinking(const struct writing *at)
     const struct canon_request *request = at->request;
     struct thinking_plan plan = {.form = THINK_OFF, .max_tokens = output_limit(at)};
     bool off = request->thinking == THINKING_DISABLED || slice_is(request->effort, "none") ||
-               anthropic_number(request->thinking_budget, 1) == 0;
+               json_text_u64_or(request->thinking_budget, 1) == 0;
     bool asked = slice_present(request->effort) || request->thinking == THINKING_ENABLED ||
                  request->thinking == THINKING_ADAPTIVE ||
                  slice_present(request->thinking_budget) ||
@@ -207,7 +189,7 @@ anthropic_plan_thinking(const struct writing *at)
     else if (plan.form == THINK_ADAPTIVE && slice_present(request->effort))
         plan.effort = slice_is(request->effort, "minimal") ? SLICE_LIT("low") : request->effort;
     else if (plan.form == THINK_ADAPTIVE && slice_present(request->thinking_budget))
-        plan.effort = effort_of(anthropic_number(request->thinking_budget, 8192));
+        plan.effort = effort_of(json_text_u64_or(request->thinking_budget, 8192));
     if (plan.form == THINK_OFF)
         canon_drop(at->report, "reasoning_effort");
     /* The models that take a budget show their thoughts unless told otherwise; the later ones

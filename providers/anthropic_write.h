@@ -55,8 +55,5 @@ bool anthropic_samples_alone(const struct dialect_upstream *upstream);
 int anthropic_put_tools(struct writing *at);
 /* anthropic_is_object_schema - can it be the schema of a tool's input? */
 bool anthropic_is_object_schema(struct writing *at, struct slice schema);
-/* anthropic_number - a JSON number as a whole one, at least 0; the fallback if it is absent or is
- * not. */
-uint64_t anthropic_number(struct slice number, uint64_t fallback);
 
 #endif

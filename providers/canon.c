@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "providers/dialect.h"
 
+#include <stdio.h>
+
 void
 canon_drop(struct canon_report *report, const char *name)
 {
@@ -226,23 +228,32 @@ all_legal(struct slice text, size_t max)
     return true;
 }
 
-struct slice
-canon_legal_name(struct slice name, size_t max, struct arena *arena)
+#define LEGAL_NAME_MAX 128
+
+/* A legal name in place of this one, which is none. */
+static struct slice
+make_legal(struct slice name, size_t max, char out[LEGAL_NAME_MAX + 1])
 {
-    assert(max >= 16);
-    assert(max <= 128);
-    if (all_legal(name, max))
-        return name;
-    char kept[128];
     size_t n = name.len < max - 9 ? name.len : max - 9;
     for (size_t i = 0; i < n; i++)
-        kept[i] = is_legal(name.ptr[i]) ? name.ptr[i] : '_';
-    return arena_printf(arena, "%.*s_%08x", (int)n, kept, (unsigned)(canon_hash(name) >> 32));
+        out[i] = is_legal(name.ptr[i]) ? name.ptr[i] : '_';
+    snprintf(out + n, 10, "_%08x", (unsigned)(canon_hash(name) >> 32));
+    return slice_of(out, n + 9);
 }
 
 struct slice
-canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena)
+canon_legal_name(struct slice name, size_t max, struct arena *arena)
 {
+    char made[LEGAL_NAME_MAX + 1];
+    assert(max >= 16);
+    assert(max <= LEGAL_NAME_MAX);
+    return all_legal(name, max) ? name : arena_copy(arena, make_legal(name, max, made));
+}
+
+struct slice
+canon_client_name(const struct canon_request *request, struct slice name)
+{
+    char made_of[LEGAL_NAME_MAX + 1];
     /* Only a name that ends in "_" and 8 hex digits can be one that was made, or one that begins
      * with "_": Gemini takes no digit there. */
     bool made = name.len >= 9 && name.ptr[name.len - 9] == '_',
@@ -250,11 +261,10 @@ canon_client_name(const struct canon_request *request, struct slice name, struct
     if (!request || (!made && !led))
         return name;
     for (struct canon_tool *tool = request->tools; tool; tool = tool->next) {
-        struct slice legal = canon_legal_name(tool->name, 64, arena);
+        struct slice legal = all_legal(tool->name, 64) ? tool->name : make_legal(tool->name, 64, made_of);
         bool digit =
             legal.len > 0 && (legal.ptr[0] == '-' || (legal.ptr[0] >= '0' && legal.ptr[0] <= '9'));
-        if (slice_present(legal) &&
-            (slice_eq(legal, name) || (led && digit && slice_eq(legal, slice_skip(name, 1)))))
+        if (slice_eq(legal, name) || (led && digit && slice_eq(legal, slice_skip(name, 1))))
             return tool->name;
     }
     return name;

@@ -272,7 +272,7 @@ uint64_t canon_hash(struct slice text);
 struct slice canon_legal_name(struct slice name, size_t max, struct arena *arena) must_check;
 /* canon_client_name - the name by which the client knows a tool that canon_legal_name (max 64) may have renamed: looked
  * up in the request's tools. request may be NULL: the name itself. */
-struct slice canon_client_name(const struct canon_request *request, struct slice name, struct arena *arena);
+struct slice canon_client_name(const struct canon_request *request, struct slice name);
 /*
  * canon_keep_names - what canon_client_name needs of a request, copied: the request itself goes at the commit point, its reply goes on.
  * *out is a request in name only, or NULL when no tool was renamed. 0 or -ERR_MEMORY.

@@ -45,7 +45,7 @@ gemini_call_open(struct gemini_writer *writer, struct gemini_write_choice *choic
     call->custom = event->custom;
     call->id = arena_copy(writer->arena, event->id);
     call->name = arena_copy(writer->arena,
-                            canon_client_name(writer->options.request, event->name, writer->arena));
+                            canon_client_name(writer->options.request, event->name));
     sink_init(&call->arguments, GEMINI_CALL_BYTES_MAX);
     if (choice->last_call)
         choice->last_call->next = call;

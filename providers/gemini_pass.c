@@ -390,7 +390,7 @@ gemini_read_count(struct slice body, struct arena *scratch, uint64_t *tokens)
         return error == -ERR_MEMORY ? error : -ERR_UPSTREAM_PROTOCOL;
     struct json total = gemini_get(root, "totalTokens");
     struct slice text = json_type(total) == JSON_STRING ? json_text(total) : json_raw(total);
-    *tokens = json_present(total) ? gemini_whole(text, UINT64_MAX) : UINT64_MAX;
+    *tokens = json_present(total) ? json_text_u64_or(text, UINT64_MAX) : UINT64_MAX;
     if (!json_present(total) && json_type(root) == JSON_OBJECT && json_count(root) == 0)
         *tokens = 0; /* zeros are left out */
     return *tokens != UINT64_MAX ? 0 : -ERR_UPSTREAM_PROTOCOL;

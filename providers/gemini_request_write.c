@@ -23,23 +23,6 @@ gemini_unsupported(struct gemini_writing *at, const char *param, const char *why
     return -ERR_UNSUPPORTED;
 }
 
-uint64_t
-gemini_whole(struct slice number, uint64_t fallback)
-{
-    struct arena scratch;
-    struct json root;
-    uint64_t value;
-    if (text_u64(number, &value))
-        return value;
-    if (!slice_present(number) || number.len > 40)
-        return fallback;
-    arena_init(&scratch, 4096); /* 1e3 and 2.0 are whole numbers, too */
-    if (json_parse(number, 1, 4, &scratch, &root) == 0)
-        fallback = json_u64_or(root, fallback);
-    arena_fini(&scratch);
-    return fallback;
-}
-
 /* ---------------------------------------------------------------- generationConfig */
 
 static void
@@ -73,7 +56,7 @@ put_number(struct gemini_writing *at, const char *name, struct slice value)
 static void
 put_limit(struct gemini_writing *at)
 {
-    uint64_t most = at->upstream->max_output_tokens, limit = gemini_whole(at->max_tokens, 0);
+    uint64_t most = at->upstream->max_output_tokens, limit = json_text_u64_or(at->max_tokens, 0);
     if (!slice_present(at->max_tokens))
         return;
     gemini_config(at, "maxOutputTokens");
@@ -89,7 +72,7 @@ put_seed(struct gemini_writing *at)
 {
     struct slice seed = at->request->seed,
                  digits = slice_starts(seed, SLICE_LIT("-")) ? slice_skip(seed, 1) : seed;
-    if (slice_present(seed) && gemini_whole(digits, UINT64_MAX) > INT32_MAX)
+    if (slice_present(seed) && json_text_u64_or(digits, UINT64_MAX) > INT32_MAX)
         canon_drop(at->report, "seed");
     else
         put_number(at, "seed", seed);
@@ -118,7 +101,7 @@ static void
 put_logprobs(struct gemini_writing *at)
 {
     const struct canon_request *request = at->request;
-    uint64_t top = gemini_whole(request->top_logprobs, 0);
+    uint64_t top = json_text_u64_or(request->top_logprobs, 0);
     if (!slice_is(request->logprobs, "true") && (slice_present(request->logprobs) || top == 0))
         return;
     gemini_config(at, "responseLogprobs");
@@ -319,7 +302,7 @@ put_config(struct gemini_writing *at)
     put_seed(at);
     put_number(at, "presencePenalty", request->presence_penalty);
     put_number(at, "frequencyPenalty", request->frequency_penalty);
-    if (slice_present(request->n) && gemini_whole(request->n, 0) != 1)
+    if (slice_present(request->n) && json_text_u64_or(request->n, 0) != 1)
         put_number(at, "candidateCount", request->n);
     put_logprobs(at);
     int error = put_format(at);

@@ -74,7 +74,7 @@ plan_level(const struct gemini_writing *at, bool off)
     if (slice_present(request->effort))
         return level_of_effort(at, request->effort);
     if (slice_present(request->thinking_budget))
-        return level_of_effort(at, effort_of_budget(gemini_whole(request->thinking_budget, 8192)));
+        return level_of_effort(at, effort_of_budget(json_text_u64_or(request->thinking_budget, 8192)));
     return NULL;
 }
 
@@ -122,7 +122,7 @@ budget_of_effort(struct slice effort)
 static uint64_t
 leaving_room(const struct gemini_writing *at, uint64_t budget)
 {
-    uint64_t room = gemini_whole(at->max_tokens, at->upstream->max_output_tokens);
+    uint64_t room = json_text_u64_or(at->max_tokens, at->upstream->max_output_tokens);
     return room != 0 && budget > room / 5 * 4 ? room / 5 * 4 : budget;
 }
 
@@ -137,7 +137,7 @@ plan_budget(const struct gemini_writing *at, bool off, int64_t *budget)
         *budget = named(at, "2.5-pro") ? range.least
                                        : 0; /* the large model cannot be told not to think */
     else if (slice_present(request->thinking_budget))
-        *budget = within(range, gemini_whole(request->thinking_budget, 8192));
+        *budget = within(range, json_text_u64_or(request->thinking_budget, 8192));
     else if (slice_present(request->effort))
         *budget = within(range, leaving_room(at, budget_of_effort(request->effort)));
     else if (usual != 0)

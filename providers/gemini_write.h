@@ -34,9 +34,6 @@ int gemini_unsupported(struct gemini_writing *at, const char *param, const char 
 /* gemini_config - begin a member of generationConfig: its value is to be written next. name is a
  * literal. */
 void gemini_config(struct gemini_writing *at, const char *name);
-/* gemini_whole - a JSON number as a whole one, at least 0; the fallback if it is absent or is not.
- */
-uint64_t gemini_whole(struct slice number, uint64_t fallback);
 /* gemini_tool_name - a tool's name as Gemini takes it: what canon_legal_name makes of it, and not a
  * digit in front. Absent without memory. */
 struct slice gemini_tool_name(struct slice name, struct arena *arena);

@@ -254,7 +254,7 @@ mend(struct chat_writer *writer, struct json root, struct slice data,
                       arena_printf(events->arena, "\"%.*s\"", SLICE_ARG(writer->id)));
     mend_choices(writer, root, events, &splice);
     mend_usage(writer, root, events->mends, &splice);
-    if (splice.count == 0)
+    if (splice.count == 0 && !splice.failed)
         return pass(data, events, frames);
     return put_spliced(&splice, frames);
 }

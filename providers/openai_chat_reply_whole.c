@@ -84,7 +84,7 @@ gather_call(struct chat_writer *writer, const struct canon_event *event)
         return -ERR_MEMORY;
     call->id = arena_copy(writer->arena, event->id);
     call->name = arena_copy(writer->arena,
-                            canon_client_name(writer->options.request, event->name, writer->arena));
+                            canon_client_name(writer->options.request, event->name));
     if (!slice_present(call->id) || !slice_present(call->name))
         return -ERR_MEMORY;
     return keep_signature(writer, event, &call->signature);

@@ -279,7 +279,7 @@ write_call(struct chat_writer *writer, struct chat_write_choice *choice,
     struct chat_write_call *call = chat_note_call(writer, event);
     if (!call)
         return -ERR_MEMORY;
-    struct slice name = canon_client_name(writer->options.request, event->name, writer->arena);
+    struct slice name = canon_client_name(writer->options.request, event->name);
     int error = 0;
     begin_chunk(writer, choice->index, frames);
     struct sink *out = &frames->bytes;

@@ -27,10 +27,7 @@ put_limit(struct chat_request_writer *to)
     if (!slice_present(wanted))
         return;
     const char *name = upstream->max_completion_tokens ? "max_completion_tokens" : "max_tokens";
-    struct json value;
-    uint64_t tokens = 0;
-    if (json_parse(wanted, 1, 1, to->request->arena, &value) == 0)
-        tokens = json_u64_or(value, 0);
+    uint64_t tokens = json_text_u64_or(wanted, 0);
     if (upstream->max_output_tokens > 0 && tokens > upstream->max_output_tokens)
         json_member_u64(&to->json, name, upstream->max_output_tokens);
     else
@@ -114,16 +111,6 @@ put_format(struct chat_request_writer *to)
 
 /* ---------------------------------------------------------------- reasoning */
 
-static uint64_t
-budget_of(const struct canon_request *request)
-{
-    struct json value;
-    if (!slice_present(request->thinking_budget) ||
-        json_parse(request->thinking_budget, 1, 1, request->arena, &value) != 0)
-        return UINT64_MAX;
-    return json_u64_or(value, UINT64_MAX);
-}
-
 /* The effort in words, from words or from a budget; absent: the client leaves it to the model. */
 static struct slice
 effort_of(const struct canon_request *request)
@@ -132,7 +119,7 @@ effort_of(const struct canon_request *request)
         return SLICE_LIT("none");
     if (request->effort.len > 0)
         return request->effort;
-    uint64_t budget = budget_of(request);
+    uint64_t budget = json_text_u64_or(request->thinking_budget, UINT64_MAX);
     if (request->thinking != THINKING_ENABLED || budget == UINT64_MAX)
         return SLICE_NONE;
     if (budget == 0)
@@ -159,7 +146,7 @@ put_reasoning(struct chat_request_writer *to)
     struct slice effort = effort_of(request);
     bool is_told = request->thinking != THINKING_UNSET || effort.len > 0;
     bool is_off = slice_is(effort, "none");
-    uint64_t budget = budget_of(request);
+    uint64_t budget = json_text_u64_or(request->thinking_budget, UINT64_MAX);
     if (!is_told)
         return;
     switch (to->upstream->effort) {

@@ -251,7 +251,9 @@ responses_read_items(struct responses_reading *at)
         if (!error)
             error = responses_read_content(at, instructions, &at->part_link);
     }
-    if (!error && json_type(input) == JSON_STRING) {
+    if (error)
+        return error;
+    if (json_type(input) == JSON_STRING) {
         error = add_message(at, ROLE_USER, JSON_NONE);
         return error ? error : responses_read_content(at, input, &at->part_link);
     }

@@ -24,15 +24,6 @@ put_escaped(struct responses_writing *at, const char *name, struct slice text)
     json_put_escaped(&at->json, text);
 }
 
-static uint64_t
-number_or(const struct responses_writing *at, struct slice raw, uint64_t otherwise)
-{
-    struct json value;
-    if (!slice_present(raw) || json_parse(raw, 1, 4, at->arena, &value) != 0)
-        return otherwise;
-    return json_u64_or(value, otherwise);
-}
-
 /* ---------------------------------------------------------------- what cannot be said */
 
 /* A field as the client's dialect calls it. */
@@ -55,7 +46,7 @@ refuse_fields(struct responses_writing *at)
                 at, field_name(at, "stop", "stop_sequences", "generationConfig.stopSequences"),
                 "the upstream behind this model knows no stop sequences");
     }
-    if (slice_present(request->n) && number_or(at, request->n, 0) != 1)
+    if (slice_present(request->n) && json_text_u64_or(request->n, 0) != 1)
         return responses_unsupported(at,
                                      field_name(at, "n", "n", "generationConfig.candidateCount"),
                                      "the upstream behind this model gives one answer at a time");
@@ -152,7 +143,7 @@ static struct slice
 effort_of(struct responses_writing *at)
 {
     const struct canon_request *request = at->request;
-    uint64_t budget = number_or(at, request->thinking_budget, UINT64_MAX);
+    uint64_t budget = json_text_u64_or(request->thinking_budget, UINT64_MAX);
     bool off = request->thinking == THINKING_DISABLED || (request->effort.len == 0 && budget == 0);
     if (off) {
         struct slice word = no_effort(at->upstream->model);
@@ -201,7 +192,7 @@ static void
 put_limit(struct responses_writing *at)
 {
     struct slice wanted = at->request->max_tokens;
-    uint64_t most = at->upstream->max_output_tokens, tokens = number_or(at, wanted, UINT64_MAX);
+    uint64_t most = at->upstream->max_output_tokens, tokens = json_text_u64_or(wanted, UINT64_MAX);
     if (!slice_present(wanted))
         return;
     if (most > 0 && tokens != UINT64_MAX && tokens > most) {

@@ -15,6 +15,10 @@ note(struct splice *splice, size_t at, size_t len, struct slice with)
 {
     assert(at <= splice->text.len);
     assert(len <= splice->text.len - at);
+    if (!slice_present(with)) { /* there was no memory to write it */
+        splice->failed = true;
+        return;
+    }
     if (splice->count == splice->capacity) {
         size_t capacity = splice->capacity ? splice->capacity * 4 : 8;
         struct splice_edit *edits = arena_take(splice->arena, capacity * sizeof(*edits));
@@ -69,11 +73,7 @@ splice_add(struct splice *splice, struct json object, struct slice name, struct 
     const char *comma = json_count(object) > 0 || added_at(splice, at) ? "," : "";
     struct slice text =
         arena_printf(splice->arena, "%s\"%.*s\":%.*s", comma, SLICE_ARG(name), SLICE_ARG(value));
-    if (!slice_present(text)) {
-        splice->failed = true;
-        return;
-    }
-    note(splice, at, 0, text);
+    note(splice, at, 0, slice_present(value) ? text : SLICE_NONE);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "tests/golden/drive.h"
 
 #include "providers/custom.h"
+#include "providers/textcall.h"
 #include "providers/think.h"
 #include "sse/sse.h"
 
@@ -19,6 +20,7 @@ struct run {
     struct canon_events events;
     struct canon_guard guard;
     struct canon_think think;
+    struct canon_textcall textcall;
     struct canon_custom custom;
     struct canon_error failure;
     void *reader, *writer;
@@ -50,12 +52,23 @@ mends_whole(const struct run *run)
            run->drive->client->pass_whole;
 }
 
+/* What a filter may change cannot pass in part where a reply says everything again. */
+static bool
+passes(const struct run *run)
+{
+    const struct drive *drive = run->drive;
+    bool parts = drive->client->id == DIALECT_OPENAI_CHAT || drive->client->id == DIALECT_ANTHROPIC;
+    return run->same && (parts || !(drive->think || drive->textcall));
+}
+
 /* Filter, guard, write. raw is NULL when the events came from no SSE event. */
 static int
 carry(struct run *run, const struct sse_event *raw)
 {
     const struct drive *drive = run->drive;
     int error = drive->think ? canon_think_filter(&run->think, &run->events) : 0;
+    if (!error && drive->textcall)
+        error = canon_textcall_filter(&run->textcall, &run->events);
     if (error)
         return error;
     for (int i = 0; i < run->events.count; i++)
@@ -81,7 +94,7 @@ carry(struct run *run, const struct sse_event *raw)
         run->ended = run->ended || run->events.at[i].kind == CANON_END;
     if (mends_whole(run))
         return 0;
-    if (run->same && raw && drive->options.stream)
+    if (raw && drive->options.stream && passes(run))
         error = drive->client->pass_event(run->writer, raw->data, &run->events, &run->frames);
     else
         error = drive->client->write_events(run->writer, &run->events, &run->frames);
@@ -89,13 +102,21 @@ carry(struct run *run, const struct sse_event *raw)
     return error;
 }
 
+static void
+next_event(struct run *run)
+{
+    if (run->scratch.used > run->result->event_bytes)
+        run->result->event_bytes = run->scratch.used;
+    arena_reset(&run->scratch);
+    canon_events_clear(&run->events);
+}
+
 static int
 take_event(struct run *run, const struct sse_event *event)
 {
     if (!slice_present(event->data) || run->ended)
         return 0;
-    arena_reset(&run->scratch);
-    canon_events_clear(&run->events);
+    next_event(run);
     if (event->unterminated)
         run->events.flaws |= 1u << FLAW_UNTERMINATED_EVENT;
     int error =
@@ -137,8 +158,7 @@ take_stream(struct run *run, struct slice bytes)
     sse_decoder_fini(&decoder);
     if (got < 0 || run->ended)
         return got;
-    arena_reset(&run->scratch);
-    canon_events_clear(&run->events);
+    next_event(run);
     got = run->drive->upstream->read_end(run->reader, &run->events);
     return got ? got : carry(run, NULL);
 }
@@ -160,6 +180,12 @@ take_body(struct run *run, struct slice body)
     return error ? error : carry(run, NULL);
 }
 
+static bool
+is_starved(const struct drive *drive)
+{
+    return drive->memory_max > 0 || drive->event_max > 0;
+}
+
 static void
 fail(struct run *run, int error)
 {
@@ -170,7 +196,8 @@ fail(struct run *run, int error)
     result->error = error;
     if (drive->options.stream) {
         frames_clear(&run->frames);
-        assert(drive->client->write_error(run->writer, &run->failure, &run->frames) == 0);
+        int said = drive->client->write_error(run->writer, &run->failure, &run->frames);
+        assert(said == 0 || is_starved(drive));
         put_frames(run, NULL);
         return;
     }
@@ -195,12 +222,14 @@ answer(struct run *run, struct slice upstream)
         return;
     }
     result->status = 200;
+    int error = drive->early ? drive->client->write_start(run->writer, &run->frames) : 0;
+    assert(error == 0 || is_starved(drive));
     if (drive->early) {
-        assert(drive->client->write_start(run->writer, &run->frames) == 0);
         drive->client->write_ping(run->writer, &run->frames);
         put_frames(run, NULL);
     }
-    int error = drive->framed ? take_stream(run, upstream) : take_body(run, upstream);
+    if (error == 0)
+        error = drive->framed ? take_stream(run, upstream) : take_body(run, upstream);
     if (!error && !run->ended)
         error = -ERR_DISCONNECTED;
     if (error) {
@@ -212,9 +241,11 @@ answer(struct run *run, struct slice upstream)
     if (run->same && !drive->framed && !run->events.rewrite)
         sink_put(&result->text, upstream);
     else if (mends_whole(run))
-        assert(drive->client->pass_whole(run->writer, upstream, &run->events, &result->text) == 0);
+        error = drive->client->pass_whole(run->writer, upstream, &run->events, &result->text);
     else
-        assert(drive->client->write_whole(run->writer, &result->text) == 0);
+        error = drive->client->write_whole(run->writer, &result->text);
+    assert(error == 0 || is_starved(drive));
+    result->error = error;
 }
 
 void
@@ -223,24 +254,33 @@ drive_reply(const struct drive *drive, struct slice upstream, struct drive_resul
     struct run run = {.drive = drive, .result = result, .same = drive->client == drive->upstream};
     *result = (struct drive_result){0};
     sink_init(&result->text, 256u << 20);
-    arena_init(&run.arena, 64u << 20);
-    arena_init(&run.scratch, 64u << 20);
+    arena_init(&run.arena, drive->memory_max > 0 ? drive->memory_max : 64u << 20);
+    arena_init(&run.scratch, drive->event_max > 0 ? drive->event_max : 64u << 20);
     frames_init(&run.frames, 128u << 20);
     canon_events_init(&run.events, &run.scratch);
     canon_guard_init(&run.guard, &run.arena);
     canon_think_init(&run.think, &run.arena);
-    assert(canon_custom_init(&run.custom, drive->options.request, &run.arena) == 0);
+    canon_textcall_init(&run.textcall, &run.arena);
+    int error = canon_custom_init(&run.custom, drive->options.request, &run.arena);
     run.reader = calloc(1, drive->upstream->reader_bytes);
     run.writer = calloc(1, drive->client->writer_bytes);
     assert(run.reader && run.writer);
     drive->upstream->reader_init(run.reader, &run.arena);
-    assert(drive->client->writer_init(run.writer, &drive->options, &run.arena) == 0);
-    answer(&run, upstream);
+    bool wrote = error == 0;
+    if (wrote)
+        error = drive->client->writer_init(run.writer, &drive->options, &run.arena);
+    if (error == 0)
+        answer(&run, upstream);
+    else
+        result->error = error;
+    assert(error == 0 || is_starved(drive));
     result->arena_bytes = run.arena.used;
-    if (drive->client->writer_fini)
+    next_event(&run);
+    if (drive->client->writer_fini && wrote)
         drive->client->writer_fini(run.writer);
     if (drive->upstream->reader_fini)
         drive->upstream->reader_fini(run.reader);
+    canon_textcall_fini(&run.textcall);
     free(run.reader);
     free(run.writer);
     frames_fini(&run.frames);

@@ -9,7 +9,7 @@
  *     upstream.sse, .json    the upstream's answer         expect-client.sse, .json   the client's
  *
  * Every answer is run whole, byte by byte and at seeded random splits; all must say the same. A
- * Chat stream is judged besides. "run --write FOLDER..." writes the expectations, to be read by a
+ * Chat stream is judged besides. "run --starve CASES" does it with too little memory. "run --write FOLDER..." writes the expectations, to be read by a
  * person before they are believed.
  */
 #include "tests/golden/drive.h"
@@ -25,7 +25,7 @@ struct test {
     char folder[2048];
     struct arena arena;
     struct json config;
-    bool write;
+    bool write, starve;
     int faults;
 };
 
@@ -198,6 +198,11 @@ run_request(struct test *test, struct canon_request *request, const struct diale
     struct canon_report report = {0};
     struct canon_fault fault = {0};
     struct sink out;
+    if (test->starve) {
+        const char *why = starve_request(client, upstream, &target, request);
+        if (why)
+            complain(test, why, SLICE_NONE, SLICE_NONE);
+    }
     sink_init(&out, 32u << 20);
     int error = client->outline(request, &fault);
     if (!error && client == upstream) {
@@ -273,6 +278,12 @@ static void
 run_reply(struct test *test, struct drive *drive, struct slice upstream)
 {
     struct drive_result whole;
+    if (test->starve) {
+        const char *why = starve_reply(drive, upstream);
+        if (why)
+            complain(test, why, SLICE_NONE, SLICE_NONE);
+        return;
+    }
     drive->split = SPLIT_NONE;
     drive_reply(drive, upstream, &whole);
     check_result(test, drive, &whole);
@@ -339,9 +350,9 @@ run_case(struct test *test)
 }
 
 static int
-run_folder(const char *path, bool write)
+run_folder(const char *path, bool write, bool starve)
 {
-    struct test test = {.write = write};
+    struct test test = {.write = write, .starve = starve};
     snprintf(test.folder, sizeof(test.folder), "%s", path);
     arena_init(&test.arena, 256u << 20);
     struct slice config = read_file(&test, "case.json");
@@ -360,21 +371,22 @@ main(int argc, char **argv)
     int faults = 0, cases = 0;
     if (write) {
         for (int i = 2; i < argc; i++)
-            faults += run_folder(argv[i], true);
+            faults += run_folder(argv[i], true, false);
         return faults != 0;
     }
-    if (argc != 2) {
-        fprintf(stderr, "usage: run CASES | run --write FOLDER...\n");
+    bool starve = argc == 3 && strcmp(argv[1], "--starve") == 0;
+    if (argc != 2 + starve) {
+        fprintf(stderr, "usage: run [--starve] CASES | run --write FOLDER...\n");
         return 2;
     }
     struct dirent **names;
-    int count = scandir(argv[1], &names, NULL, alphasort);
+    int count = scandir(argv[argc - 1], &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         char path[4096];
         struct stat info;
-        snprintf(path, sizeof(path), "%s/%s", argv[1], names[i]->d_name);
+        snprintf(path, sizeof(path), "%s/%s", argv[argc - 1], names[i]->d_name);
         if (names[i]->d_name[0] != '.' && stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
-            faults += run_folder(path, false);
+            faults += run_folder(path, false, starve);
             cases++;
         }
         free(names[i]);
