@@ -478,6 +478,41 @@ doubles_see_distant_digits(void **state)
     assert_true(json_f64(parse(text), &value) && value == 9007199254740994.0);
 }
 
+/* What stands for a value in a request is read without memory, and only where it is one number. */
+static void
+numbers_are_read_from_their_text(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t whole; /* 7: none */
+        double real;    /* 7: none */
+    } rows[] = {{"0", 0, 0},
+                {"12", 12, 12},
+                {"1e3", 1000, 1000},
+                {"2.0", 2, 2},
+                {"-0", 0, 0},
+                {"0.5", 7, 0.5},
+                {"-3", 7, -3},
+                {"18446744073709551615", UINT64_MAX, 18446744073709551616.0},
+                {"18446744073709551616", 7, 18446744073709551616.0},
+                {"", 7, 7},
+                {"\"5\"", 7, 7},
+                {"true", 7, 7},
+                {"[1]", 7, 7},
+                {"1 2", 7, 7},
+                {"01", 7, 7},
+                {"1x", 7, 7},
+                {"-", 7, 7}};
+    (void)state;
+    for (size_t i = 0; i < countof(rows); i++) {
+        double real = 7;
+        assert_true(json_text_u64_or(slice_from(rows[i].text), 7) == rows[i].whole);
+        assert_true(json_text_f64(slice_from(rows[i].text), &real) == (rows[i].real != 7));
+        assert_true(real == rows[i].real);
+    }
+    assert_true(json_text_u64_or(SLICE_NONE, 9) == 9);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, NULL, reset_arena)
 
 int
@@ -497,6 +532,7 @@ main(void)
         test(integers_are_exact),
         test(doubles_are_rounded_as_c_does),
         test(doubles_see_distant_digits),
+        test(numbers_are_read_from_their_text),
     };
     arena_init(&arena, 64 << 20);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
