@@ -133,6 +133,10 @@ act_break_off(struct stream *stream)
     stream_drop_lease(stream);
     set_end(stream);
     sink_reset(&worker->text, 131072);
+    if (stream->client_out == 0) { /* what was to begin an array was lost for want of memory */
+        stream->array_open = false;
+        stream->sse_serial = stream->json_array ? 0 : stream->sse_serial;
+    }
     if (stream->endpoint == ENDPOINT_RELAY)
         return cut_relay(stream);
     if (only_cut_short(&stream->error) && stream_conclude(stream) == 1) {
@@ -157,6 +161,10 @@ enum stream_event
 stream_send_answer(struct stream *stream, int status, const char *type)
 {
     struct sink *head = &stream->worker->head;
+    if (stream->collected.error) { /* half of an answer is none: there was no memory for the rest */
+        sink_reset(&stream->collected, 0);
+        status = status < 400 ? err_row(-ERR_MEMORY)->status : status;
+    }
     stream_put_head(stream, head, status);
     if (type)
         http_put_field(head, "Content-Type", slice_from(type));

@@ -151,9 +151,8 @@ skip_space(struct slice text)
     return text;
 }
 
-/* The length of the value at the front; 0: it does not end. */
-static size_t
-value_len(struct slice text)
+size_t
+raw_len(struct slice text)
 {
     int depth = 0;
     bool quoted = false;
@@ -190,7 +189,7 @@ bool
 raw_whole(struct slice text)
 {
     text = skip_space(text);
-    size_t len = value_len(text);
+    size_t len = raw_len(text);
     return len > 0 && skip_space(slice_skip(text, len)).len == 0;
 }
 
@@ -214,14 +213,14 @@ raw_step(struct slice value, struct slice name)
     for (size_t i = 0; value.len && *value.ptr != '}' && *value.ptr != ']'; i++) {
         struct slice key = SLICE_NONE;
         if (object) {
-            size_t len = value_len(value);
+            size_t len = raw_len(value);
             key = raw_text(slice_take(value, len));
             value = skip_space(slice_skip(value, len));
             if (!slice_present(key) || !value.len || *value.ptr != ':')
                 return SLICE_NONE;
             value = skip_space(slice_skip(value, 1));
         }
-        size_t len = value_len(value);
+        size_t len = raw_len(value);
         if (len == 0)
             return SLICE_NONE;
         if (object ? slice_eq(key, name) : i == wanted)

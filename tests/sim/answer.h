@@ -11,7 +11,7 @@
 
 #include "base/sink.h"
 
-enum dialect_spoken { SPEAKS_CHAT, SPEAKS_MESSAGES };
+enum dialect_spoken { SPEAKS_CHAT, SPEAKS_MESSAGES, SPEAKS_RESPONSES, SPEAKS_GEMINI };
 
 /* ---------------------------------------------------------------- HTTP */
 
@@ -39,6 +39,8 @@ struct slice answer_field(const struct answer *answer, const char *name);
 /* raw_find - the raw value at a path like "choices.0.delta.content", absent if there is none.
  * Strings keep their quotes. The text is not validated beyond its brackets and quotes. */
 struct slice raw_find(struct slice text, const char *path);
+/* raw_len - the length of the value at the front; 0: it does not end. */
+size_t raw_len(struct slice text);
 /* raw_whole - do the brackets and quotes of this text close, and does it hold exactly one value? */
 bool raw_whole(struct slice text);
 /* raw_text - a string's contents without its quotes, absent for anything else. Escapes stay. */
@@ -60,6 +62,8 @@ struct telling {
 
 /* telling_read - an SSE body in this dialect, from its first byte. The caller fins. */
 void telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice body);
+/* telling_read_array - a stream of Gemini's whose events are the elements of one JSON array. */
+void telling_read_array(struct telling *telling, struct slice body);
 /* telling_read_whole - the same for a whole JSON reply. */
 void telling_read_whole(struct telling *telling, enum dialect_spoken dialect,
                         const struct answer *answer);

@@ -127,28 +127,67 @@ client_say(struct client *client, struct slice bytes)
     client_say_paced(client, bytes, SIZE_MAX, 0);
 }
 
+static void
+put_prompt(const struct asking *asking, struct sink *body)
+{
+    sink_printf(body, "%s ", asking->marker ? asking->marker : "mark-0");
+    for (size_t i = 0; i < asking->padding; i++)
+        sink_byte(body, (char)('A' + i % 26));
+}
+
+static void
+put_body(enum dialect_spoken dialect, const struct asking *asking, struct sink *body)
+{
+    const char *stream = asking->stream ? "true" : "false";
+    switch (dialect) {
+    case SPEAKS_GEMINI:
+        sink_text(body, "{\"generationConfig\":{\"maxOutputTokens\":100},\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"");
+        put_prompt(asking, body);
+        sink_text(body, "\"}]}]}");
+        return;
+    case SPEAKS_RESPONSES:
+        sink_printf(body, "{\"model\":\"%s\",\"store\":false,\"max_output_tokens\":100,\"stream\":%s,\"input\":\"",
+                    asking->model, stream);
+        put_prompt(asking, body);
+        sink_text(body, "\"}");
+        return;
+    case SPEAKS_CHAT:
+    case SPEAKS_MESSAGES:
+        break;
+    }
+    sink_printf(body, "{\"model\":\"%s\",", asking->model);
+    if (!asking->count_tokens)
+        sink_printf(body, "\"max_tokens\":100,\"stream\":%s,", stream);
+    if (asking->usage)
+        sink_text(body, "\"stream_options\":{\"include_usage\":true},");
+    sink_text(body, "\"messages\":[{\"role\":\"user\",\"content\":\"");
+    put_prompt(asking, body);
+    sink_text(body, "\"}]}");
+}
+
+static void
+put_path(enum dialect_spoken dialect, const struct asking *asking, struct sink *out)
+{
+    if (dialect == SPEAKS_GEMINI)
+        sink_printf(out, "/v1beta/models/%s:%s", asking->model,
+                    !asking->stream ? "generateContent" : asking->array ? "streamGenerateContent" : "streamGenerateContent?alt=sse");
+    else
+        sink_text(out, dialect == SPEAKS_CHAT        ? "/v1/chat/completions"
+                       : dialect == SPEAKS_RESPONSES ? "/v1/responses"
+                       : asking->count_tokens        ? "/v1/messages/count_tokens"
+                                                     : "/v1/messages");
+}
+
 void
 asking_put(const struct client *client, const struct asking *asking, struct sink *out)
 {
-    bool chat = client->dialect == SPEAKS_CHAT;
     struct sink body;
     sink_init(&body, SIZE_MAX / 2);
-    sink_printf(&body, "{\"model\":\"%s\",", asking->model);
-    if (!asking->count_tokens)
-        sink_printf(&body, "\"max_tokens\":100,\"stream\":%s,", asking->stream ? "true" : "false");
-    if (asking->usage)
-        sink_text(&body, "\"stream_options\":{\"include_usage\":true},");
-    sink_printf(&body, "\"messages\":[{\"role\":\"user\",\"content\":\"%s ",
-                asking->marker ? asking->marker : "mark-0");
-    for (size_t i = 0; i < asking->padding; i++)
-        sink_byte(&body, (char)('A' + i % 26));
-    sink_text(&body, "\"}]}");
-    sink_printf(out,
-                "POST %s HTTP/1.%d\r\nHost: gateway\r\nContent-Type: application/json\r\n%s%s%s",
-                chat                   ? "/v1/chat/completions"
-                : asking->count_tokens ? "/v1/messages/count_tokens"
-                                       : "/v1/messages",
-                asking->http10 ? 0 : 1, chat ? "" : "anthropic-version: 2023-06-01\r\n",
+    put_body(client->dialect, asking, &body);
+    sink_text(out, "POST ");
+    put_path(client->dialect, asking, out);
+    sink_printf(out, " HTTP/1.%d\r\nHost: gateway\r\nContent-Type: application/json\r\n%s%s%s", asking->http10 ? 0 : 1,
+                client->dialect == SPEAKS_MESSAGES ? "anthropic-version: 2023-06-01\r\n" : "",
                 asking->close ? "Connection: close\r\n" : "", asking->fields ? asking->fields : "");
     if (asking->chunked) {
         struct slice rest = sink_slice(&body);
@@ -245,6 +284,9 @@ client_told(const struct client *client, uint32_t n, struct telling *telling)
     struct slice type = answer_field(&answer, "content-type");
     if (slice_starts(type, SLICE_LIT("text/event-stream"))) {
         telling_read(telling, client->dialect, sink_slice(&answer.body));
+        bool ends_with_body = client->dialect == SPEAKS_GEMINI && telling->how == TOLD_OPEN && telling->finish[0];
+        if (ends_with_body && answer.complete)
+            telling->how = TOLD_WELL;
         /* A stream that was told to its end must also have been framed to its end. */
         if (!answer.complete && !answer.until_close &&
             (telling->how == TOLD_WELL || telling->how == TOLD_ERROR))
@@ -255,6 +297,8 @@ client_told(const struct client *client, uint32_t n, struct telling *telling)
             snprintf(telling->wrong, sizeof telling->wrong,
                      "the body is complete, the stream is not");
         }
+    } else if (answer.body.len > 0 && answer.body.ptr[0] == '[') {
+        telling_read_array(telling, sink_slice(&answer.body));
     } else {
         telling_read_whole(telling, client->dialect, &answer);
     }

@@ -38,7 +38,19 @@ static const char models[] =
     "  - {model_name: pair, litellm_params: {model: openai/first, api_base: "
     "'http://127.0.0.1:9001/v1', api_key: k, order: 1}}\n"
     "  - {model_name: pair, litellm_params: {model: openai/second, api_base: "
-    "'http://127.0.0.1:9003/v1', api_key: k, order: 2}}\n";
+    "'http://127.0.0.1:9003/v1', api_key: k, order: 2}}\n"
+    "  - {model_name: answers, litellm_params: {model: openai/responses/up-answers, api_base: "
+    "'http://127.0.0.1:9004/v1', api_key: k}}\n"
+    "  - {model_name: gemini, litellm_params: {model: gemini/up-gemini, api_base: "
+    "'http://127.0.0.1:9005', api_key: k}}\n"
+    "  - {model_name: all, litellm_params: {model: gemini/up-gemini, api_base: "
+    "'http://127.0.0.1:9005', api_key: k, order: 1}}\n"
+    "  - {model_name: all, litellm_params: {model: openai/responses/up-answers, api_base: "
+    "'http://127.0.0.1:9004/v1', api_key: k, order: 2}}\n"
+    "  - {model_name: all, litellm_params: {model: anthropic/up-claude, api_base: "
+    "'http://127.0.0.1:9002', api_key: k, order: 3}}\n"
+    "  - {model_name: all, litellm_params: {model: openai/up-chat, api_base: "
+    "'http://127.0.0.1:9001/v1', api_key: k, order: 4}}\n";
 
 /* ---------------------------------------------------------------- failures */
 
@@ -327,6 +339,8 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, 
     add_provider(world, WORLD_CHAT_PORT, SPEAKS_CHAT);
     add_provider(world, WORLD_CLAUDE_PORT, SPEAKS_MESSAGES);
     add_provider(world, WORLD_SPARE_PORT, SPEAKS_CHAT);
+    add_provider(world, WORLD_ANSWERS_PORT, SPEAKS_RESPONSES);
+    add_provider(world, WORLD_GEMINI_PORT, SPEAKS_GEMINI);
     living = world;
     signal(SIGABRT, on_abort);
 }

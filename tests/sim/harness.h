@@ -19,6 +19,8 @@
 #define WORLD_CHAT_PORT 9001
 #define WORLD_CLAUDE_PORT 9002
 #define WORLD_SPARE_PORT 9003
+#define WORLD_ANSWERS_PORT 9004
+#define WORLD_GEMINI_PORT 9005
 
 struct provider;
 struct client;
@@ -42,7 +44,8 @@ struct world {
  * told otherwise. faults  NULL: a perfect world yaml    what follows the models in the
  * configuration; one that begins with "model_list" replaces them; with a line "# by name" upstreams are called by names
  * rather than addresses. The models: "chat" (Chat at
- * 9001), "claude" (Messages at 9002), "spare" (Chat at 9003), "pair" (9001, then 9003)
+ * 9001), "claude" (Messages at 9002), "spare" (Chat at 9003), "pair" (9001, then 9003),
+ * "answers" (Responses at 9004), "gemini" (Gemini at 9005), "all" (9005, 9004, 9002, 9001 in this order)
  */
 void world_open(struct world *world, uint64_t seed, const struct sim_faults *faults,
                 const char *yaml);
@@ -189,7 +192,7 @@ void client_pause(struct client *client, uint64_t ms);
 
 struct asking {
     const char *model, *marker, *fields; /* fields: further header lines, "Name: value\r\n" */
-    bool stream, usage, http10, chunked, close, count_tokens;
+    bool stream, usage, http10, chunked, close, count_tokens, array; /* array: of Gemini's events */
     size_t padding; /* bytes of prompt */
 };
 void asking_put(const struct client *client, const struct asking *asking, struct sink *out);

@@ -99,7 +99,9 @@ take_request(struct visit *visit)
     visit->request = head;
     visit->target = slice_of(line.ptr + method.len + 1, line.len - method.len - 10);
     visit->body = slice_take(slice_skip(in, head.len + 4), length);
-    visit->streams = slice_is(raw_find(visit->body, "stream"), "true");
+    visit->streams = visit->provider->dialect == SPEAKS_GEMINI
+                         ? slice_present(text_before(visit->target, ":streamGenerateContent"))
+                         : slice_is(raw_find(visit->body, "stream"), "true");
     assert(!json || raw_whole(visit->body));
     find_marker(visit);
     return true;
@@ -238,149 +240,7 @@ provider_dialect(const struct provider *provider)
     return provider->dialect;
 }
 
-/* ---------------------------------------------------------------- tales */
-
-static void
-put_word(const struct tale *tale, int number, struct sink *out)
-{
-    sink_printf(out, "%s:%d ", tale->marker, number);
-    for (size_t k = 0; k < tale->padding; k++)
-        sink_byte(out, (char)('a' + (k + (size_t)number) % 26));
-}
-
-void
-tale_text(const struct tale *tale, struct sink *out)
-{
-    for (int i = 0; i < tale->words; i++)
-        put_word(tale, i, out);
-}
-
-#define CHAT_HEAD                                                                                  \
-    "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"         \
-    "\"model\":\"up-chat\",\"choices\":["
-#define CHAT_USAGE "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":11,\"total_tokens\":18}"
-
-static void
-chat_stream(const struct tale *tale, struct sink *out)
-{
-    if (tale->words > 0 || tale->end != TALE_ERROR_EVENT)
-        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"role\":\"assistant\","
-                                          "\"content\":\"\"},\"finish_reason\":null}]}\n\n");
-    for (int i = 0; i < tale->words; i++) {
-        sink_text(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"content\":\"");
-        put_word(tale, i, out);
-        sink_text(out, "\"},\"finish_reason\":null}]}\n\n");
-    }
-    if (tale->end == TALE_ERROR_EVENT) {
-        sink_text(out, "data: {\"error\":{\"message\":\"the engine "
-                       "broke\",\"type\":\"server_error\",\"code\":\"engine\"}}\n\n");
-        return;
-    }
-    if (tale->tool) {
-        sink_text(
-            out,
-            "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_"
-                               "1\",\"type\":\"function\","
-            "\"function\":{\"name\":\"look\",\"arguments\":\"\"}}]},\"finish_reason\":null}]}\n\n"
-            "data: " CHAT_HEAD "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{"
-                               "\"arguments\":\"{\\\"at\\\":\"}}]},\"finish_reason\":null}]}\n\n");
-        if (tale->end != TALE_CUT_CALL)
-            sink_text(out, "data: " CHAT_HEAD
-                           "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{"
-                           "\"arguments\":\"1}\"}}]},\"finish_reason\":null}]}\n\n");
-    }
-    sink_printf(out, "data: " CHAT_HEAD "{\"index\":0,\"delta\":{},\"finish_reason\":\"%s\"}]}\n\n",
-                tale->tool ? "tool_calls" : "stop");
-    sink_text(out, "data: "
-                   "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion.chunk\",\"created\":"
-                   "1700000000,\"model\":\"up-chat\",\"choices\":[]," CHAT_USAGE "}\n\n"
-                   "data: [DONE]\n\n");
-}
-
-static void
-put_event(struct sink *out, const char *type, const char *rest)
-{
-    sink_printf(out, "event: %s\ndata: {\"type\":\"%s\"%s}\n\n", type, type, rest);
-}
-
-static void
-claude_stream(const struct tale *tale, struct sink *out)
-{
-    if (tale->words == 0 && tale->end == TALE_ERROR_EVENT) {
-        put_event(out, "error",
-                  ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
-        return;
-    }
-    put_event(out, "message_start",
-              ",\"message\":{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\","
-              "\"model\":\"up-claude\",\"content\":[],"
-              "\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_"
-              "tokens\":1}}");
-    put_event(out, "content_block_start",
-              ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
-    for (int i = 0; i < tale->words; i++) {
-        sink_text(out, "event: content_block_delta\ndata: "
-                       "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_"
-                       "delta\",\"text\":\"");
-        put_word(tale, i, out);
-        sink_text(out, "\"}}\n\n");
-    }
-    if (tale->end == TALE_ERROR_EVENT) {
-        put_event(out, "error",
-                  ",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine broke\"}");
-        return;
-    }
-    put_event(out, "content_block_stop", ",\"index\":0");
-    if (tale->tool) {
-        put_event(out, "content_block_start",
-                  ",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"toolu_1\","
-                  "\"name\":\"look\",\"input\":{}}");
-        put_event(out, "content_block_delta",
-                  ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{"
-                  "\\\"at\\\":\"}");
-        if (tale->end != TALE_CUT_CALL)
-            put_event(
-                out, "content_block_delta",
-                ",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"1}\"}");
-        put_event(out, "content_block_stop", ",\"index\":1");
-    }
-    sink_printf(
-        out,
-        "event: message_delta\ndata: "
-        "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\",\"stop_sequence\":null},"
-        "\"usage\":{\"output_tokens\":11}}\n\n",
-        tale->tool ? "tool_use" : "end_turn");
-    put_event(out, "message_stop", "");
-}
-
-static void
-put_whole(const struct tale *tale, struct sink *out)
-{
-    if (tale->dialect == SPEAKS_CHAT) {
-        sink_text(out, "{\"id\":\"chatcmpl-up\",\"object\":\"chat.completion\",\"created\":"
-                       "1700000000,\"model\":\"up-chat\",\"choices\":[{\"index\":0,"
-                       "\"message\":{\"role\":\"assistant\",\"content\":\"");
-        tale_text(tale, out);
-        sink_text(out, "\"},\"finish_reason\":\"stop\"}]," CHAT_USAGE "}");
-    } else {
-        sink_text(out, "{\"id\":\"msg_up\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"
-                       "\"up-claude\",\"content\":[{\"type\":\"text\",\"text\":\"");
-        tale_text(tale, out);
-        sink_text(out, "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{"
-                       "\"input_tokens\":7,\"output_tokens\":11}}");
-    }
-}
-
-void
-tale_put(const struct tale *tale, struct sink *out)
-{
-    if (tale->whole)
-        put_whole(tale, out);
-    else if (tale->dialect == SPEAKS_CHAT)
-        chat_stream(tale, out);
-    else
-        claude_stream(tale, out);
-}
+/* ---------------------------------------------------------------- replies */
 
 void
 reply_put(struct sink *out, int status, const char *type, const char *fields, struct slice body,

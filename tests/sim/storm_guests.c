@@ -39,8 +39,7 @@ heard(struct client *client)
 static void
 make_request(struct guest *guest, struct request *request, uint32_t guest_number, uint32_t number)
 {
-    static const char *const names[] = {"chat", "chat",  "claude",  "claude",
-                                        "pair", "spare", "nonesuch"};
+    static const char *const names[] = {"chat", "claude", "answers", "gemini", "pair", "all", "spare", "nonesuch"};
     static const char *const paths[] = {"/health",        "/v1/models",    "/metrics",
                                         "/debug/streams", "/health/ready", "/nowhere"};
     sink_init(&request->bytes, SIZE_MAX / 2);
@@ -74,6 +73,7 @@ make_request(struct guest *guest, struct request *request, uint32_t guest_number
                             .http10 = storm_chance(8)};
     asking.chunked = asking.chunked && !asking.http10;
     asking.count_tokens = guest->client->dialect == SPEAKS_MESSAGES && storm_chance(8);
+    asking.array = storm_chance(30);
     asking.padding = storm_chance(20) ? storm_pick(30000) : 0;
     if (storm_chance(1))
         asking.padding = 300000;
@@ -92,7 +92,7 @@ guest_make(struct guest *guest, uint32_t number)
     static const size_t pieces[] = {1, 10, 300, 4000, SIZE_MAX / 2, SIZE_MAX / 2, SIZE_MAX / 2};
     memset(guest, 0, sizeof *guest);
     struct client *client = guest->client =
-        client_connect(&storm.world, storm_chance(50) ? SPEAKS_CHAT : SPEAKS_MESSAGES);
+        client_connect(&storm.world, (enum dialect_spoken)storm_pick(4));
     client->user = guest;
     guest->count = storm_chance(5) ? 0 : 1 + (uint32_t)storm_pick(storm_chance(30) ? REQUESTS_MAX : 1);
     for (uint32_t i = 0; i < guest->count; i++) {
@@ -167,14 +167,15 @@ guest_come_back(struct guest *guest)
         return;
     bool numbered = guest->requests[n].stream && guest->requests[n].wish == WISH_REPLY &&
                     whole_events(sink_slice(&answer.body), id) > 0;
-    bool chat = guest->client->dialect == SPEAKS_CHAT;
+    static const char *const paths[] = {"/v1/chat/completions", "/v1/messages", "/v1/responses"};
+    enum dialect_spoken dialect = guest->client->dialect;
     answer_fini(&answer);
-    if (!numbered)
+    if (!numbered || dialect == SPEAKS_GEMINI)
         return;
     guest->lost = n;
     guest->again = client_connect(&storm.world, guest->client->dialect);
     snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: g\r\nContent-Length: 0\r\nLast-Event-ID: %s\r\n\r\n",
-             storm_chance(50) ? "GET" : "POST", chat ? "/v1/chat/completions" : "/v1/messages", id);
+             storm_chance(50) && dialect != SPEAKS_RESPONSES ? "GET" : "POST", paths[dialect], id);
     client_say_paced(guest->again, slice_from(request), storm_chance(20) ? 10 : SIZE_MAX / 2, 1);
     if (storm_chance(20))
         guest->again->leave_after = 1 + storm_pick(2000);

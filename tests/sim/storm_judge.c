@@ -20,11 +20,11 @@ blame(const struct guest *guest, uint32_t n, const char *why, const char *more)
             "ended %d reset %d left %d half-closed %d stops %d pauses %d; heard %zu bytes:\n%.*s\n",
             guest->client->ended, guest->client->reset, guest->client->left,
             guest->client->half_closed, guest->stops, guest->pauses, heard_all.len,
-            SLICE_ARG(slice_skip(heard_all, heard_all.len > 2500 ? heard_all.len - 2500 : 0)));
+            SLICE_ARG(slice_skip(heard_all, heard_all.len > 6000 ? heard_all.len - 6000 : 0)));
     if (guest->again) {
         heard_all = client_heard(guest->again);
         fprintf(stderr, "having come back it heard %zu bytes:\n%.*s\n", heard_all.len,
-                SLICE_ARG(slice_skip(heard_all, heard_all.len > 2500 ? heard_all.len - 2500 : 0)));
+                SLICE_ARG(slice_skip(heard_all, heard_all.len > 6000 ? heard_all.len - 6000 : 0)));
     }
     abort(); /* the handler says how to replay it */
 }

@@ -52,7 +52,8 @@ chat_error(struct teller *teller, struct slice error, struct slice data)
     keep(teller->out->code, sizeof teller->out->code, raw_text(raw_find(error, "code")));
     if (teller->failed)
         wrong(teller->out, "a second error");
-    if (teller->finished)
+    /* What was lost behind the finish for want of memory is said; nothing else may be. */
+    if (teller->finished && strcmp(teller->out->code, "out_of_memory") != 0)
         wrong(teller->out, "an error after the finish");
     teller->failed = true;
 }
@@ -205,6 +206,101 @@ messages_event(struct teller *teller, struct slice name, struct slice data)
         message_event(teller, type, data);
 }
 
+/* ---------------------------------------------------------------- Responses */
+
+static void
+answers_event(struct teller *teller, struct slice name, struct slice data)
+{
+    struct telling *out = teller->out;
+    struct slice type = raw_text(raw_find(data, "type")), number = raw_find(data, "sequence_number");
+    if (!raw_whole(data) || !slice_eq(name, type)) {
+        wrong(out, "an event named %.*s with data %.*s", SLICE_ARG(name), (int)(data.len < 80 ? data.len : 80), data.ptr);
+        return;
+    }
+    long serial = slice_present(number) ? strtol(number.ptr, NULL, 10) : -1;
+    bool gap = serial > teller->blocks && slice_is(type, "error"); /* events were lost: allowed in front of an error */
+    if (serial != teller->blocks && !gap)
+        wrong(out, "event %ld has the number %ld", teller->blocks, serial);
+    teller->blocks = serial + 1;
+    if (teller->failed && !slice_is(type, "response.failed"))
+        wrong(out, "%.*s after an error", SLICE_ARG(type));
+    if (!teller->started && !slice_is(type, "response.created") && !slice_is(type, "error"))
+        wrong(out, "%.*s before response.created", SLICE_ARG(type));
+    if (teller->started && slice_is(type, "response.created"))
+        wrong(out, "a second response.created");
+    teller->started = true;
+    if (slice_is(type, "response.output_text.delta")) {
+        sink_put(&out->text, raw_text(raw_find(data, "delta")));
+    } else if (slice_is(type, "response.function_call_arguments.delta")) {
+        sink_put(&out->input, raw_text(raw_find(data, "delta")));
+    } else if (slice_is(type, "response.output_item.added")) {
+        out->tools += slice_is(raw_text(raw_find(data, "item.type")), "function_call");
+    } else if (slice_is(type, "error")) {
+        keep(out->code, sizeof out->code, raw_text(raw_find(data, "code")));
+        if (!raw_text(raw_find(data, "message")).len)
+            wrong(out, "an error without a message");
+        teller->failed = true;
+    } else if (slice_is(type, "response.failed")) {
+        if (!raw_text(raw_find(data, "response.error.message")).len)
+            wrong(out, "a failed response without a message");
+        teller->failed = teller->done = true;
+    } else if (slice_is(type, "response.completed") || slice_is(type, "response.incomplete")) {
+        keep(out->finish, sizeof out->finish, raw_text(raw_find(data, "response.status")));
+        out->usage = slice_present(raw_find(data, "response.usage.output_tokens"));
+        teller->finished = teller->done = true;
+    }
+}
+
+/* ---------------------------------------------------------------- Gemini */
+
+static void
+gemini_parts(struct telling *out, struct slice data)
+{
+    char path[64];
+    for (int i = 0;; i++) {
+        snprintf(path, sizeof path, "candidates.0.content.parts.%d", i);
+        struct slice part = raw_find(data, path);
+        if (!slice_present(part))
+            return;
+        sink_put(&out->text, raw_text(raw_find(part, "text")));
+        struct slice call = raw_find(part, "functionCall");
+        if (!slice_present(call))
+            continue;
+        out->tools++;
+        sink_put(&out->input, raw_find(call, "args"));
+    }
+}
+
+static void
+gemini_event(struct teller *teller, struct slice name, struct slice data)
+{
+    struct telling *out = teller->out;
+    struct slice error = raw_find(data, "error"), finish = raw_text(raw_find(data, "candidates.0.finishReason"));
+    if (slice_present(name))
+        wrong(out, "an event with a name");
+    if (!raw_whole(data))
+        wrong(out, "no JSON: %.*s", (int)(data.len < 80 ? data.len : 80), data.ptr);
+    if (teller->failed)
+        wrong(out, "an event after the error");
+    if (slice_present(error)) {
+        if (!raw_text(raw_find(error, "message")).len || !raw_text(raw_find(error, "status")).len)
+            wrong(out, "an error without message or status");
+        keep(out->code, sizeof out->code, raw_text(raw_find(error, "status")));
+        if (teller->finished && strcmp(out->code, "RESOURCE_EXHAUSTED") != 0 && strcmp(out->code, "UNAVAILABLE") != 0)
+            wrong(out, "an error after the finish");
+        teller->failed = teller->done = true;
+        return;
+    }
+    if (teller->finished && slice_present(raw_find(data, "candidates.0")))
+        wrong(out, "a candidate after the finish");
+    gemini_parts(out, data);
+    out->usage = out->usage || slice_present(raw_find(data, "usageMetadata.totalTokenCount"));
+    if (slice_present(finish)) {
+        keep(out->finish, sizeof out->finish, finish);
+        teller->finished = true;
+    }
+}
+
 /* ---------------------------------------------------------------- events */
 
 struct pending {
@@ -223,6 +319,10 @@ dispatch(struct teller *teller, enum dialect_spoken dialect, struct pending *eve
         wrong(out, "an event after the end");
     else if (dialect == SPEAKS_CHAT)
         chat_event(teller, event->name, sink_slice(&event->data));
+    else if (dialect == SPEAKS_RESPONSES)
+        answers_event(teller, event->name, sink_slice(&event->data));
+    else if (dialect == SPEAKS_GEMINI)
+        gemini_event(teller, event->name, sink_slice(&event->data));
     else
         messages_event(teller, event->name, sink_slice(&event->data));
     out->events++;
@@ -279,7 +379,7 @@ telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice 
         body = slice_skip(body, line.len + 1);
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--; /* an upstream's own line ends, passed on */
-        if (line.len > 65536)
+        if (line.len > (dialect == SPEAKS_RESPONSES ? 4u << 20 : 65536u)) /* which says everything again at the end */
             wrong(telling, "a line of %zu bytes", line.len);
         if (line.len == 0)
             dispatch(&teller, dialect, &event);
@@ -300,6 +400,46 @@ telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice 
 }
 
 void
+telling_read_array(struct telling *telling, struct slice body)
+{
+    struct slice rest = slice_skip(body, 1);
+    size_t len;
+    *telling = (struct telling){.how = TOLD_OPEN};
+    sink_init(&telling->text, SIZE_MAX / 2);
+    sink_init(&telling->input, SIZE_MAX / 2);
+    struct teller teller = {.out = telling, .block = -1};
+    for (;;) {
+        while (rest.len > 0 && strchr(", \r\n", *rest.ptr))
+            rest = slice_skip(rest, 1);
+        if (rest.len == 0 || *rest.ptr == ']' || (len = raw_len(rest)) == 0)
+            break;
+        gemini_event(&teller, SLICE_NONE, slice_take(rest, len));
+        telling->events++;
+        rest = slice_skip(rest, len);
+    }
+    if (telling->how == TOLD_WRONG || rest.len == 0 || *rest.ptr != ']')
+        return;
+    if (teller.failed)
+        telling->how = TOLD_ERROR;
+    else if (teller.finished)
+        telling->how = TOLD_WELL;
+    else
+        wrong(telling, "an array without an end of its own");
+}
+
+/* Where a whole reply of each dialect has what is read. */
+struct whole_paths {
+    const char *text, *finish, *call, *usage;
+};
+static const struct whole_paths whole_paths[] = {
+    [SPEAKS_CHAT] = {"choices.0.message.content", "choices.0.finish_reason", "choices.0.message.tool_calls.0", "usage"},
+    [SPEAKS_MESSAGES] = {"content.0.text", "stop_reason", "content.1", "usage"},
+    [SPEAKS_RESPONSES] = {"output.0.content.0.text", "status", "output.1", "usage"},
+    [SPEAKS_GEMINI] = {"candidates.0.content.parts.0.text", "candidates.0.finishReason", "candidates.0.content.parts.1",
+                       "usageMetadata"},
+};
+
+void
 telling_read_whole(struct telling *telling, enum dialect_spoken dialect,
                    const struct answer *answer)
 {
@@ -313,24 +453,19 @@ telling_read_whole(struct telling *telling, enum dialect_spoken dialect,
     if (!raw_whole(body)) {
         wrong(telling, "no JSON: %.*s", (int)(body.len < 80 ? body.len : 80), body.ptr);
     } else if (answer->status >= 400) {
-        if (!raw_text(raw_find(error, "message")).len || !raw_text(raw_find(error, "type")).len)
+        if (!raw_text(raw_find(error, "message")).len || !raw_text(raw_find(error, dialect == SPEAKS_GEMINI ? "status" : "type")).len)
             wrong(telling, "no envelope: %.*s", (int)(body.len < 120 ? body.len : 120), body.ptr);
         if (dialect == SPEAKS_MESSAGES && !slice_is(raw_find(body, "type"), "\"error\""))
             wrong(telling, "no Anthropic envelope");
-        keep(telling->code, sizeof telling->code, raw_text(raw_find(error, "code")));
+        keep(telling->code, sizeof telling->code, raw_text(raw_find(error, dialect == SPEAKS_GEMINI ? "status" : "code")));
         if (telling->how != TOLD_WRONG)
             telling->how = TOLD_ERROR;
     } else {
-        bool chat = dialect == SPEAKS_CHAT;
-        sink_put(&telling->text,
-                 raw_text(raw_find(body, chat ? "choices.0.message.content" : "content.0.text")));
-        keep(telling->finish, sizeof telling->finish,
-             raw_text(raw_find(body, chat ? "choices.0.finish_reason" : "stop_reason")));
-        telling->tools =
-            slice_present(raw_find(body, chat ? "choices.0.message.tool_calls.0" : "content.1"))
-                ? 1
-                : 0;
-        telling->usage = slice_present(raw_find(body, "usage"));
+        const struct whole_paths *paths = &whole_paths[dialect];
+        sink_put(&telling->text, raw_text(raw_find(body, paths->text)));
+        keep(telling->finish, sizeof telling->finish, raw_text(raw_find(body, paths->finish)));
+        telling->tools = slice_present(raw_find(body, paths->call)) ? 1 : 0;
+        telling->usage = slice_present(raw_find(body, paths->usage));
         telling->how = TOLD_WELL;
         if (!telling->finish[0])
             wrong(telling, "no finish: %.*s", (int)(body.len < 120 ? body.len : 120), body.ptr);
