@@ -49,6 +49,7 @@ export const suites = [
     { file: 'service.test.mjs', builds: every, alone: true },
     { file: 'privilege.test.mjs', builds: both },
     { file: 'tools.test.mjs', builds: both, alone: true },
+    { file: 'load.test.mjs', builds: both, alone: true },
     { file: 'bench.test.mjs', builds: release, alone: true },
     { file: 'readme.test.mjs', builds: release },
 ];

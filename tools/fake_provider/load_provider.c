@@ -13,35 +13,35 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+/* clang-format off */
 static const char help[] =
     "Usage: load_provider --listen ADDR:PORT[,ADDR:PORT...] [--tls CERT.pem KEY.pem]\n"
     "\n"
-    "Answers POST requests in the dialect of their path: /v1/chat/completions, /v1/messages, "
-    "/v1/responses,\n"
-    "/v1beta/models/M:generateContent and M:streamGenerateContent (always as server-sent events); "
-    "streamed when the\n"
-    "request says so, else whole. Bodies need a Content-Length. Prints \"ready\" when it listens; "
-    "ends on SIGTERM.\n"
+    "Answers POST requests in the dialect of their path: /v1/chat/completions, /v1/messages,\n"
+    "/v1/responses, /v1beta/models/M:generateContent and M:streamGenerateContent (always as server-sent\n"
+    "events); streamed when the request says so, else whole. Bodies need a Content-Length.\n"
+    "Prints \"ready\" when it listens, before it \"listening ADDR:PORT\" for port 0; ends on SIGTERM.\n"
     "\n"
-    "The model's name says what comes: load-e512-i20-z64 is 512 events, one each 20 ms, 64 bytes "
-    "of text each.\n"
-    "  -eN   events with text (1)               -zN   bytes of text in each (64; a marker and one "
-    "byte at least)\n"
+    "The model's name says what comes: load-e512-i20-z64 is 512 events, one each 20 ms, of 64 bytes text.\n"
+    "  -eN   events with text (1)\n"
+    "  -zN   bytes of text in each (64; a marker and one byte at least)\n"
     "  -iMS  one each MS milliseconds; 0: as fast as the socket takes them (0)\n"
-    "  -bN   N events each interval (1)         -wMS  wait so long before the answer (0)\n"
-    "  -k    without keep-alive              -s    with -i0: a write for each event, streams in turn\n"
-    "  -xF   a fault, in the middle of the events:\n"
-    "        lose, double, swap: an event is left out, comes twice, changes places with the next\n"
-    "        cross: one bears another id           error: an error event, and the end\n"
-    "        noend, twoends: the dialect's ending is left out or comes twice\n"
-    "        cut, reset, stall: the connection is closed, is reset, falls silent\n"
-    "        400 to 599: an answer of this status\n"
+    "  -bN   N events each interval (1)\n"
+    "  -wMS  wait so long before the answer (0)\n"
+    "  -k    without keep-alive\n"
+    "  -s    with -i0: a write for each event, streams in turn\n"
+    "  -xF   a fault in the middle of the events:\n"
+    "        lose, double, swap     an event is left out, comes twice, changes places with the next\n"
+    "        cross, error           one bears another id; an error event, and the end\n"
+    "        noend, twoends         the dialect's ending is left out, comes twice\n"
+    "        cut, reset, stall      the connection is closed, is reset, falls silent\n"
+    "        400 to 599             an answer of this status\n"
     "\n"
     "The last \"id=NUMBER\" of a request is the id of its answer. Each text begins with\n"
-    "[id.number.nanoseconds of CLOCK_MONOTONIC as it was written] and is filled up with '-', the "
-    "last one with '$'.\n"
-    "Paced streams have places in their interval that spread them evenly, and one write for each "
-    "event.\n";
+    "[id.number.nanoseconds of CLOCK_MONOTONIC as it was written] and is filled up with '-', the last one\n"
+    "with '$'. Paced streams have places in their interval that spread them evenly; each event is one\n"
+    "write. Unpaced streams are written in large pieces.\n";
+/* clang-format on */
 
 static volatile sig_atomic_t stopped;
 
@@ -135,6 +135,7 @@ listen_all(struct load_provider *provider, const struct net_list *list)
         link_init(listener, &provider->links);
         if (link_listen(listener, &list->addresses[i]) < 0)
             return false;
+        net_tell(listener->fd, &list->addresses[i]);
     }
     return true;
 }
@@ -221,7 +222,7 @@ main(int argc, char **argv)
 {
     struct settings settings = {0};
     if (!options(argc, argv, &settings)) {
-        fputs(help, stderr);
+        fputs("load_provider: wrong call; see --help\n", stderr);
         return 2;
     }
     net_raise_limits();

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -90,6 +91,18 @@ net_listen(const struct sockaddr_in *address)
         bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 65535) < 0)
         return fail(fd);
     return fd;
+}
+
+void
+net_tell(int listener, const struct sockaddr_in *wanted)
+{
+    struct sockaddr_in address;
+    socklen_t len = sizeof(address);
+    char host[INET_ADDRSTRLEN];
+    if (wanted->sin_port || getsockname(listener, (struct sockaddr *)&address, &len) < 0 ||
+        !inet_ntop(AF_INET, &address.sin_addr, host, sizeof(host)))
+        return;
+    printf("listening %s:%u\n", host, ntohs(address.sin_port));
 }
 
 int

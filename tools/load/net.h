@@ -24,6 +24,8 @@ struct net_list {
 bool net_parse(const char *text, bool ports, struct net_list *list) must_check;
 /* net_listen - a listening, non-blocking socket, or -1 with errno set. */
 int net_listen(const struct sockaddr_in *address) must_check;
+/* net_tell - print where a listener is that could take any port: "listening 127.0.0.1:40001". */
+void net_tell(int listener, const struct sockaddr_in *wanted);
 /* net_accept - the next connection, non-blocking and without delay, or -1 with errno set. */
 int net_accept(int listener) must_check;
 /*

@@ -8,48 +8,43 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 static const char help[] =
     "Usage: loadgen --target http://ADDR:PORT[,more] --model NAME [options]\n"
     "\n"
-    "Keeps exchanges going with load_provider, directly or through a gateway, and checks each: "
-    "texts in order, none\n"
-    "lost, none twice, none of another stream, the dialect's ending once, status 200, strict "
-    "HTTP/1.1. Measures from\n"
-    "the moment a text was written by load_provider to the moment it is here (same machine, same "
-    "clock).\n"
+    "Keeps exchanges going with load_provider, directly or through a gateway, and checks each of them:\n"
+    "texts in order, none lost, none twice, none of another stream, the dialect's ending once, status\n"
+    "200, strict HTTP/1.1. Latency is from the moment load_provider wrote a text to the moment it is here\n"
+    "(one machine, one clock).\n"
     "\n"
-    "  --dialect D        chat (default), anthropic, responses, gemini\n"
-    "  --streams N        connections, each with one exchange at a time (1)\n"
-    "  --requests N       ends after N exchanges; --seconds S ends after S seconds, in the middle "
-    "of whatever is;\n"
-    "                     with neither, each connection asks once\n"
-    "  --stream, --whole  ask for a stream (default) or for one object\n"
-    "  --usage            chat: ask for the usage at the end of a stream\n"
-    "  --body-bytes N     so much text more in the request\n"
-    "  --key SECRET       the client's key\n"
-    "  --header LINE      a field of each request's head, \"name: value\"; may come up to 8 times\n"
-    "  --new-connections  a connection for each request\n"
-    "  --slow N           and N connections besides that read --slow-bytes (64) each --slow-ms "
-    "(100)\n"
-    "  --leave-early N    and N that leave in the middle, by FIN or reset, and come again\n"
-    "  --idle N           and N that say nothing\n"
-    "  --hold             keep the streams until SIGTERM or --seconds; a stream that ends is asked "
-    "for again\n"
-    "  --ramp MS          spread the first connections over MS (a tenth of a millisecond for "
-    "each)\n"
-    "  --timeout S        an exchange that is silent for S seconds has failed (60; --hold: never)\n"
-    "  --from ADDR[,ADDR] source addresses, in turn: each has some 28,000 ports for each target\n"
-    "  --tls              TLS to the target; --ca FILE trusts these certificates (the system's), "
-    "--name HOST is\n"
-    "                     the name in the target's (its address); not with --from\n"
-    "  --verify           accepted and meaningless: everything is always checked\n"
-    "  --json FILE        where the result goes (stdout)\n"
+    "  --dialect D         chat (default), anthropic, responses, gemini\n"
+    "  --streams N         connections, each with one exchange at a time (1)\n"
+    "  --requests N        end after N exchanges\n"
+    "  --seconds S         end after S seconds, in the middle of whatever is going on; with neither, each\n"
+    "                      connection asks once\n"
+    "  --stream, --whole   ask for a stream (default), for one object\n"
+    "  --usage             chat: ask for the usage at the end of a stream\n"
+    "  --body-bytes N      so much more text in the request\n"
+    "  --key SECRET        the client's key\n"
+    "  --header LINE       a field of each request's head, \"name: value\"; up to 8 times\n"
+    "  --new-connections   a connection for each request\n"
+    "  --slow N            N connections besides, that read --slow-bytes (64) each --slow-ms (100)\n"
+    "  --leave-early N     N besides, that leave in the middle, by FIN or reset, and come again\n"
+    "  --idle N            N besides, that say nothing\n"
+    "  --hold              keep the streams until SIGTERM or --seconds; what ends is asked for again\n"
+    "  --ramp MS           spread the first connections over MS (a tenth of a millisecond for each)\n"
+    "  --timeout S         an exchange that is silent for S seconds has failed (60; --hold: never)\n"
+    "  --from ADDR[,more]  source addresses, in turn: each has some 28,000 ports for each target\n"
+    "  --tls               TLS to the target (not with --from)\n"
+    "  --ca FILE           with --tls: the certificates to trust (the system's)\n"
+    "  --name HOST         with --tls: the name in the target's certificate (the address)\n"
+    "  --verify            accepted and meaningless: everything is always checked\n"
+    "  --json FILE         where the result goes (stdout)\n"
     "\n"
-    "Prints \"ready\" as soon as every connection has had its first text or answer (to stderr when "
-    "the result goes to\n"
-    "stdout). SIGUSR1 prints the counters so\n"
-    "far as a line of JSON, SIGTERM ends. The exit code is 0, or 1 when anything was wrong, 2 for "
-    "a wrong call.\n";
+    "Prints \"ready\" as soon as every connection had its first text or answer (on stderr when the result\n"
+    "goes to stdout). SIGUSR1 prints the counters so far as a line of JSON, SIGTERM ends. Exit code: 0,\n"
+    "1 when anything was wrong, 2 for a wrong call.\n";
+/* clang-format on */
 
 enum option_id {
     OPTION_TARGET = 256,
@@ -239,7 +234,7 @@ settings_read(struct settings *settings, int argc, char **argv)
     uint64_t all = (uint64_t)settings->streams + settings->leave + settings->slow + settings->idle;
     if (!good || optind != argc || !settings->targets.count || !settings->model || !all ||
         (settings->tls && settings->from.count)) {
-        fputs(help, stderr);
+        fputs("loadgen: wrong call; see --help\n", stderr);
         return false;
     }
     settings->once = !settings->requests && !settings->seconds && !settings->hold;

@@ -22,19 +22,18 @@
 
 #define COPY_BYTES (64u << 10)
 
-static const char help[] = "Usage: relay_floor --listen ADDR:PORT[,ADDR:PORT...] --upstream "
-                           "ADDR:PORT[,ADDR:PORT...] [--keep N]\n"
-                           "\n"
-                           "Accepts clients and copies bytes both ways to an upstream connection "
-                           "of each client's own: one read and\n"
-                           "one write for each event, edge-triggered epoll, no parsing. It is the "
-                           "floor that other relays are measured\n"
-                           "against. Several upstreams are used in turn. Prints \"ready\" when it "
-                           "listens; ends on SIGTERM.\n"
-                           "\n"
-                           "  --keep N   keep up to N upstream connections of clients that left, "
-                           "for clients to come (default 0);\n"
-                           "             right only when clients leave behind whole answers\n";
+/* clang-format off */
+static const char help[] =
+    "Usage: relay_floor --listen ADDR:PORT[,...] --upstream ADDR:PORT[,...] [--keep N]\n"
+    "\n"
+    "Accepts clients and copies bytes both ways to an upstream connection of each client's own: one read\n"
+    "and one write for each event, edge-triggered epoll, no parsing. It is the floor that other relays\n"
+    "are measured against. Several upstreams are used in turn.\n"
+    "Prints \"ready\" when it listens, before it \"listening ADDR:PORT\" for port 0; ends on SIGTERM.\n"
+    "\n"
+    "  --keep N   keep up to N upstream connections of clients that left for clients to come (0); only\n"
+    "             for clients that leave behind whole answers\n";
+/* clang-format on */
 
 struct end {
     int fd;
@@ -278,9 +277,9 @@ listen_all(struct relay *relay)
         list_init(&listener->link);
         list_push_back(&relay->all, &listener->link);
         listener->fd = net_listen(&relay->listen.addresses[i]);
-        if (listener->fd < 0 || poller_add(&relay->poller, listener->fd, listener, false) < 0) {
+        if (listener->fd < 0 || poller_add(&relay->poller, listener->fd, listener, false) < 0)
             return false;
-        }
+        net_tell(listener->fd, &relay->listen.addresses[i]);
     }
     return true;
 }
@@ -358,7 +357,8 @@ main(int argc, char **argv)
     list_init(&relay->kept);
     list_init(&relay->dead);
     if (!options(argc, argv, relay)) {
-        fputs(help, stderr);
+        fputs("relay_floor: wrong call; see --help\n", stderr);
+        free(relay);
         return 2;
     }
     net_raise_limits();
