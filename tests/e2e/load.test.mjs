@@ -39,7 +39,8 @@ describe('load tools', () => {
                 all_well(await loadgen([...direct, ...args, '--model', 'load-e20-i2-z64']), 10, 20);
                 all_well(await loadgen([...through, ...args, '--model', 'load-e20-i2-b7-z200-w5', '--requests', '20']), 20, 20);
                 all_well(await loadgen([...through, ...args, '--model', 'load-e1000-i0-z32', '--requests', '30']), 30, 1000);
-                all_well(await loadgen([...direct, ...args, '--model', 'load-e3-k', '--requests', '30', '--body-bytes', '200000']), 30, 3);
+                all_well(await loadgen([...direct, ...args, '--model', 'load-e3-k', '--requests', '30', '--body-bytes', '200000', '--header', 'X-A: b']), 30, 3);
+                all_well(await loadgen([...direct, ...args, '--model', 'load-e50-i0-s']), 10, 50);
             });
         }
     }
