@@ -4,6 +4,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import sys
 import time
 
@@ -35,10 +36,10 @@ def tell(scenario, number, name, variant, figure):
     if "us" in figure:
         words.append(f"{figure['us']:8.2f} us/{scenario.unit} {figure['rate']:8} /s  busy {figure['busy']:.2f}")
     if "p50_us" in figure and "us" not in figure:
-        words.append(" ".join(f"{key[:-3]} {figure[key]:.0f} us" for key in ("p50_us", "p99_us", "p999_us")))
+        words.append(" ".join(f"{key[:-3]} {figure[key]:.0f} us" for key in ("p50_us", "p99_us", "p999_us")) + f"  busy {figure['busy']:.2f}")
     if "bytes" in figure:
         words.append(f"{figure['bytes'] / 1024:.2f} KiB/{scenario.unit}, idle {figure['idle_bytes'] / 2**20:.2f} MiB")
-    for key in ("others_per_s", "others_mb_per_s"):
+    for key in ("handshakes_per_s", "mb_per_s"):
         if figure.get(key):
             words.append(f"{key} {figure[key]}")
     if figure["errors"]:
@@ -68,7 +69,9 @@ def measure(options, programs, which):
     for scenario in which:
         say(f"{scenario.name}: {scenario.title}")
         rounds = 1 if options.smoke or options.quick else options.rounds or scenario.rounds
+        began = time.monotonic()
         found[scenario.name] = runner.run(scenario, programs, wanted, rounds, options.smoke, tell)
+        found[scenario.name]["seconds"] = round(time.monotonic() - began)
         for name, why in found[scenario.name]["skipped"].items():
             say(f"  {scenario.name:12}   {name:9} {why}")
     return found
@@ -115,7 +118,6 @@ def save(path, results):
 
 def full(options, which):
     """Measure; the document is written from a whole run, or with --keep."""
-    began = time.monotonic()
     if not options.build:
         build.install(say)
         programs = build.build(say, any(name.startswith("uring") for name in (one.name for one in which)))
@@ -126,7 +128,6 @@ def full(options, which):
     results = {**about(programs), "scenarios": found}
     if options.keep and os.path.exists(results_path):
         results["scenarios"] = {**load(results_path)["scenarios"], **found}
-    results["seconds"] = round(time.monotonic() - began)
     if options.json:
         save(options.json, results)
     if whole or options.keep:
@@ -139,6 +140,7 @@ def full(options, which):
 
 def main(words, usage):
     options = arguments(words, usage)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     try:
         which = chosen(options)
         if options.list:

@@ -103,12 +103,19 @@ def judge_growth(goal, names, result):
 
 
 def judge_linear(goal, names, result):
-    costs = [median(result, "penstock", name, "us") for name in names]
-    if None in costs:
+    slopes = {}
+    for target in ("penstock", "floor"):
+        costs = [median(result, target, name, "us") for name in names]
+        if None not in costs:
+            sizes = [int(name.split()[0]) for name in names]
+            slopes[target] = [(costs[at + 1] - costs[at]) / (sizes[at + 1] - sizes[at]) for at in range(len(names) - 1)]
+    if "penstock" not in slopes:
         return None
-    sizes = [int(name.split()[0]) for name in names]
-    slopes = [(costs[at + 1] - costs[at]) / (sizes[at + 1] - sizes[at]) for at in range(len(names) - 1)]
-    return Verdict(f"{slopes[-2]:.2f} and {slopes[-1]:.2f} us for each KB more", slopes[-1] <= slopes[-2] * goal.limit)
+    *_, before, last = slopes["penstock"]
+    words = f"{before:.2f}, then {last:.2f} us for each KB more"
+    if "floor" in slopes:
+        words += " (the floor {0:.2f}, then {1:.2f})".format(*slopes["floor"][-2:])
+    return Verdict(words, last <= before * goal.limit)
 
 
 def judge_workers(goal, names, result):

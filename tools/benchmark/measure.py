@@ -7,6 +7,7 @@ figures: "errors" (what the load generator complained about, or nothing), and wh
 import json
 import math
 import os
+import re
 import signal
 import time
 
@@ -118,7 +119,8 @@ def complaint(found, code):
     if code == 0:
         return ""
     errors = {kind: count for kind, count in (found.get("errors") or {}).items() if count}
-    return ", ".join(f"{count} x {kind}" for kind, count in sorted(errors.items())) or f"exit code {code}"
+    words = ", ".join(f"{count} x {kind}" for kind, count in sorted(errors.items())) or f"exit code {code}"
+    return words + (f" ({found['first_error'][:160]})" if found.get("first_error") else "")
 
 
 def model(p):
@@ -170,7 +172,7 @@ def saturate(stage, target, p):
 def spread(p):
     """Complete the parameters of paced streams: as many events as all of them need to run during the window."""
     p = {"ramp": max(200, p["streams"] // 4), **p}
-    whole_ms = p["ramp"] + p["interval_ms"] + p.get("settle_ms", settle_ms) + p["window_ms"] + tail_ms
+    whole_ms = p["ramp"] + p["interval_ms"] + p.get("settle_ms", settle_ms) + p["window_ms"] + p.get("tail_ms", tail_ms)
     p["events"] = max(2, math.ceil(whole_ms / p["interval_ms"]) + 1)
     p["requests"] = p["streams"]
     return p
@@ -203,31 +205,54 @@ def latency(stage, target, p, beside=None):
     p = spread(p)
     load = stage.load(target, p)
     load.ready()
+    before, began = target_ns(target), time.monotonic()
     if beside:
         beside()
+    else:
+        time.sleep(p["window_ms"] / 1000)
+    busy = (target_ns(target) - before) / 1e9 / (time.monotonic() - began)
     found = load.finish(p["events"] * p["interval_ms"] / 1000 + 30)
     spans = found["latency_ns"]
     return {**{f"{name}_us": round(spans[name] / 1000, 1) for name in ("p50", "p99", "p999", "max")},
-            "units": found["events"], "errors": found["complaint"]}
+            "busy": round(busy, 3), "units": found["events"], "errors": found["complaint"]}
+
+
+def target_ns(target):
+    return sum(target.threads_ns().values())
 
 
 def disturbed(stage, target, p):
     """The same beside somebody who asks for much. That one gets no more of the load's processor than the others leave."""
     theirs = {}
+    lasts_s = (p.get("settle_ms", settle_ms) + p["window_ms"]) / 1000
 
     def other():
-        q = {"listen_tls": p.get("listen_tls"), "requests": endless, **p["other"]}
-        load = stage.load(target, q, idle=True)
-        time.sleep((p.get("settle_ms", settle_ms) + p["window_ms"]) / 1000)
+        load = stage.load(target, {"requests": endless, **p["other"]}, idle=True)
+        time.sleep(lasts_s)
         load.end()
-        theirs.update(load.finish())
+        found = load.finish()
+        theirs.update(mb_per_s=round(found["bytes"] / 1e6 / found["seconds"]), complaint=found["complaint"])
 
-    found = latency(stage, target, p, other if p.get("other") else None)
-    if theirs:
-        seconds = max(0.001, theirs["seconds"])
-        found |= {"others_per_s": round(theirs["requests"] / seconds), "others_mb_per_s": round(theirs["bytes"] / 1e6 / seconds),
-                  "errors": ", ".join(filter(None, [found["errors"], theirs["complaint"]]))}
-    return found
+    def storm():
+        theirs.update(handshakes_per_s=handshakes(stage, target, p["storm"], lasts_s), complaint="")
+
+    found = latency(stage, target, p, other if "other" in p else storm if "storm" in p else None)
+    complaints = [found["errors"], theirs.pop("complaint", "")]
+    return {**found, **theirs, "errors": ", ".join(filter(None, complaints))}
+
+
+def handshakes(stage, target, clients, lasts_s):
+    """Clients that connect, shake hands from scratch and leave, one after the other; gives how many a second."""
+    words = ["openssl", "s_time", "-connect", target.address, "-new", "-time", str(math.ceil(lasts_s))]
+    logs = [os.path.join(stage.folder, f"storm-{number}.output") for number in range(clients)]
+    running = [Process(words, log, cpus=stage.load_cpus, idle=True) for log in logs]
+    for one in running:
+        one.wait(lasts_s + 20)
+        one.stop()
+    found = [re.search(r"(\d+) connections in (\d+) real seconds", machine.read(log)) for log in logs]
+    if not all(found):
+        raise Failed("openssl s_time: " + running[0].said(300))
+    return round(sum(int(one.group(1)) / max(1, int(one.group(2))) for one in found))
 
 
 def steady_pss(target):

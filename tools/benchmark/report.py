@@ -25,15 +25,16 @@ method = """\
 - Processor time is what the kernel's scheduler counted for the target's processes (`/proc/PID/task/*/schedstat`), divided by
   the requests or events of that time. It does not depend on how busy the machine is, and hardly on how fast.
 - A target runs on one processor. The provider and the load generator, `load_provider` and `loadgen`, share the other one.
-- All targets of a scenario run beside the same provider and take turns, {rounds} rounds. A figure is the median of the rounds;
+- All targets of a scenario run beside the same provider and take turns, mostly for three rounds. A figure is the median of the rounds;
   a ratio is the median of the ratios within each round.
 - The floor is `tools/relay_floor`: it copies bytes, with one read and one write for each event, and looks at none.
 - Paced streams are measured while all of them run. What it costs to begin them is in "small" and "connections".
+- Where streams need more descriptors than the machine gives one process, several processes of a target share one processor.
 - Every event of every stream carries its stream's number, its own, and the time when it was written. The load generator checks
   order, loss, duplicates, strays and the end; a run with a fault is marked as such.
 - Added latency is what a target's figure is above that without any gateway.
 - Memory is PSS (`/proc/PID/smaps_rollup`) of all processes of a target: its user-space memory, shared pages divided by those who
-  share them. Sockets' buffers in the kernel are not in it, and are the same for all.
+  share them. An idle target has just been started. Sockets' buffers in the kernel are not in it, and are the same for all.
 """
 
 
@@ -109,6 +110,9 @@ def remarks(scenario, result, name, variant):
     fewer = targets.all_targets[name].limits.get("streams")
     if fewer and fewer < p["streams"]:
         words.insert(0, f"{fewer} streams")
+    processes = median(result, name, variant, "processes") or 1
+    if processes > 1:
+        words.insert(0, f"{processes:.0f} processes")
     return "; ".join(words)
 
 
@@ -144,9 +148,9 @@ def latency_table(scenario, result):
                 continue
             added = [time(one - other) for one, other in zip(values, base)] if None not in base and name != "direct" else [""] * 3
             beside = ""
-            if median(result, name, variant, "others_mb_per_s"):
-                beside = (f"{median(result, name, variant, 'others_mb_per_s'):.0f} MB, "
-                          f"{median(result, name, variant, 'others_per_s'):.0f} requests a second beside it")
+            for key, words in (("handshakes_per_s", "handshakes a second"), ("mb_per_s", "MB a second")):
+                if median(result, name, variant, key):
+                    beside = f"beside {median(result, name, variant, key):,.0f} {words}, {median(result, name, variant, 'busy'):.2f} of a processor"
             body.append([variant or title(name), *[time(one) for one in values], *added,
                          "; ".join(filter(None, [beside, remarks(scenario, result, name, variant)]))])
     if "direct" in scenario.targets:
@@ -198,7 +202,8 @@ def skipped_words(result):
 
 
 def section(scenario, result):
-    parts = [f"### {scenario.name}\n\n{scenario.title}.\n", details(scenario, result), skipped_words(result)]
+    count = max((len(each) for figures in result["figures"].values() for each in figures.values()), default=0)
+    parts = [f"### {scenario.name}\n\n{scenario.title}. {count} round{'s' if count != 1 else ''}.\n", details(scenario, result), skipped_words(result)]
     if chart(scenario, result):
         parts.append(f"![{scenario.title}](performance/{scenario.name}.svg)\n")
     return "\n".join(part for part in parts if part)
@@ -206,7 +211,8 @@ def section(scenario, result):
 
 def machine_words(results):
     on = results["machine"]
-    words = [f"Measured on {results['date']} in {results.get('seconds', 0) // 60 + 1} minutes: {on['processors']} processors ({on['processor']}), "
+    minutes = round(sum(result["seconds"] for result in results["scenarios"].values()) / 60)
+    words = [f"Measured on {results['date']}, in {minutes} minutes without the builds: {on['processors']} processors ({on['processor']}), "
              f"{on['memory_gib']} GiB, {on['kernel']}, {on['system']}; penstock at revision {results['revision']}.\n"]
     body = []
     for name, kind in targets.all_targets.items():
@@ -228,7 +234,7 @@ def files(results):
     """Everything that is written, {path: text}."""
     made = {}
     parts = [opening, "## Goals and figures\n", "Ratios of processor time to the floor's, or what the unit says.\n", goals_table(results),
-             "## How it is measured\n", method.format(rounds=3), "## The machine and the targets\n", machine_words(results), "## Figures\n"]
+             "## How it is measured\n", method, "## The machine and the targets\n", machine_words(results), "## Figures\n"]
     for scenario in scenarios.everything:
         result = results["scenarios"].get(scenario.name)
         if result:

@@ -10,14 +10,14 @@ import shutil
 import tempfile
 
 from . import build, targets
-from .measure import Stage, model, paced
+from .measure import Stage, model, paced, spread
 from .processes import Failed
 
 
 def of_variant(scenario, name, p, smoke):
     """The parameters of a variant, made small for a smoke run."""
     if smoke:
-        p = {**p, **{key: value for key, value in scenario.smoke.items() if key != "other" or "other" in p}}
+        p = {**p, **{key: value for key, value in scenario.smoke.items() if key not in ("other", "storm") or key in p}}
     return name, p
 
 
@@ -81,9 +81,12 @@ class Run:
         workers = p.get("workers", 1)
         folder = os.path.join(self.folder, f"{name}-{workers}-{number}")
         os.makedirs(folder, exist_ok=True)
+        complete = of_target(target, p)
+        if self.scenario.measure is paced:
+            complete = spread(complete)
         setting = targets.Setting(
             folder=folder, upstreams=[self.upstream(number)], workers=workers, certificate=self.stage.certificate,
-            fast_upstream=self.fast, model=model(of_target(target, p)), **self.scenario.setting)
+            fast_upstream=self.fast, model=model(complete), **self.scenario.setting)
         return target.start(setting, self.stage.target_cpus(min(workers, len(self.stage.all_cpus))))
 
     def target(self, name, p):

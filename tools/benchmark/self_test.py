@@ -8,7 +8,7 @@ from . import charts, figures, report, scenarios
 def result(**targets):
     """{target: {variant: [figures]}} with what every figure has."""
     complete = lambda one: {"errors": "", "busy": 0.5, "rate": 1000, "units": 10, **one}
-    return {"skipped": {}, "figures": {
+    return {"skipped": {}, "seconds": 60, "figures": {
         name: {variant: [complete(one) for one in each] for variant, each in variants.items()}
         for name, variants in targets.items()}}
 
@@ -73,7 +73,7 @@ class Figures(unittest.TestCase):
 
 class Document(unittest.TestCase):
     def test_it_can_be_made_of_little(self):
-        made = {"date": "", "revision": "", "seconds": 60, "targets": {"h2o": {"missing": "not installed"}},
+        made = {"date": "", "revision": "", "targets": {"h2o": {"missing": "not installed"}},
                 "machine": {"processor": "", "processors": 2, "memory_gib": 1, "kernel": "", "system": ""},
                 "scenarios": {"small": {**result(floor=costs(10), penstock=costs(13)), "skipped": {"h2o": "not installed"}}}}
         text = report.files(made)[report.document]

@@ -89,7 +89,7 @@ class Target:
 
     def threads_ns(self):
         """Processor time of each thread."""
-        return machine.threads_ns(self.process.pid)
+        return machine.threads_ns(self.process.pid) if self.process else {}
 
     def load_flags(self):
         """What the load generator must say to it besides the request."""
@@ -267,6 +267,7 @@ http {{
             proxy_set_header Authorization "Bearer {upstream_key}";
             proxy_buffering off;
             proxy_request_buffering off;
+            client_body_buffer_size 256k;
             proxy_read_timeout 600s;
             {tls}
         }}
@@ -367,7 +368,7 @@ class Portkey(NodePackage):
     package, entry = "@portkey-ai/gateway", "build/start-server.js"
     does = "A gateway for LLMs in JavaScript: checks the request, chooses the provider by header, hands its events on. It has no client keys and no access log."
     dialects = ("chat",)
-    limits = {"streams": 250}
+    limits = {"streams": 100}
 
     def start(self, setting, cpus):
         self.upstream = setting.upstreams[0]
