@@ -156,6 +156,22 @@ arena_copy(struct arena *arena, struct slice bytes)
 }
 
 struct slice
+arena_concat(struct arena *arena, struct slice front, struct slice back)
+{
+    if (back.len >= SIZE_MAX - front.len)
+        return SLICE_NONE;
+    char *copy = arena_take_raw(arena, front.len + back.len + 1);
+    if (!copy)
+        return SLICE_NONE;
+    if (front.len > 0)
+        memcpy(copy, front.ptr, front.len);
+    if (back.len > 0)
+        memcpy(copy + front.len, back.ptr, back.len);
+    copy[front.len + back.len] = '\0';
+    return slice_of(copy, front.len + back.len);
+}
+
+struct slice
 arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args, again;

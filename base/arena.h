@@ -29,6 +29,8 @@ void *arena_take_raw(struct arena *arena, size_t n) must_check;
 void arena_shrink(struct arena *arena, void *taken, size_t n, size_t less);
 /* arena_copy - a copy of the bytes with a NUL behind it (not counted); .ptr NULL on failure. */
 struct slice arena_copy(struct arena *arena, struct slice bytes) must_check;
+/* arena_concat - a copy of both, one behind the other; as arena_copy. */
+struct slice arena_concat(struct arena *arena, struct slice front, struct slice back) must_check;
 /* arena_printf - formatted text, NUL behind it; .ptr NULL on failure. */
 struct slice arena_printf(struct arena *arena, const char *format, ...) must_check
     printf_like(2, 3);

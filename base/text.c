@@ -90,7 +90,9 @@ text_caseless_eq(struct slice a, struct slice b)
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++) {
-        if (text_lower(a.ptr[i]) != text_lower(b.ptr[i]))
+        unsigned char x = (unsigned char)a.ptr[i], y = (unsigned char)b.ptr[i];
+        /* Two letters that differ in case differ in one bit; so do some bytes that are none. */
+        if (x != y && ((x ^ y) != 0x20 || (unsigned char)((x | 0x20) - 'a') > 'z' - 'a'))
             return false;
     }
     return true;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define RETRY_AFTER_MS 1000u      /* advised when the upstream did not say */
+#define ACKED_UNKNOWN UINT64_MAX
 #define FEED_PIECE_BYTES 65536u /* of a whole answer queued at once */
 
 enum stream_event
@@ -23,8 +24,9 @@ stream_enter_finish(struct stream *stream)
     loop_cancel(loop, &stream->total);
     loop_cancel(loop, &stream->commit);
     loop_cancel(loop, &stream->ping);
-    stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
-    stream->acked = conn_acked(stream->client);
+    /* To ask the kernel for every exchange would cost more than sending its end: the first look is a little later. */
+    stream->acked = ACKED_UNKNOWN;
+    stream_arm_step(stream, stream_timeouts(stream)->drain_ms / 8);
     stream->stamps.done = loop->now_us;
     return EVENT_CLIENT_ROOM;
 }
@@ -330,13 +332,13 @@ act_part(struct stream *stream)
 enum stream_event
 act_check_drain(struct stream *stream)
 {
-    uint64_t acked = conn_acked(stream->client);
+    uint64_t acked = conn_acked(stream->client), before = stream->acked;
     bool ending = stream->worker->gateway->ending && stream->state == STATE_FINISH && !deadline_armed(&stream->step);
-    bool stuck = acked == stream->acked || ending; /* a shutdown does not wait for the slow beyond one drain time */
+    bool stuck = acked == before || ending; /* a shutdown does not wait for the slow beyond one drain time */
     if (deadline_armed(&stream->step))
         return EVENT_NONE; /* nothing is due */
     stream->acked = acked;
-    if (!stuck || stream->detached) { /* who follows is watched by its own stream */
+    if (!stuck || before == ACKED_UNKNOWN || stream->detached) { /* who follows is watched by its own stream */
         stream_arm_step(stream, stream_timeouts(stream)->drain_ms);
         return stream->detached && !resume_must_wait(stream) ? EVENT_CLIENT_ROOM : EVENT_NONE;
     }

@@ -157,7 +157,7 @@ act_read_reply(struct stream *stream)
         if (got == 0)
             continue;
         if (!head)
-            head = arena_take(&stream->request, sizeof *head);
+            head = arena_take_raw(&stream->request, sizeof *head); /* parsing writes all but unused fields */
         if (!head)
             return stream_fail(stream, -ERR_MEMORY);
         got = http_parse_reply(&stream->reply_reader, false, head);

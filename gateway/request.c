@@ -169,7 +169,7 @@ act_begin_body(struct stream *stream)
     const struct config *config = stream->generation->config;
     stream->stamps.head = worker->loop.now_us;
     metrics_add(&worker->metrics->client_requests, 1);
-    stream->head = arena_take(&stream->request, sizeof *stream->head);
+    stream->head = arena_take_raw(&stream->request, sizeof *stream->head);
     if (!stream->head) {
         stream->close_after = true;
         return stream_fail(stream, -ERR_MEMORY);

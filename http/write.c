@@ -86,11 +86,10 @@ http_put_status(struct sink *out, int status)
     sink_put(out, CRLF);
 }
 
-void
-http_put_field_named(struct sink *out, struct slice name, struct slice value)
+/* The name is a token. */
+static void
+put_field(struct sink *out, struct slice name, struct slice value)
 {
-    if (!http_is_token(name))
-        return;
     char *to = sink_reserve(out, name.len + 2 + value.len + 2);
     if (!to)
         return;
@@ -98,16 +97,27 @@ http_put_field_named(struct sink *out, struct slice name, struct slice value)
     to += name.len;
     *to++ = ':';
     *to++ = ' ';
-    for (size_t i = 0; i < value.len; i++)
-        *to++ = http_char_is(value.ptr[i], HTTP_CONTROL) ? ' ' : value.ptr[i];
-    memcpy(to, "\r\n", 2);
+    if (value.len > 0)
+        memcpy(to, value.ptr, value.len);
+    char *end = to + value.len;
+    while ((to = (char *)(uintptr_t)http_find_control(to, end)) < end)
+        *to = ' ';
+    memcpy(end, "\r\n", 2);
     out->len += name.len + 2 + value.len + 2;
+}
+
+void
+http_put_field_named(struct sink *out, struct slice name, struct slice value)
+{
+    if (!http_is_token(name))
+        return;
+    put_field(out, name, value);
 }
 
 void
 http_put_field(struct sink *out, const char *name, struct slice value)
 {
-    http_put_field_named(out, slice_from(name), value);
+    put_field(out, slice_from(name), value);
 }
 
 void

@@ -99,7 +99,7 @@ canon_add(struct canon_events *events, enum canon_event_kind kind)
     assert(events->count <= events->capacity);
     if (events->count == events->capacity) {
         int capacity = events->capacity ? events->capacity * 4 : 4;
-        struct canon_event *at = arena_take(events->arena, (size_t)capacity * sizeof(*at));
+        struct canon_event *at = arena_take_raw(events->arena, (size_t)capacity * sizeof(*at));
         if (!at)
             return NULL;
         if (events->count)

@@ -44,7 +44,7 @@ dialect_auth_field(const struct dialect_upstream *upstream, enum dialect_auth ot
         return 0;
     assert((size_t)auth < countof(names) && names[auth]);
     out->name = names[auth];
-    out->value = auth == AUTH_BEARER ? arena_printf(scratch, "Bearer %.*s", SLICE_ARG(upstream->api_key)) : upstream->api_key;
+    out->value = auth == AUTH_BEARER ? arena_concat(scratch, SLICE_LIT("Bearer "), upstream->api_key) : upstream->api_key;
     return slice_present(out->value) ? 1 : 0;
 }
 
