@@ -119,21 +119,19 @@ is_unprintable(int32_t point)
            (point >= 0x2060 && point <= 0x2069) || point == 0xfeff;
 }
 
-/* Nearly every value is nothing but these. */
-static bool
-is_plain(char byte)
-{
-    return (byte >= '#' && byte <= '<') || (byte >= '>' && byte <= '[') ||
-           (byte >= ']' && byte <= '~') || byte == '!';
-}
+/* Nearly every value is nothing but these: visible ASCII without quote, equals sign and backslash. */
+static const bool plain[256] = {
+    ['!'] = true, ['#' ... '<'] = true, ['>' ... '['] = true, [']' ... '~'] = true};
 
 static bool
 needs_quotes(struct slice value)
 {
     if (value.len == 0)
         return true;
-    while (value.len > 0 && is_plain(value.ptr[0]))
-        value = slice_skip(value, 1);
+    size_t front = 0;
+    while (front < value.len && plain[(unsigned char)value.ptr[front]])
+        front++;
+    value = slice_skip(value, front);
     while (value.len > 0) {
         int32_t point;
         size_t n = next_character(value, &point);
@@ -193,62 +191,54 @@ line_put_value(struct log_line *line, struct slice value)
 /* line_put_name - " name="; false, and the line as before, when no value would fit behind it: a name
  * without one is worse than no field. */
 static bool
-line_put_name(struct log_line *line, const char *name)
+line_put_name(struct log_line *line, struct slice name)
 {
-    size_t len = strlen(name);
-    assert(len > 0);
-    if (line->cut || line->len + len + 3 > LINE_ROOM) {
+    assert(name.len > 0);
+    if (line->cut || line->len + name.len + 3 > LINE_ROOM) {
         line->cut = true;
         return false;
     }
     char *to = line->text + line->len;
     to[0] = ' ';
-    memcpy(to + 1, name, len);
-    to[len + 1] = '=';
-    line->len += len + 2;
+    memcpy(to + 1, name.ptr, name.len);
+    to[name.len + 1] = '=';
+    line->len += name.len + 2;
     return true;
 }
 
 void
-log_field(struct log_line *line, const char *name, struct slice value)
+log_put(struct log_line *line, struct slice name, struct slice value)
 {
     if (line_put_name(line, name))
         line_put_value(line, value);
 }
 
-/* A value that is known to need no quotes. */
-static void
-put_plain(struct log_line *line, const char *name, struct slice value)
+void
+log_put_plain(struct log_line *line, struct slice name, struct slice value)
 {
     if (line_put_name(line, name) && !line_put(line, value))
         line_put_value(line, value); /* what fits of it */
 }
 
 void
-log_text(struct log_line *line, const char *name, const char *value)
-{
-    log_field(line, name, slice_from(value));
-}
-
-void
-log_i64(struct log_line *line, const char *name, int64_t value)
+log_put_i64(struct log_line *line, struct slice name, int64_t value)
 {
     char digits[24], *end = digits + sizeof(digits);
     /* Negated as unsigned: the most negative number has no positive twin. */
     char *from = text_digits_before(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
     if (value < 0)
         *--from = '-';
-    put_plain(line, name, slice_of(from, (size_t)(end - from)));
+    log_put_plain(line, name, slice_of(from, (size_t)(end - from)));
 }
 
 void
-log_ms(struct log_line *line, const char *name, uint64_t micros)
+log_put_ms(struct log_line *line, struct slice name, uint64_t micros)
 {
     char digits[32], *end = digits + sizeof(digits);
     end[-4] = '.';
     put_number(end - 3, 3, (unsigned)(micros % 1000));
     char *from = text_digits_before(end - 4, micros / 1000);
-    put_plain(line, name, slice_of(from, (size_t)(end - from)));
+    log_put_plain(line, name, slice_of(from, (size_t)(end - from)));
 }
 
 /* Civil date from days since 1970 (proleptic Gregorian, years counted from March). gmtime_r would

@@ -46,11 +46,38 @@ struct log_line {
  * of fields are literals too; values may hold anything. What does not fit is cut and marked
  * cut=true. */
 void log_begin(struct log_line *line, enum log_level level, const char *message);
-void log_field(struct log_line *line, const char *name, struct slice value);
-void log_text(struct log_line *line, const char *name, const char *value);
-void log_i64(struct log_line *line, const char *name, int64_t value);
+void log_put(struct log_line *line, struct slice name, struct slice value);
+void log_put_plain(struct log_line *line, struct slice name, struct slice value);
+void log_put_i64(struct log_line *line, struct slice name, int64_t value);
+void log_put_ms(struct log_line *line, struct slice name, uint64_t micros);
+/* Inline, so that the length of a name costs nothing. */
+static inline void
+log_field(struct log_line *line, const char *name, struct slice value)
+{
+    log_put(line, slice_from(name), value);
+}
+static inline void
+log_text(struct log_line *line, const char *name, const char *value)
+{
+    log_put(line, slice_from(name), slice_from(value));
+}
+/* log_word - a value of our own, known to need no quotes. */
+static inline void
+log_word(struct log_line *line, const char *name, const char *value)
+{
+    log_put_plain(line, slice_from(name), slice_from(value));
+}
+static inline void
+log_i64(struct log_line *line, const char *name, int64_t value)
+{
+    log_put_i64(line, slice_from(name), value);
+}
 /* log_ms - microseconds as milliseconds with three decimals. */
-void log_ms(struct log_line *line, const char *name, uint64_t micros);
+static inline void
+log_ms(struct log_line *line, const char *name, uint64_t micros)
+{
+    log_put_ms(line, slice_from(name), micros);
+}
 void log_end(struct log_line *line);
 /* log_say - message only, with a printf-style detail=... field. */
 void log_say(enum log_level level, const char *message, const char *format, ...) printf_like(3, 4);

@@ -108,12 +108,6 @@ sink_join(struct sink *whole, const struct sink *part)
 }
 
 void
-sink_text(struct sink *sink, const char *text)
-{
-    sink_put(sink, slice_from(text));
-}
-
-void
 sink_byte(struct sink *sink, char byte)
 {
     char *to = sink_reserve(sink, 1);

@@ -27,7 +27,11 @@ void sink_reset(struct sink *sink, size_t keep);
  * was used. */
 char *sink_reserve(struct sink *sink, size_t n);
 void sink_put(struct sink *sink, struct slice bytes);
-void sink_text(struct sink *sink, const char *text);
+static inline void
+sink_text(struct sink *sink, const char *text)
+{
+    sink_put(sink, slice_from(text));
+}
 void sink_byte(struct sink *sink, char byte);
 void sink_u64(struct sink *sink, uint64_t value);
 void sink_i64(struct sink *sink, int64_t value);

@@ -85,23 +85,15 @@ text_lower(char byte)
 }
 
 bool
-text_caseless_eq(struct slice a, struct slice b)
+text_caseless_same(const char *a, const char *b, size_t len)
 {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        unsigned char x = (unsigned char)a.ptr[i], y = (unsigned char)b.ptr[i];
+    for (size_t i = 0; i < len; i++) {
+        unsigned char x = (unsigned char)a[i], y = (unsigned char)b[i];
         /* Two letters that differ in case differ in one bit; so do some bytes that are none. */
         if (x != y && ((x ^ y) != 0x20 || (unsigned char)((x | 0x20) - 'a') > 'z' - 'a'))
             return false;
     }
     return true;
-}
-
-bool
-text_caseless_is(struct slice a, const char *text)
-{
-    return text_caseless_eq(a, slice_from(text));
 }
 
 struct slice

@@ -20,8 +20,17 @@ char *text_digits_before(char *end, uint64_t value);
 char *text_hex_before(char *end, uint64_t value);
 char text_lower(char byte);
 /* text_caseless_eq - ASCII case-insensitive equality. */
-bool text_caseless_eq(struct slice a, struct slice b);
-bool text_caseless_is(struct slice a, const char *text);
+bool text_caseless_same(const char *a, const char *b, size_t len);
+static inline bool
+text_caseless_eq(struct slice a, struct slice b)
+{
+    return a.len == b.len && text_caseless_same(a.ptr, b.ptr, a.len);
+}
+static inline bool
+text_caseless_is(struct slice a, const char *text)
+{
+    return text_caseless_eq(a, slice_from(text));
+}
 /* text_trim - without leading and trailing spaces and tabs. */
 struct slice text_trim(struct slice text);
 /* text_split - cut text at the first separator: returns what stands before it and leaves the rest

@@ -32,7 +32,7 @@ log_access(const struct stream *stream)
     log_begin(&line, level, "request");
     log_text(&line, "request_id", stream->request_id);
     log_text(&line, "client", stream->client ? stream->client->peer : "");
-    log_text(&line, "dialect", stream->dialect->name);
+    log_word(&line, "dialect", stream->dialect->name);
     if (stream->key_index >= 0)
         log_field(&line, "key", stream->generation->config->keys[stream->key_index].name);
     if (slice_present(stream->model))
@@ -44,7 +44,7 @@ log_access(const struct stream *stream)
         log_i64(&line, "upstream_status", stream->upstream_status);
     }
     log_i64(&line, "status", stream->status);
-    log_text(&line, "stream", stream->streaming ? "true" : "false");
+    log_word(&line, "stream", stream->streaming ? "true" : "false");
     if (at->first_byte)
         log_ms(&line, "first_byte_ms", span(at->body, at->first_byte));
     if (at->first_token)
@@ -60,7 +60,7 @@ log_access(const struct stream *stream)
         log_ms(&line, "stalled_ms", stream->stall_us);
     if (stream->failed)
         log_text(&line, "error", err_row(stream->error.error)->code);
-    log_text(&line, "end", stream_end_name(stream->end));
+    log_word(&line, "end", stream_end_name(stream->end));
     log_end(&line);
 }
 

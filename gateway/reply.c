@@ -22,6 +22,8 @@ passes(struct slice name)
     static const char *const exact[] = {"x-should-retry", "request-id", "openai-processing-ms", "openai-version",
                                         "openai-organization", "openai-model"};
     static const char *const prefixes[] = {"anthropic-ratelimit-", "x-ratelimit-"};
+    if (name.len == 0 || !strchr("xXrRoOaA", name.ptr[0])) /* most are none of these */
+        return false;
     for (size_t i = 0; i < countof(exact); i++) {
         if (text_caseless_is(name, exact[i]))
             return true;

@@ -26,9 +26,8 @@ const uint8_t http_chars[256] = {
 #undef N
 
 struct slice
-http_field(const struct http_head *head, const char *name)
+http_field_named(const struct http_head *head, struct slice wanted)
 {
-    struct slice wanted = slice_from(name);
     for (size_t i = 0; i < head->field_count; i++) {
         if (text_caseless_eq(head->fields[i].name, wanted))
             return head->fields[i].value;

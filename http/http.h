@@ -105,7 +105,12 @@ int http_parse_request(struct http_reader *reader, struct http_head *out) must_c
 int http_parse_reply(struct http_reader *reader, bool to_head, struct http_head *out) must_check;
 
 /* http_field - value of the first field of that name (any case); absent if there is none. */
-struct slice http_field(const struct http_head *head, const char *name);
+struct slice http_field_named(const struct http_head *head, struct slice name);
+static inline struct slice
+http_field(const struct http_head *head, const char *name)
+{
+    return http_field_named(head, slice_from(name));
+}
 /* http_field_has - does a comma-separated list field (all occurrences) contain this token (any
  * case)? */
 bool http_field_has(const struct http_head *head, const char *name, const char *token);
@@ -167,7 +172,12 @@ void http_put_status(struct sink *out, int status);
 /* http_reason - "OK"; "Unknown" for a status we have no words for. */
 const char *http_reason(int status);
 /* http_put_field - asserts nothing: bytes that may not stand in a value are replaced by spaces. */
-void http_put_field(struct sink *out, const char *name, struct slice value);
+void http_put_field_of(struct sink *out, struct slice name, struct slice value);
+static inline void
+http_put_field(struct sink *out, const char *name, struct slice value)
+{
+    http_put_field_of(out, slice_from(name), value);
+}
 /* http_put_field_named - the same for a name from outside; one that is not a token writes nothing.
  */
 void http_put_field_named(struct sink *out, struct slice name, struct slice value);

@@ -86,9 +86,9 @@ http_put_status(struct sink *out, int status)
     sink_put(out, CRLF);
 }
 
-/* The name is a token. */
-static void
-put_field(struct sink *out, struct slice name, struct slice value)
+/* The name is one of our own: a token. */
+void
+http_put_field_of(struct sink *out, struct slice name, struct slice value)
 {
     char *to = sink_reserve(out, name.len + 2 + value.len + 2);
     if (!to)
@@ -111,13 +111,7 @@ http_put_field_named(struct sink *out, struct slice name, struct slice value)
 {
     if (!http_is_token(name))
         return;
-    put_field(out, name, value);
-}
-
-void
-http_put_field(struct sink *out, const char *name, struct slice value)
-{
-    put_field(out, slice_from(name), value);
+    http_put_field_of(out, name, value);
 }
 
 void
