@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """charts - SVG that is small, readable on light and dark pages, and the same for the same figures."""
 import html
+import math
 
 width, left, right = 720, 150, 110
 ours, others, ink, paper, rule = "#0b7285", "#adb5bd", "#212529", "#ffffff", "#dee2e6"
@@ -42,17 +43,26 @@ def bars(title, rows):
     return page(56 + 28 * len(rows), title, parts)
 
 
-def lines(title, labels, series, unit):
-    """One line for each target over evenly spaced labels; series is {name: [values]}, from zero upwards."""
+def ticks(most, log):
+    """Round values up to `most` or a little above."""
+    if log:
+        return [10**power for power in range(math.ceil(math.log10(most)) + 1)]
+    step = 10 ** math.floor(math.log10(most / 4))
+    step = next(step * factor for factor in (1, 2, 2.5, 5, 10) if step * factor * 5 >= most)
+    return [step * at for at in range(math.ceil(most / step) + 1)]
+
+
+def lines(title, labels, series, unit, log=False):
+    """One line for each target over evenly spaced labels; series is {name: [values]}, from zero upwards or by powers of ten."""
     height, top, bottom, shift = 300, 48, 46, 64
-    most = max(max(values) for values in series.values()) * 1.1
+    marks = ticks(max(max(values) for values in series.values()), log)
+    share = (lambda value: math.log10(max(1, value)) / math.log10(marks[-1])) if log else (lambda value: value / marks[-1])
     at_x = lambda at: shift + (width - shift - right) * (at / max(1, len(labels) - 1))
-    at_y = lambda value: height - bottom - (height - top - bottom) * value / most
+    at_y = lambda value: height - bottom - (height - top - bottom) * share(value)
     parts = []
-    for step in range(5):
-        value = most * step / 4
+    for value in marks:
         parts.append(f'<path d="M{shift} {at_y(value):.0f}H{width - right}" stroke="{rule}"/>')
-        parts.append(text(shift - 8, at_y(value) + 4, f"{value:.1f}" if most < 50 else f"{value:.0f}", "end", 12))
+        parts.append(text(shift - 8, at_y(value) + 4, f"{value:g}", "end", 12))
     for at, label in enumerate(labels):
         parts.append(text(at_x(at), height - bottom + 20, label, "middle", 12))
     for name, values in series.items():

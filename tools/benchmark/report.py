@@ -150,7 +150,8 @@ def latency_table(scenario, result):
             beside = ""
             for key, words in (("handshakes_per_s", "handshakes a second"), ("mb_per_s", "MB a second")):
                 if median(result, name, variant, key):
-                    beside = f"beside {median(result, name, variant, key):,.0f} {words}, {median(result, name, variant, 'busy'):.2f} of a processor"
+                    busy = median(result, name, variant, "busy")
+                    beside = f"beside {median(result, name, variant, key):,.0f} {words}, {busy:.2f} of a processor"
             body.append([variant or title(name), *[time(one) for one in values], *added,
                          "; ".join(filter(None, [beside, remarks(scenario, result, name, variant)]))])
     if "direct" in scenario.targets:
@@ -164,7 +165,8 @@ def memory_table(scenario, result):
     for name in scenario.targets:
         value = median(result, name, variant, "bytes")
         if value is not None:
-            body.append([title(name), kib(value), kib(median(result, name, variant, "idle_bytes")), remarks(scenario, result, name, variant)])
+            idle = kib(median(result, name, variant, "idle_bytes"))
+            body.append([title(name), kib(value), idle, remarks(scenario, result, name, variant)])
     return table(["target", "for each stream", "idle", ""], body)
 
 
@@ -184,7 +186,9 @@ def chart(scenario, result):
         labels = list(scenario.variants)
         series = {name: [median(result, name, label, "us") for label in labels] for name in scenario.targets}
         series = {name: values for name, values in series.items() if None not in values}
-        return charts.lines(scenario.title, labels, series, f"us for each {scenario.unit}") if series else None
+        unit = f"us for each {scenario.unit}, by {scenario.by}"
+        heading = f"{scenario.name}: processor time for each {scenario.unit}"
+        return charts.lines(heading, labels, series, unit, log=scenario.name == "bodies") if series else None
     variant = first_variant(scenario)
     rows = []
     for name in scenario.targets:
@@ -193,7 +197,8 @@ def chart(scenario, result):
         if value is not None:
             words = kib(value) if key == "bytes" else time(value) if key == "p99_us" else f"{number(value)} us"
             rows.append((name, max(value, 0), words))
-    heading = scenario.title + {measure.memory: "", measure.latency: ": p99"}.get(scenario.measure, f": processor time for each {scenario.unit}")
+    what = {measure.memory: "memory for each stream", measure.latency: "p99"}
+    heading = f"{scenario.name}: " + what.get(scenario.measure, f"processor time for each {scenario.unit}")
     return charts.bars(heading, rows) if rows else None
 
 
@@ -203,7 +208,8 @@ def skipped_words(result):
 
 def section(scenario, result):
     count = max((len(each) for figures in result["figures"].values() for each in figures.values()), default=0)
-    parts = [f"### {scenario.name}\n\n{scenario.title}. {count} round{'s' if count != 1 else ''}.\n", details(scenario, result), skipped_words(result)]
+    heading = f"### {scenario.name}\n\n{scenario.title}. {count} round{'s' if count != 1 else ''}.\n"
+    parts = [heading, details(scenario, result), skipped_words(result)]
     if chart(scenario, result):
         parts.append(f"![{scenario.title}](performance/{scenario.name}.svg)\n")
     return "\n".join(part for part in parts if part)

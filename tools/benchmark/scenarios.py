@@ -37,6 +37,7 @@ class Scenario:
     setting: dict = dataclasses.field(default_factory=dict)  # of the target, as in targets.Setting
     fast: bool = False  # with a second provider
     base: str = "floor"
+    by: str = ""  # what the variants differ in
     fresh: bool = False  # a target is started anew for each run
 
 
@@ -107,10 +108,10 @@ everything = (
         "streams", "The same 50,000 events a second from 100 to 20,000 streams", measure.paced, ("floor", "penstock"),
         stream_counts(), "event",
         (Goal("whole", 0, "no frame lost at 10,000 and 20,000"), Goal("growth", 1.15, "<= 15 % dearer at 20,000 than at 100")),
-        paced_smoke, rounds=2),
+        paced_smoke, rounds=2, by="streams"),
     Scenario(
         "bodies", "Request bodies from 1 KB to 1 MB", measure.saturate, ("floor", "penstock"), body_sizes(), "request",
-        (Goal("linear", 1.25, "a byte of 1 MB costs <= 1.25 of a byte of 100 KB"),), {"streams": 2, "window_ms": 100}, rounds=2),
+        (Goal("linear", 1.25, "a byte of 1 MB costs <= 1.25 of a byte of 100 KB"),), {"streams": 2, "window_ms": 50}, rounds=2, by="size of the body"),
     Scenario(
         "workers", "1, 2 and 4 workers, 1,000 streams, an event each 20 ms", measure.paced, ("penstock",),
         {f"{count}": {"streams": 1000, "interval_ms": 20, "window_ms": 2500, "workers": count} for count in (1, 2, 4)}, "event",
