@@ -149,7 +149,7 @@ put_call(struct work *work, struct slice body)
     error = put(work, CANON_DELTA, BLOCK_CALL, text);
     if (!error)
         error = put(work, CANON_CLOSE, BLOCK_CALL, SLICE_NONE);
-    filter->called = true;
+    filter->called = filter->cut = true;
     return error ? error : 1;
 }
 
@@ -313,6 +313,14 @@ carry(struct work *work, const struct canon_event *event)
     copy->block = filter->shown;
     copy->text = SLICE_NONE;
     copy->logprobs = NULL;
+    if (event->kind != CANON_CITATION || !filter->cut)
+        return 0;
+    struct canon_citation *citation = arena_take(work->out.arena, sizeof(*citation));
+    if (!citation)
+        return -ERR_MEMORY;
+    *citation = *event->citation;
+    citation->start = citation->end = -1;
+    copy->citation = citation;
     return 0;
 }
 
@@ -335,7 +343,7 @@ take(struct work *work, const struct canon_event *event)
     if (event->kind == CANON_OPEN && event->type == BLOCK_TEXT && event->choice == 0 && !filter->watching) {
         filter->watching = true;
         filter->text = event->block;
-        filter->said = filter->called = filter->is_open = false;
+        filter->said = filter->called = filter->is_open = filter->cut = false;
         return 0; /* opened when there is something to say */
     }
     if (!filter->watching || event->block != filter->text)

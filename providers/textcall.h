@@ -21,6 +21,7 @@ struct canon_textcall {
     uint64_t reply;        /* hash of the reply's id */
     uint32_t matched;      /* units of the tag at hand */
     bool watching, inside, is_open, said, called; /* said: text of this block went out; called: a call came last */
+    bool cut;             /* calls have gone out of this text: positions in it mean nothing any more */
     struct sink held;      /* escaped: white space and part of a tag; inside: everything since the tag's beginning */
     size_t body;           /* inside: where the call begins in held */
 };

@@ -310,6 +310,7 @@ run_case(struct test *test)
         .client = dialect_named(text_of(test, config, "client", "openai_chat")),
         .upstream = dialect_named(text_of(test, config, "upstream", "openai_chat")),
         .think = flag_of(config, "think_tags", false),
+        .textcall = flag_of(config, "text_tool_calls", false),
         .early = flag_of(config, "early", false),
         .status = (int)json_u64_or(json_get(config, "status"), 200),
     };
