@@ -74,6 +74,49 @@ takes_any_request(void **state)
     assert_int_equal(one, escaped);
 }
 
+/* What is not text counts too, by its kind and size, whatever nobody can count exactly. */
+static void
+weighs_what_is_not_text(void **state)
+{
+    static const struct {
+        const char *part;
+        uint64_t least, most;
+    } rows[] = {
+        {"{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":\"AAAA\"}}", 300, 3000},
+        {"{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"https://example.com/a.png\"}}", 300, 3000},
+        {"{\"type\":\"document\",\"source\":{\"type\":\"text\",\"data\":\"one two three four five six seven\"}}", 5, 40},
+        {"{\"type\":\"document\",\"source\":{\"type\":\"url\",\"url\":\"https://example.com/a.pdf\"}}", 300, 3000},
+        {"{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":\"AAAA\"}}]}", 300, 3000},
+        {"{\"type\":\"text\",\"text\":\"\\u4f60\\u597d \\ud83d\\ude00 \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x98\x80 \xc3\xa9t\xc3\xa9 12345 --- !!!\"}", 8, 60},
+    };
+    uint64_t none = estimate(SLICE_LIT("{\"messages\":[{\"role\":\"user\",\"content\":[]}]}"));
+    (void)state;
+    for (size_t i = 0; i < countof(rows); i++) {
+        char body[1024];
+        int n = snprintf(body, sizeof body, "{\"messages\":[{\"role\":\"user\",\"content\":[%s]}]}", rows[i].part);
+        uint64_t more = estimate(slice_of(body, (size_t)n)) - none;
+        assert_in_range(more, rows[i].least, rows[i].most);
+    }
+    /* A large document weighs what its bytes say, and one that is to be cited more. */
+    static char body[400000];
+    int head = snprintf(body, sizeof body, "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"citations\":{\"enabled\":false},\"source\":{\"type\":\"base64\",\"data\":\"");
+    memset(body + head, 'A', 300000);
+    int tail = snprintf(body + head + 300000, 100, "\"}}]}]}");
+    uint64_t large = estimate(slice_of(body, (size_t)head + 300000 + (size_t)tail));
+    assert_in_range(large, 1500, 300000);
+    memcpy(strstr(body, "false"), "true ", 5);
+    assert_true(estimate(slice_of(body, (size_t)head + 300000 + (size_t)tail)) > large);
+    /* Tools that the provider runs are taught to the model, each kind at its own length. */
+    static const char *const kinds[] = {"bash_20250124", "web_fetch_20250910", "web_search_20250305"};
+    uint64_t before = 0;
+    for (size_t i = 0; i < countof(kinds); i++) {
+        int n = snprintf(body, sizeof body, "{\"messages\":[],\"tools\":[{\"type\":\"%s\",\"name\":\"x\"}]}", kinds[i]);
+        uint64_t tokens = estimate(slice_of(body, (size_t)n));
+        assert_true(tokens > before);
+        before = tokens;
+    }
+}
+
 static char *
 read_all(const char *folder, const char *name, size_t *len)
 {
@@ -254,6 +297,32 @@ reported(const char *folder, const char *stem, const char *name)
 }
 
 /* A fifth, and thirty tokens for what services say to their models unseen. */
+/* The same of the other dialects, whose parts are read first. */
+static void
+weighs_what_is_not_text_in_any_dialect(void **state)
+{
+    static const struct {
+        enum dialect_id from;
+        const char *part;
+        uint64_t least, most;
+    } rows[] = {
+        {DIALECT_OPENAI_CHAT, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AAAA\"}}", 50, 3000},
+        {DIALECT_OPENAI_CHAT, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://example.com/a.png\",\"detail\":\"low\"}}", 50, 3000},
+        {DIALECT_OPENAI_CHAT, "{\"type\":\"input_audio\",\"input_audio\":{\"format\":\"wav\",\"data\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}}", 0, 100},
+        {DIALECT_OPENAI_CHAT, "{\"type\":\"file\",\"file\":{\"file_id\":\"file-1\"}}", 300, 3000},
+        {DIALECT_OPENAI_CHAT, "{\"type\":\"refusal\",\"refusal\":\"no no no no no no no\"}", 4, 20},
+        {DIALECT_OPENAI_CHAT, "{\"type\":\"video_url\",\"video_url\":{\"url\":\"https://example.com/a.mp4\"}}", 300, 3000},
+    };
+    (void)state;
+    for (size_t i = 0; i < countof(rows); i++) {
+        char body[1024];
+        int n = snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"\"},%s]}]}", rows[i].part);
+        uint64_t none = estimate_of(rows[i].from, "m", SLICE_LIT("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"\"}]}]}"));
+        assert_true(n < (int)sizeof body);
+        assert_in_range(estimate_of(rows[i].from, "m", slice_from(body)) - none, rows[i].least, rows[i].most);
+    }
+}
+
 static void
 counts_recorded_requests_of_any_dialect(void **state)
 {
@@ -301,9 +370,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_small_requests),
         cmocka_unit_test(takes_any_request),
+        cmocka_unit_test(weighs_what_is_not_text),
         cmocka_unit_test(counts_recorded_requests),
         cmocka_unit_test(counts_small_requests_of_any_dialect),
         cmocka_unit_test(counts_recorded_requests_of_any_dialect),
+        cmocka_unit_test(weighs_what_is_not_text_in_any_dialect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
