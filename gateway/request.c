@@ -13,6 +13,8 @@
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
+#define BODY_RESERVE_MAX_BYTES (1u << 20) /* of a body whose length is announced, taken before it comes */
+
 enum stream_event
 stream_fail_text(struct stream *stream, int error, struct slice message, struct slice param)
 {
@@ -203,6 +205,10 @@ act_begin_body(struct stream *stream)
     }
     if (body && stream->head->expect_continue && !stream->http10 && stream->client->in.len == 0 &&
         conn_put(stream->client, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
+        return stream_fail(stream, -ERR_MEMORY);
+    /* Growing would copy it once more. What is announced and does not come costs no more than addresses. */
+    if (stream->head->framing == HTTP_LENGTH && stream->head->length <= BODY_RESERVE_MAX_BYTES &&
+        !sink_reserve(&stream->body_bytes, (size_t)stream->head->length))
         return stream_fail(stream, -ERR_MEMORY);
     stream->progress_ms = worker->loop.now_ms;
     stream_arm_step(stream, config->body_ms);

@@ -115,7 +115,11 @@ splice_put(const struct splice *splice, struct sink *out)
 {
     if (splice->failed)
         return -ERR_MEMORY;
-    size_t from = 0;
+    size_t from = 0, most = splice->text.len;
+    for (size_t i = 0; i < splice->count; i++)
+        most += splice->edits[i].with.len;
+    if (!sink_reserve(out, most)) /* at once: growing would copy a large text once more */
+        return out->error;
     for (size_t i = 0; i < splice->count; i++) {
         const struct splice_edit *edit = &splice->edits[i];
         if (edit->at < from)
