@@ -208,8 +208,10 @@ act_begin_body(struct stream *stream)
         return stream_fail(stream, -ERR_MEMORY);
     /* Growing would copy it once more. What is announced and does not come costs no more than addresses. */
     if (stream->head->framing == HTTP_LENGTH && stream->head->length <= BODY_RESERVE_MAX_BYTES &&
-        !sink_reserve(&stream->body_bytes, (size_t)stream->head->length))
+        !sink_reserve(&stream->body_bytes, (size_t)stream->head->length)) {
+        stream->close_after = true; /* nobody is going to read it */
         return stream_fail(stream, -ERR_MEMORY);
+    }
     stream->progress_ms = worker->loop.now_ms;
     stream_arm_step(stream, config->body_ms);
     return EVENT_CLIENT_BYTES;
