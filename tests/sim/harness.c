@@ -296,8 +296,8 @@ world_run(struct world *world, uint64_t ms)
 
 /* ---------------------------------------------------------------- life */
 
-static void
-add_provider(struct world *world, uint16_t port, enum dialect_spoken dialect)
+struct provider *
+world_provider_add(struct world *world, uint16_t port, enum dialect_spoken dialect)
 {
     struct provider *provider = calloc(1, sizeof *provider);
     assert(provider);
@@ -305,6 +305,7 @@ add_provider(struct world *world, uint16_t port, enum dialect_spoken dialect)
         .next = world->providers, .world = world, .port = port, .dialect = dialect};
     world->providers = provider;
     provider_serve(provider, plan_well);
+    return provider;
 }
 
 void
@@ -336,11 +337,11 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, 
         world->worker->random[i] = sim_random(world->sim);
     error = worker_listen(world->worker, sim_listen_fd(world->sim, WORLD_PORT), false);
     assert(error == 0);
-    add_provider(world, WORLD_CHAT_PORT, SPEAKS_CHAT);
-    add_provider(world, WORLD_CLAUDE_PORT, SPEAKS_MESSAGES);
-    add_provider(world, WORLD_SPARE_PORT, SPEAKS_CHAT);
-    add_provider(world, WORLD_ANSWERS_PORT, SPEAKS_RESPONSES);
-    add_provider(world, WORLD_GEMINI_PORT, SPEAKS_GEMINI);
+    world_provider_add(world, WORLD_CHAT_PORT, SPEAKS_CHAT);
+    world_provider_add(world, WORLD_CLAUDE_PORT, SPEAKS_MESSAGES);
+    world_provider_add(world, WORLD_SPARE_PORT, SPEAKS_CHAT);
+    world_provider_add(world, WORLD_ANSWERS_PORT, SPEAKS_RESPONSES);
+    world_provider_add(world, WORLD_GEMINI_PORT, SPEAKS_GEMINI);
     living = world;
     signal(SIGABRT, on_abort);
 }
@@ -470,6 +471,8 @@ world_close(struct world *world)
     assert(sim_sockets_open(world->sim) == 0);
     living = NULL;
     scripts_free(world);
+    if (world->closed)
+        world->closed();
     sim_free(world->sim);
     free(world->worker);
 }

@@ -32,6 +32,7 @@ struct world {
     struct worker *worker, *workers[1];
     size_t worker_count;
     uint64_t ticks;
+    void (*closed)(void); /* told when providers and clients are gone */
     struct provider *providers;
     struct client *clients;
     uint64_t seed;
@@ -99,6 +100,7 @@ struct visit {
     bool streams;              /* it asked for a stream */
     bool answering, gone, ended;
     uint64_t gone_us;
+    void *wire; /* its state */
     struct step *steps;
     size_t step_count, step_room, at;
     struct sink bytes;
@@ -107,11 +109,21 @@ struct visit {
 
 typedef void provider_plan(struct visit *visit);
 
+/* What stands between a provider's words and its connection; NULL: nothing does. */
+struct provider_wire {
+    void *(*open)(struct visit *visit);
+    struct sink *(*hear)(void *wire); /* take what has come; all plain bytes so far */
+    void (*say)(void *wire, struct slice bytes);
+    void (*end)(void *wire); /* nothing more will be said */
+    void (*free)(void *wire);
+};
+
 struct provider {
     struct provider *next;
     struct world *world;
     uint16_t port;
     enum dialect_spoken dialect;
+    const struct provider_wire *wire;
     provider_plan *plan; /* writes the steps of a reply */
     void *user;
     bool deaf;  /* reads nothing, so that what is sent to it piles up */
@@ -122,6 +134,8 @@ struct provider {
 };
 
 struct provider *world_provider(struct world *world, uint16_t port);
+/* world_provider_add - one more, which answers well. */
+struct provider *world_provider_add(struct world *world, uint16_t port, enum dialect_spoken dialect);
 /* provider_refuse - connections are refused; a plan given later is not enough: provider_serve. */
 void provider_refuse(struct provider *provider);
 void provider_serve(struct provider *provider, provider_plan *plan);

@@ -82,7 +82,8 @@ find_marker(struct visit *visit)
 static bool
 take_request(struct visit *visit)
 {
-    struct slice in = slice_skip(sink_slice(sim_peer_in(visit->peer)), visit->consumed);
+    const struct sink *heard = visit->wire ? visit->provider->wire->hear(visit->wire) : sim_peer_in(visit->peer);
+    struct slice in = slice_skip(sink_slice(heard), visit->consumed);
     struct slice head = text_before(in, "\r\n\r\n");
     if (!slice_present(head))
         return false;
@@ -131,21 +132,30 @@ look_for_request(struct visit *visit)
 }
 
 static void
+speak(struct visit *visit, struct slice bytes)
+{
+    if (visit->wire)
+        visit->provider->wire->say(visit->wire, bytes);
+    else
+        sim_peer_send(visit->peer, bytes);
+}
+
+static void
 advance(struct visit *visit)
 {
     while (visit->at < visit->step_count && sim_peer_alive(visit->peer)) {
         const struct step *step = &visit->steps[visit->at++];
         switch (step->kind) {
         case STEP_SEND:
-            sim_peer_send(
-                visit->peer,
-                slice_take(slice_skip(sink_slice(&visit->bytes), visit->sent), step->amount));
+            speak(visit, slice_take(slice_skip(sink_slice(&visit->bytes), visit->sent), step->amount));
             visit->sent += step->amount;
             break;
         case STEP_WAIT:
             sim_peer_timer(visit->peer, step->amount);
             return;
         case STEP_FIN:
+            if (visit->wire)
+                visit->provider->wire->end(visit->wire);
             sim_peer_close(visit->peer);
             return;
         case STEP_RESET:
@@ -186,6 +196,8 @@ on_opened(struct sim_peer *peer)
     sim_peer_set_user(peer, visit);
     if (provider->deaf)
         sim_peer_stop_reading(peer, true);
+    if (provider->wire)
+        visit->wire = provider->wire->open(visit);
     if (provider->early)
         begin_reply(visit);
 }
@@ -193,7 +205,10 @@ on_opened(struct sim_peer *peer)
 static void
 on_bytes(struct sim_peer *peer)
 {
-    look_for_request(sim_peer_user(peer));
+    struct visit *visit = sim_peer_user(peer);
+    if (visit->wire) /* a handshake goes on while a reply is under way, too */
+        (void)visit->provider->wire->hear(visit->wire);
+    look_for_request(visit);
 }
 
 static void
@@ -336,6 +351,8 @@ scripts_free(struct world *world)
         while (provider->visits) {
             struct visit *visit = provider->visits;
             provider->visits = visit->next;
+            if (visit->wire)
+                provider->wire->free(visit->wire);
             free(visit->steps);
             sink_fini(&visit->bytes);
             free(visit);

@@ -16,11 +16,13 @@
 
 #include "tests/sim/memory.h"
 #include "tests/sim/names.h"
+#include "tests/sim/secure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#define SECURE_EVERY 16 /* one world in so many speaks TLS to its upstreams: it costs much */
 #define WORLD_MS (3600 * 1000) /* a slow client is not a dead one */
 
 struct storm storm;
@@ -158,7 +160,14 @@ run_seed(uint64_t seed)
     storm.yaml = yamls[seed % countof(yamls)];
     if (seed / countof(yamls) % 2)
         storm.yaml = by_name(storm.yaml);
+    bool secure = seed % SECURE_EVERY == 7 && secure_yaml();
+    if (secure)
+        storm.yaml = secure_yaml();
     world_open(&storm.world, seed, NULL, storm.yaml);
+    if (secure) {
+        secure_begin(&storm.world);
+        storm.world.closed = secure_end;
+    }
     make_weather();
     storm.slept = storm.faults.jump > 0;
     make_names(seed);
@@ -166,7 +175,7 @@ run_seed(uint64_t seed)
     sim_set_faults(storm.world.sim, &storm.faults);
     for (struct provider *provider = storm.world.providers; provider; provider = provider->next) {
         provider_serve(provider, plan_storm);
-        provider->early = storm_chance(2);
+        provider->early = !provider->wire && storm_chance(2);
         storm.early = storm.early || provider->early;
         if (storm_chance(5))
             sim_black_hole(storm.world.sim, provider->port);
@@ -249,6 +258,11 @@ print_tally(uint64_t worlds)
            "%llu fault: names with several addresses\n",
            (unsigned long long)names.slow, (unsigned long long)names.refused, (unsigned long long)names.missing,
            (unsigned long long)names.several);
+    struct secure_tally secure = secure_tally();
+    printf("%llu TLS connections, %llu of them up\n", (unsigned long long)secure.handshakes, (unsigned long long)secure.done);
+    printf("%llu fault: certificates that are wrong\n%llu fault: handshakes broken off\n%llu fault: no TLS where there should be\n"
+           "%llu fault: TLS cut without goodbye\n", (unsigned long long)secure.certificates, (unsigned long long)secure.broken_off,
+           (unsigned long long)secure.strangers, (unsigned long long)secure.truncated);
     printf("max %u places that allocate, max %u of them refused\n", memory.sites, memory.sites_failed);
     for (int state = 0; state < STATE_COUNT; state++) {
         for (int event = 0; event < EVENT_COUNT; event++) {
