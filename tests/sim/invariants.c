@@ -224,7 +224,7 @@ check_upstreams(const struct list *list, bool idle, struct sums *sums)
 }
 
 static void
-check_pool(const struct upstream_pool *pool, struct sums *sums)
+check_pool(const struct upstream_pool *pool, uint64_t cap, struct sums *sums)
 {
     size_t active = 0, waiting = 0, called = 0, idle = 0, kept = 0;
     for (struct list *link = pool->hosts.next; link != &pool->hosts; link = link->next) {
@@ -233,6 +233,8 @@ check_pool(const struct upstream_pool *pool, struct sums *sums)
         assert(host->idle_count == here);
         kept += here + check_upstreams(&host->settling, false, sums);
         assert(host->waiting == length(&host->queue));
+        assert(host->active + host->called <= cap);
+        assert(host->waiting == 0 || host->active + host->called > 0); /* nobody waits for a place that nobody will free */
         active += host->active;
         waiting += host->waiting;
         called += host->called;
@@ -275,7 +277,7 @@ world_check(const struct world *world, const struct worker *worker)
     check_ends(worker->metrics, sums.exchanges);
     add_conns(&sums, loop);
     size_t fetches = length(&worker->fetches);
-    check_pool(&worker->upstreams, &sums);
+    check_pool(&worker->upstreams, worker->generation->config->limits.upstream_connections, &sums);
     assert(sums.owned >= sums.streams + sums.leases); /* what is open has one owner */
     assert(sums.owned <= sums.streams + sums.leases + fetches);
     assert(sums.conns == loop->conns);

@@ -376,6 +376,9 @@ telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice 
     while ((end = body.len ? memchr(body.ptr, '\n', body.len) : NULL) &&
            telling->how != TOLD_WRONG) {
         struct slice line = slice_of(body.ptr, (size_t)(end - body.ptr));
+        const char *lone = memchr(line.ptr, '\r', line.len); /* which ends a line, too, unless a line feed follows */
+        if (lone && lone + 1 < end)
+            line.len = (size_t)(lone - line.ptr);
         body = slice_skip(body, line.len + 1);
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--; /* an upstream's own line ends, passed on */
