@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arena.c - bump memory. Small takes share blocks of 16 KiB; a large one gets a block of its own,
- * placed behind the shared one so that the shared one goes on being filled.
+ * arena.c - bump memory. Small takes share blocks; a large one gets a block of its own, placed
+ * behind the shared one so that the shared one goes on being filled.
  */
 #include "base/arena.h"
 
@@ -10,30 +10,139 @@
 #include <stdlib.h>
 
 #define ARENA_ALIGN 16u
-#define ARENA_BLOCK_BYTES 16384u
 
 struct arena_block {
     struct arena_block *next;
-    size_t used, size; /* of data */
-    size_t unused;     /* keeps data aligned to 16 */
+    uint32_t used, size; /* of data */
     char data[];
 };
 _Static_assert(offsetof(struct arena_block, data) % ARENA_ALIGN == 0, "takes are aligned");
 
-#define ARENA_SHARED_BYTES (ARENA_BLOCK_BYTES - offsetof(struct arena_block, data))
+#define POOLED_BYTES (ARENA_BLOCK_BYTES - offsetof(struct arena_block, data))
+
+static size_t
+shared_bytes(const struct arena *arena)
+{
+    return arena->block_bytes - offsetof(struct arena_block, data);
+}
+
+/* -- the pool -- */
+
+/* AddressSanitizer can only see a use after the reset of memory that was really freed. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPING false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEPING false
+#endif
+#endif
+#ifndef KEEPING
+#define KEEPING true
+#endif
+
+void
+arena_pool_init(struct arena_pool *pool, size_t blocks_keep)
+{
+    if (!KEEPING)
+        blocks_keep = 0;
+    *pool = (struct arena_pool){.blocks_keep = blocks_keep};
+}
+
+/* Free so many of the free blocks. */
+static void
+pool_drop(struct arena_pool *pool, size_t count)
+{
+    assert(count <= pool->blocks_free);
+    assert(pool->blocks_free <= pool->blocks_total);
+    pool->blocks_free -= count;
+    pool->blocks_total -= count;
+    for (; count > 0; count--) {
+        struct arena_block *block = pool->free;
+        pool->free = block->next;
+        free(block);
+    }
+}
+
+void
+arena_pool_fini(struct arena_pool *pool)
+{
+    assert(pool->blocks_free == pool->blocks_total);
+    pool_drop(pool, pool->blocks_free);
+    assert(!pool->free);
+}
+
+size_t
+arena_pool_shrink(struct arena_pool *pool)
+{
+    size_t count = pool->blocks_least;
+    assert(count <= pool->blocks_free);
+    pool_drop(pool, count);
+    pool->blocks_least = pool->blocks_free;
+    return count;
+}
+
+/* What was in a block that comes back is not wiped: takes are, one by one. */
+static struct arena_block *
+pool_take_block(struct arena_pool *pool)
+{
+    struct arena_block *block = pool->free;
+    if (!block) {
+        block = malloc(ARENA_BLOCK_BYTES);
+        if (!block)
+            return NULL;
+        block->size = POOLED_BYTES;
+        pool->blocks_total++;
+        return block;
+    }
+    pool->free = block->next;
+    pool->blocks_free--;
+    if (pool->blocks_least > pool->blocks_free)
+        pool->blocks_least = pool->blocks_free;
+    return block;
+}
+
+static void
+pool_give_block(struct arena_pool *pool, struct arena_block *block)
+{
+    assert(block->size == POOLED_BYTES);
+    block->next = pool->free;
+    pool->free = block;
+    pool->blocks_free++;
+    if (pool->blocks_free > pool->blocks_keep)
+        pool_drop(pool, 1);
+}
+
+/* -- an arena -- */
 
 void
 arena_init(struct arena *arena, size_t max)
 {
-    *arena = (struct arena){.max = max};
+    *arena = (struct arena){.max = max, .block_bytes = ARENA_BLOCK_BYTES};
+}
+
+void
+arena_init_small(struct arena *arena, size_t max, uint32_t block_bytes)
+{
+    assert(block_bytes >= 2 * sizeof(struct arena_block));
+    assert(block_bytes <= ARENA_BLOCK_BYTES);
+    *arena = (struct arena){.max = max, .block_bytes = block_bytes};
+}
+
+void
+arena_init_pooled(struct arena *arena, size_t max, struct arena_pool *pool)
+{
+    *arena = (struct arena){.max = max, .block_bytes = ARENA_BLOCK_BYTES, .pool = pool};
 }
 
 static void
-blocks_free(struct arena_block *block)
+blocks_free(struct arena *arena, struct arena_block *block)
 {
     while (block) {
         struct arena_block *next = block->next;
-        free(block);
+        if (arena->pool && block->size == POOLED_BYTES)
+            pool_give_block(arena->pool, block);
+        else
+            free(block);
         block = next;
     }
 }
@@ -41,7 +150,7 @@ blocks_free(struct arena_block *block)
 void
 arena_fini(struct arena *arena)
 {
-    blocks_free(arena->blocks);
+    blocks_free(arena, arena->blocks);
     arena->blocks = NULL;
     arena->used = 0;
 }
@@ -50,12 +159,12 @@ void
 arena_reset(struct arena *arena)
 {
     struct arena_block *kept = arena->blocks;
-    if (kept && kept->size == ARENA_SHARED_BYTES) {
-        blocks_free(kept->next);
+    if (kept && !arena->pool && kept->size == shared_bytes(arena)) {
+        blocks_free(arena, kept->next);
         kept->next = NULL;
         kept->used = 0;
     } else {
-        blocks_free(kept);
+        blocks_free(arena, kept);
         arena->blocks = NULL;
     }
     arena->used = 0;
@@ -65,14 +174,17 @@ arena_reset(struct arena *arena)
 static void *
 take_from_new_block(struct arena *arena, size_t n, bool zeroed)
 {
-    bool shared = n <= ARENA_SHARED_BYTES;
-    size_t size = shared ? ARENA_SHARED_BYTES : n;
+    bool shared = n <= shared_bytes(arena), pooled = shared && arena->pool;
+    size_t size = shared ? shared_bytes(arena) : n;
     /* Only what is taken must be zero, and large fresh memory is so already. */
-    struct arena_block *block = zeroed && !shared ? calloc(1, sizeof(*block) + size) : malloc(sizeof(*block) + size);
+    struct arena_block *block = pooled              ? pool_take_block(arena->pool)
+                                : zeroed && !shared ? calloc(1, sizeof(*block) + size)
+                                                    : malloc(sizeof(*block) + size);
     if (!block)
         return NULL;
-    block->size = size;
-    block->used = n;
+    assert(!pooled || block->size == size);
+    block->size = (uint32_t)size;
+    block->used = (uint32_t)n;
     if (shared || !arena->blocks) {
         block->next = arena->blocks;
         arena->blocks = block;
@@ -98,7 +210,7 @@ take(struct arena *arena, size_t n, bool zeroed)
     if (n > arena->max)
         return NULL;
     n = aligned(n);
-    if (n == 0 || n > arena->max - arena->used)
+    if (n == 0 || n > arena->max - arena->used || n > UINT32_MAX)
         return NULL;
 
     void *taken;
@@ -107,7 +219,7 @@ take(struct arena *arena, size_t n, bool zeroed)
         taken = block->data + block->used;
         if (zeroed)
             memset(taken, 0, n);
-        block->used += n;
+        block->used += (uint32_t)n;
     } else {
         taken = take_from_new_block(arena, n, zeroed);
     }
@@ -134,10 +246,10 @@ arena_shrink(struct arena *arena, void *taken, size_t n, size_t less)
     struct arena_block *block = arena->blocks;
     assert(less <= n);
     n = aligned(n ? n : 1);
-    if (!block || block->size != ARENA_SHARED_BYTES || (char *)taken + n != block->data + block->used)
+    if (!block || block->size != shared_bytes(arena) || (char *)taken + n != block->data + block->used)
         return;
     size_t back = n - aligned(less);
-    block->used -= back;
+    block->used -= (uint32_t)back;
     arena->used -= back;
 }
 

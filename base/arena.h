@@ -7,20 +7,45 @@
 
 #include "base/slice.h"
 
+#define ARENA_BLOCK_BYTES 16384u
+
 struct arena_block;
+
+/* Free blocks of 16 KiB that arenas of one thread share: whoever has none in use holds none. */
+struct arena_pool {
+    struct arena_block *free;
+    size_t blocks_total; /* allocated from the system */
+    size_t blocks_free;
+    size_t blocks_least; /* the fewest that were free since the last shrink: nobody missed those */
+    size_t blocks_keep;  /* at most so many are kept free; more are given to the system */
+};
+
+void arena_pool_init(struct arena_pool *pool, size_t blocks_keep);
+/* arena_pool_fini - every block must have come back. */
+void arena_pool_fini(struct arena_pool *pool);
+/* arena_pool_shrink - free what nobody has needed since the last shrink; how many blocks. */
+size_t arena_pool_shrink(struct arena_pool *pool);
 
 struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used;                /* bytes taken in all blocks */
     size_t max;                 /* ceiling in bytes for all blocks together */
+    uint32_t block_bytes;       /* of a block that small takes share, its head included */
+    struct arena_pool *pool;    /* where shared blocks come from; NULL: the system */
 };
 
 /* arena_init - nothing is allocated before the first take. max in bytes. */
 void arena_init(struct arena *arena, size_t max);
+/* arena_init_small - blocks of this many bytes (64 to 16 KiB) for what lives long and is little; a
+ * take that does not fit into one gets memory of exactly its size. */
+void arena_init_small(struct arena *arena, size_t max, uint32_t block_bytes);
+/* arena_init_pooled - shared blocks come from a pool and go back there; a reset keeps none. */
+void arena_init_pooled(struct arena *arena, size_t max, struct arena_pool *pool);
 void arena_fini(struct arena *arena);
-/* arena_reset - give everything back; one block of at most 16 KiB may be kept for the next. */
+/* arena_reset - give everything back; without a pool one shared block may be kept for the next. */
 void arena_reset(struct arena *arena);
-/* arena_take - n bytes (0 too) aligned to 16, zeroed; NULL over the ceiling or without memory. */
+/* arena_take - n bytes (0 too, less than 4 GiB) aligned to 16, zeroed; NULL over the ceiling or
+ * without memory. */
 void *arena_take(struct arena *arena, size_t n) must_check;
 /* arena_take_raw - the same, not zeroed. */
 void *arena_take_raw(struct arena *arena, size_t n) must_check;

@@ -30,6 +30,7 @@ pool_fini(struct pool *pool)
         pool->chunks_free--;
         pool->chunks_total--;
     }
+    pool->chunks_least = 0;
     assert(pool->chunks_free == 0);
     assert(pool->chunks_total == 0);
 }
@@ -44,6 +45,8 @@ pool_take(struct pool *pool)
     if (chunk) {
         pool->free = chunk->next;
         pool->chunks_free--;
+        if (pool->chunks_least > pool->chunks_free)
+            pool->chunks_least = pool->chunks_free;
     } else {
         chunk = malloc(sizeof(*chunk));
         if (!chunk)
@@ -84,6 +87,22 @@ reserve(const struct pool *pool)
 {
     /* At least one, so that a pool of fewer than eight chunks still warns before it is empty. */
     return pool->chunks_max < 16 ? 1 : pool->chunks_max / 8;
+}
+
+size_t
+pool_shrink(struct pool *pool)
+{
+    size_t count = pool->chunks_least;
+    assert(count <= pool->chunks_free);
+    for (size_t i = 0; i < count; i++) {
+        struct chunk *chunk = pool->free;
+        pool->free = chunk->next;
+        free(chunk);
+    }
+    pool->chunks_free -= count;
+    pool->chunks_total -= count;
+    pool->chunks_least = pool->chunks_free;
+    return count;
 }
 
 bool

@@ -31,6 +31,7 @@ struct pool {
     size_t chunks_max;   /* ceiling; beyond it pool_take gives NULL */
     size_t chunks_keep;  /* free chunks kept for reuse; more are given to the system */
     size_t chunks_free;
+    size_t chunks_least; /* the fewest that were free since the last shrink: nobody missed those */
 };
 
 void pool_init(struct pool *pool, size_t chunks_max, size_t chunks_keep);
@@ -38,6 +39,8 @@ void pool_init(struct pool *pool, size_t chunks_max, size_t chunks_keep);
 void pool_fini(struct pool *pool);
 struct chunk *pool_take(struct pool *pool) must_check;
 void pool_give(struct pool *pool, struct chunk *chunk);
+/* pool_shrink - free the chunks that nobody has needed since the last shrink; how many. */
+size_t pool_shrink(struct pool *pool);
 /* pool_low - is less than an eighth of the pool left? Then stop accepting and stop receiving. */
 bool pool_low(const struct pool *pool);
 /* pool_tight - is even half of that used up? Then nothing is left for those who hold little, either. */

@@ -354,6 +354,7 @@ stream_release_request(struct stream *stream)
     stream->worker->request_bytes -= stream->body_bytes.len;
     sink_reset(&stream->body_bytes, 0);
     sink_reset(&stream->out_body, 0);
-    http_reader_reset(&stream->reader);
+    http_reader_fini(&stream->reader);
+    http_reader_fini(&stream->reply_reader);
     arena_reset(&stream->request);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define VERDICTS_MAX 32 /* longest chain of verdicts one notice may cause */
+#define REPLY_BLOCK_BYTES 512 /* names and the like; codecs are larger and have memory of their own */
 
 static const char *const state_names[] = {
 #define X(name) #name,
@@ -376,8 +377,8 @@ stream_new(struct worker *worker, int fd, const char *peer)
     deadline_init(&stream->commit, commit_due);
     deadline_init(&stream->lonely, lonely_due);
     struct http_limits limits = {config->limits.line_bytes, config->limits.head_bytes, config->limits.fields};
-    arena_init(&stream->request, SIZE_MAX); /* their limits follow when there is a connection */
-    arena_init(&stream->reply, 4u << 20);
+    arena_init_pooled(&stream->request, SIZE_MAX, &worker->blocks); /* their limits follow when there is a connection */
+    arena_init_small(&stream->reply, 4u << 20, REPLY_BLOCK_BYTES);
     sink_init(&stream->body_bytes, SIZE_MAX);
     sink_init(&stream->out_body, SIZE_MAX);
     sink_init(&stream->collected, SIZE_MAX);

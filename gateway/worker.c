@@ -23,6 +23,7 @@
 #define SCRATCH_BYTES_MAX (256u << 20)
 #define FRAMES_BYTES_MAX (80u << 20)
 #define TEXT_BYTES_MAX (160u << 20)
+#define BLOCKS_KEEP 256 /* of 16 KiB; after a second in which nobody needed them they go as well */
 
 /* ---------------------------------------------------------------- randomness, clock */
 
@@ -78,6 +79,8 @@ each_second(struct deadline *deadline)
 {
     struct worker *worker = container_of(deadline, struct worker, second);
     read_wall_clock(worker);
+    arena_pool_shrink(&worker->blocks);
+    pool_shrink(&worker->loop.pool);
     credential_tick(worker);
     window_tick(worker);
     if (worker->number == 0 && worker->gateway->tapes)
@@ -185,6 +188,7 @@ worker_init(struct worker *worker, struct gateway *gateway, uint32_t number, str
     list_init(&worker->fetches);
     list_init(&worker->token_waiters);
     upstream_pool_init(&worker->upstreams, worker);
+    arena_pool_init(&worker->blocks, BLOCKS_KEEP);
     arena_init(&worker->scratch, SCRATCH_BYTES_MAX);
     canon_events_init(&worker->events, &worker->scratch);
     frames_init(&worker->frames, FRAMES_BYTES_MAX);
@@ -222,6 +226,7 @@ worker_fini(struct worker *worker)
     loop_fini(&worker->loop);
     pthread_mutex_destroy(&worker->mail_lock);
     arena_fini(&worker->scratch);
+    arena_pool_fini(&worker->blocks);
     frames_fini(&worker->frames);
     sink_fini(&worker->text);
     sink_fini(&worker->head);

@@ -58,6 +58,7 @@ struct worker {
     struct upstream_pool upstreams;
     struct metrics *metrics;
     _Atomic uint64_t published[WORKER_FIGURES];
+    struct arena_pool blocks; /* of the requests' arenas */
     struct arena scratch;   /* reset after each upstream event */
     struct canon_events events;
     struct frames frames;

@@ -78,6 +78,89 @@ reset_keeps_one_small_block(void **state)
     arena_fini(&arena);
 }
 
+/* What a quiet stream holds between its tries and its end is what its arenas hold. */
+static void
+small_blocks_hold_no_more_than_was_asked_for(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init_small(&arena, 1 << 20, 512);
+    char *first = arena_take(&arena, 100);
+    char *large = arena_take(&arena, 1000); /* does not fit: of its own */
+    char *second = arena_take(&arena, 100);
+    assert_ptr_equal(second, first + 112);
+    memset(large, 1, 1000);
+    arena_reset(&arena);
+    assert_ptr_equal(arena_take(&arena, 496), first);
+    assert_int_equal(arena.used, 496);
+    char *next = arena_take(&arena, 1); /* the block is full to the last byte */
+    assert_true(next < first || next >= first + 496);
+    arena_fini(&arena);
+}
+
+static void
+a_pool_lends_and_takes_back(void **state)
+{
+    (void)state;
+    struct arena_pool pool;
+    struct arena arenas[8];
+    arena_pool_init(&pool, 4);
+    size_t keep = pool.blocks_keep; /* 4, or none where AddressSanitizer watches */
+    for (size_t i = 0; i < countof(arenas); i++) {
+        arena_init_pooled(&arenas[i], 1 << 20, &pool);
+        memset(arena_take(&arenas[i], 16000), 0xff, 16000);
+        assert_non_null(arena_take(&arenas[i], 100000)); /* too large to be shared */
+    }
+    assert_int_equal(pool.blocks_total, 8);
+    assert_int_equal(pool.blocks_free, 0);
+    for (size_t i = 0; i < countof(arenas); i++) {
+        arena_reset(&arenas[i]);
+        assert_null(arenas[i].blocks); /* who is reset holds nothing */
+    }
+    assert_int_equal(pool.blocks_free, keep);
+    assert_int_equal(pool.blocks_total, keep);
+
+    const char *again = arena_take(&arenas[0], 16000); /* and what comes back into use is zeroed */
+    for (size_t i = 0; i < 16000; i++)
+        assert_int_equal(again[i], 0);
+    assert_int_equal(pool.blocks_total, keep ? keep : 1);
+    for (size_t i = 0; i < countof(arenas); i++)
+        arena_fini(&arenas[i]);
+    arena_pool_fini(&pool);
+}
+
+static void
+a_pool_gives_up_what_nobody_missed(void **state)
+{
+    (void)state;
+    struct arena_pool pool;
+    struct arena arenas[6];
+    arena_pool_init(&pool, 100);
+    if (pool.blocks_keep == 0)
+        skip();
+    for (size_t i = 0; i < countof(arenas); i++) {
+        arena_init_pooled(&arenas[i], 1 << 20, &pool);
+        assert_non_null(arena_take(&arenas[i], 1));
+    }
+    for (size_t i = 0; i < countof(arenas); i++)
+        arena_reset(&arenas[i]);
+    assert_int_equal(arena_pool_shrink(&pool), 0); /* all six were in use a moment ago */
+    assert_int_equal(pool.blocks_free, 6);
+    for (size_t i = 0; i < 2; i++) {
+        assert_non_null(arena_take(&arenas[i], 1));
+        arena_reset(&arenas[i]);
+        assert_non_null(arena_take(&arenas[i], 1));
+    }
+    assert_int_equal(arena_pool_shrink(&pool), 4); /* two were enough since */
+    assert_int_equal(pool.blocks_free, 0);
+    for (size_t i = 0; i < 2; i++)
+        arena_reset(&arenas[i]);
+    assert_int_equal(arena_pool_shrink(&pool), 0);
+    assert_int_equal(arena_pool_shrink(&pool), 2);
+    assert_int_equal(pool.blocks_total, 0);
+    arena_pool_fini(&pool);
+}
+
 static void
 copies_end_in_nul(void **state)
 {
@@ -105,6 +188,9 @@ main(void)
         cmocka_unit_test(takes_are_aligned_zeroed_and_apart),
         cmocka_unit_test(ceiling_holds),
         cmocka_unit_test(reset_keeps_one_small_block),
+        cmocka_unit_test(small_blocks_hold_no_more_than_was_asked_for),
+        cmocka_unit_test(a_pool_lends_and_takes_back),
+        cmocka_unit_test(a_pool_gives_up_what_nobody_missed),
         cmocka_unit_test(copies_end_in_nul),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,31 @@ pool_counts_and_keeps(void **state)
 }
 
 static void
+pool_gives_up_what_nobody_missed(void **state)
+{
+    (void)state;
+    struct pool pool;
+    struct chunk *chunks[6];
+    pool_init(&pool, 16, 16);
+    for (int i = 0; i < 6; i++)
+        assert_non_null(chunks[i] = pool_take(&pool));
+    for (int i = 0; i < 6; i++)
+        pool_give(&pool, chunks[i]);
+    assert_int_equal(pool_shrink(&pool), 0); /* all six were in use a moment ago */
+    assert_non_null(chunks[0] = pool_take(&pool));
+    assert_non_null(chunks[1] = pool_take(&pool));
+    pool_give(&pool, chunks[0]);
+    assert_int_equal(pool_shrink(&pool), 4); /* two were enough since */
+    assert_int_equal(pool.chunks_free, 1);
+    assert_int_equal(pool.chunks_total, 2);
+    pool_give(&pool, chunks[1]);
+    assert_int_equal(pool_shrink(&pool), 1);
+    assert_int_equal(pool_shrink(&pool), 1);
+    assert_int_equal(pool.chunks_total, 0);
+    pool_fini(&pool);
+}
+
+static void
 put_is_all_or_nothing(void **state)
 {
     (void)state;
@@ -257,6 +282,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pool_counts_and_keeps),
+        cmocka_unit_test(pool_gives_up_what_nobody_missed),
         cmocka_unit_test(pool_shares_what_is_left),     cmocka_unit_test(put_is_all_or_nothing),
         cmocka_unit_test(offers_are_withdrawn),      cmocka_unit_test(offer_survives_the_reader),
         cmocka_unit_test(empty_pool_offers_nothing), cmocka_unit_test(model_agrees),
