@@ -12,6 +12,7 @@
 #include "gateway/recall.h"
 #include "gateway/service.h"
 #include "gateway/tape.h"
+#include "gateway/trim.h"
 #include "gateway/worker.h"
 #include "reactor/backend.h"
 #include "reactor/trust.h"
@@ -222,15 +223,17 @@ static void
 wait_for_signals(struct gateway *gateway, const struct cli *cli, uint16_t demo_port,
                  struct generation **current, struct discover_seen *seen, struct service *service, const sigset_t *signals)
 {
+    struct trim trim = {0};
     while (!workers_done(gateway)) {
-        const uint64_t tenth_us = 100000, second_us = 1000000, day_us = 86400000000;
+        const uint64_t tenth_us = 100000, second_us = 1000000;
         bool watches = (*current)->config->discovery_file.len > 0;
-        uint64_t wait_us = gateway->draining ? tenth_us : watches ? second_us : day_us;
+        uint64_t wait_us = gateway->draining ? tenth_us : second_us;
         uint64_t watch_us = service_watch(service, gateway, monotonic_us());
         if (watch_us < wait_us)
             wait_us = watch_us;
         struct timespec wait = {(time_t)(wait_us / 1000000), (long)(wait_us % 1000000) * 1000};
         int got = sigtimedwait(signals, NULL, &wait);
+        trim_tick(&trim, gateway, monotonic_us());
         if (got == SIGHUP) {
             reload_told(gateway, cli, demo_port, current, seen, service);
         } else if (got == SIGTERM || got == SIGINT) {

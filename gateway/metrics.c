@@ -334,6 +334,8 @@ static const struct figure_row figures[] = {
     FIGURE(upstreams.idle, "penstock_upstream_connections_idle", "gauge", "Upstream connections kept for reuse"),
     FIGURE(loop.pool.chunks_used, "penstock_buffer_chunks_used", "gauge", "Chunks of 4 KiB that hold bytes in transit"),
     FIGURE(loop.pool.chunks_total, "penstock_buffer_chunks", "gauge", "Chunks of 4 KiB allocated"),
+    FIGURE(blocks.blocks_total, "penstock_request_blocks", "gauge", "Blocks of 16 KiB that requests are read into, allocated"),
+    FIGURE(blocks.blocks_free, "penstock_request_blocks_free", "gauge", "Those of them that no request holds"),
     FIGURE(request_bytes, "penstock_request_bytes", "gauge", "Bytes of request bodies held"),
     FIGURE(loop.wheel.armed, "penstock_timers_armed", "gauge", "Deadlines armed"),
     FIGURE(stream_count, "penstock_worker_streams", "gauge", "Client connections of each worker"),
@@ -348,6 +350,25 @@ metrics_publish(struct worker *worker)
         uint64_t value;
         memcpy(&value, (const char *)worker + figures[i].offset, sizeof value);
         atomic_store_explicit(&worker->published[i], value, memory_order_relaxed);
+    }
+}
+
+void
+metrics_open(struct worker *const *workers, uint32_t count, uint64_t *begun, uint64_t *open)
+{
+    *begun = *open = 0;
+    for (uint32_t w = 0; w < count; w++) {
+        const struct metrics *metrics = workers[w]->metrics;
+        *begun += load(&metrics->client_requests);
+        *open += load(&metrics->streams_active);
+        for (size_t i = 0; i < countof(figures); i++) {
+            uint64_t value = load(&workers[w]->published[i]);
+            if (figures[i].offset == offsetof(struct worker, loop.stats.accepts) ||
+                figures[i].offset == offsetof(struct worker, loop.stats.dials))
+                *begun += value;
+            else if (figures[i].offset == offsetof(struct worker, loop.conns))
+                *open += value;
+        }
     }
 }
 
@@ -388,6 +409,8 @@ expose_process(const struct gateway *gateway, struct sink *out)
 {
     announce(out, "process_resident_memory_bytes", "gauge", "Resident memory");
     sink_printf(out, "process_resident_memory_bytes %llu\n", (unsigned long long)resident_bytes());
+    announce(out, "penstock_memory_trims_total", "counter", "Times that free memory was given back to the system");
+    sink_printf(out, "penstock_memory_trims_total %llu\n", (unsigned long long)load(&gateway->trims));
     announce(out, "process_open_fds", "gauge", "Open descriptors");
     sink_printf(out, "process_open_fds %llu\n", (unsigned long long)open_descriptors());
     announce(out, "process_start_time_seconds", "gauge", "Start of the process since the epoch");

@@ -71,6 +71,8 @@ struct metrics_model *metrics_model(struct metrics *metrics, int label);
 struct worker;
 /* metrics_publish - copy the figures of a worker's own structures to where a scrape may read them; once a turn. */
 void metrics_publish(struct worker *worker);
+/* metrics_open - how many connections and exchanges all workers have begun so far, and how many of them are not over. */
+void metrics_open(struct worker *const *workers, uint32_t count, uint64_t *begun, uint64_t *open);
 /* metrics_expose - Prometheus text of all workers together, process figures (RSS, descriptors, build info) included. */
 void metrics_expose(struct worker *const *workers, uint32_t count, struct sink *out);
 /* metrics_expose_credentials - the access tokens of the configuration that this worker has; on its own thread. */

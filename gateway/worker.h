@@ -38,6 +38,7 @@ struct gateway { /* what all workers can see; the arrays are fixed before thread
     _Atomic uint32_t next_guest; /* who takes the next connection of a shared listener */
     uint64_t started_unix_s;
     uint64_t started_us;
+    _Atomic uint64_t trims; /* how often memory was given back to the system, see trim.h */
     struct tape_store *tapes; /* events of streams that can be resumed; NULL: none can */
     struct recall *recall; /* reasoning state by tool call; NULL: none is kept */
 };

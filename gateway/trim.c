@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trim.c - when memory goes back to the system.
+ */
+#include "gateway/trim.h"
+#include "gateway/worker.h"
+
+#include <malloc.h>
+
+#define LOOK_US 990000u /* about a second, so that a wait of one does not miss every other look */
+#define OPEN_FEW 64u /* less than so many connections and exchanges are not worth a walk before it is quiet */
+
+bool
+trim_due(struct trim *trim, uint64_t activity, uint64_t open)
+{
+    bool quiet = activity == trim->seen && activity != trim->trimmed;
+    trim->seen = activity;
+    if (trim->peak < open)
+        trim->peak = open;
+    bool fallen = open + OPEN_FEW <= trim->peak / 2;
+    if (!quiet && !fallen)
+        return false;
+    trim->trimmed = activity;
+    trim->peak = open;
+    return true;
+}
+
+void
+trim_tick(struct trim *trim, struct gateway *gateway, uint64_t now_us)
+{
+    if (now_us < trim->next_us)
+        return;
+    trim->next_us = now_us + LOOK_US;
+    uint64_t begun, open;
+    metrics_open(gateway->workers, gateway->worker_count, &begun, &open);
+    if (!trim_due(trim, 2 * begun - open, open))
+        return;
+    malloc_trim(0);
+    atomic_fetch_add_explicit(&gateway->trims, 1, memory_order_relaxed);
+}
