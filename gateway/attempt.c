@@ -40,7 +40,7 @@ begin_attempt(struct stream *stream)
     stream->upstream_status = 0;
     stream->interims = 0;
     sink_reset(&stream->collected, 65536);
-    http_reader_reset(&stream->reply_reader);
+    http_reader_reset(&stream->tries->reply_reader);
     bool uncounted = stream->again_fresh || stream->prompt_follows;
     stream->prompt_follows = false;
     if (uncounted)
@@ -90,18 +90,18 @@ choose_deployment(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     int error = 0;
-    uint32_t groups = stream->route.group_count;
+    uint32_t groups = stream->tries->route.group_count;
     if (stream->failed)
         prompts_restart(stream);
     struct deployment *deployment =
-        route_next(&stream->route, stream->failed ? &stream->error : NULL, worker->loop.now_ms,
+        route_next(&stream->tries->route, stream->failed ? &stream->error : NULL, worker->loop.now_ms,
                    worker_random(worker), &error);
     if (!deployment) {
         if (!stream->failed)
             stream_fail(stream, error < 0 ? error : -ERR_COOLDOWN);
         return give_up(stream);
     }
-    if (stream->route.group_count > groups && stream->attempts > 0)
+    if (stream->tries->route.group_count > groups && stream->attempts > 0)
         metrics_add(&worker->metrics->fallbacks, 1);
     stream->deployment = deployment;
     stream->chosen = true;
@@ -191,12 +191,12 @@ act_send_request(struct stream *stream)
         hist_record(&worker->metrics->connect, &metrics_latency, stream->stamps.dialed - stream->stamps.dialing);
     struct sink *head = &worker->head;
     outgoing_head(stream, head);
-    detail_bytes(stream, "upstream request", sink_slice(&stream->out_body));
+    detail_bytes(stream, "upstream request", sink_slice(&stream->tries->out_body));
     if (head->error || conn_put(stream->lease->conn, sink_slice(head)) < 0)
         return stream_fail(stream, -ERR_MEMORY);
     stream->lease->requests++;
-    stream->upstream_out += head->len + stream->out_body.len;
-    metrics_add(&worker->metrics->upstream_bytes_out, head->len + stream->out_body.len);
+    stream->upstream_out += head->len + stream->tries->out_body.len;
+    metrics_add(&worker->metrics->upstream_bytes_out, head->len + stream->tries->out_body.len);
     stream_arm_step(stream, stream_timeouts(stream)->first_byte_ms);
     return EVENT_UPSTREAM_ROOM;
 }
@@ -207,7 +207,7 @@ act_send_more(struct stream *stream)
     struct conn *conn = stream->lease->conn;
     if (conn->lost || conn->ended)
         return EVENT_UPSTREAM_BYTES; /* a last word may be waiting in its input */
-    struct slice body = sink_slice(&stream->out_body);
+    struct slice body = sink_slice(&stream->tries->out_body);
     while (stream->out_sent < body.len && conn->out.len < SEND_HIGH_BYTES) {
         struct slice piece = slice_take(slice_skip(body, stream->out_sent), SEND_PIECE_BYTES);
         if (conn_put(conn, piece) < 0)
@@ -390,8 +390,8 @@ void
 stream_return_lease(struct stream *stream)
 {
     struct upstream *lease = stream->lease;
-    bool usable = lease && stream->reply_keep_alive && stream->out_sent == stream->out_body.len &&
-                  !lease->conn->ended && !lease->conn->lost && conn_unsent(lease->conn) == 0;
+    bool whole = stream->tries ? stream->out_sent == stream->tries->out_body.len : stream->out_whole;
+    bool usable = lease && stream->reply_keep_alive && whole && !lease->conn->ended && !lease->conn->lost && conn_unsent(lease->conn) == 0;
     if (!usable) {
         stream_drop_lease(stream);
         return;

@@ -481,7 +481,7 @@ glimpse(struct slice head, const char *name)
 void
 endpoint_guess(struct stream *stream)
 {
-    struct slice head = slice_take(sink_slice(&stream->reader.head), 65536), rest = head;
+    struct slice head = slice_take(sink_slice(&stream->tries->reader.head), 65536), rest = head;
     struct slice line = text_split(&rest, '\r');
     if (text_find(line, SLICE_LIT("/messages")) >= 0 || text_find(line, SLICE_LIT("awPredict")) >= 0 ||
         text_find_caseless(head, SLICE_LIT("\nanthropic-version:")) >= 0)

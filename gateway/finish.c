@@ -365,10 +365,6 @@ act_rest(struct stream *stream)
     loop_cancel(loop, &stream->commit);
     stream_release_request(stream);
     resume_forget(stream);
-    struct http_limits limits = stream->reader.limits;
-    http_reader_fini(&stream->reader);
-    http_reader_init(&stream->reader, &limits);
-    http_reader_reset(&stream->reply_reader);
     sink_reset(&stream->collected, 0);
     arena_reset(&stream->reply);
     if (stream->generation)
@@ -376,7 +372,6 @@ act_rest(struct stream *stream)
     /* What describes an exchange lies behind the connection's own members: forget it in one step. */
     stream->generation = NULL;
     stream->gather = NULL;
-    memset(&stream->route, 0, sizeof stream->route);
     stream->deployment = NULL;
     stream->attempts = 0;
     stream->chosen = stream->again_fresh = stream->queued = stream->failed = stream->committed = false;
@@ -397,7 +392,6 @@ act_rest(struct stream *stream)
     stream->origin = stream->model = stream->upstream_model = SLICE_NONE;
     stream->pass_fields = SLICE_NONE;
     stream->status = stream->upstream_status = 0;
-    stream->report.count = 0;
     stream->truncated_messages = stream->truncated_tokens = 0;
     stream->token = SLICE_NONE;
     stream->token_awaited = stream->token_refused = false;

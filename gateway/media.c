@@ -172,7 +172,7 @@ media_report(struct stream *stream, const struct media_option *options, const ch
             plain = (text_lower(name.ptr[i]) >= 'a' && text_lower(name.ptr[i]) <= 'z') || name.ptr[i] == '_';
         struct slice copy = said ? SLICE_NONE : plain && name.len > 0 ? arena_copy(&stream->reply, name) : SLICE_LIT("more");
         if (slice_present(copy))
-            canon_drop(&stream->report, copy.ptr);
+            canon_drop(&stream->tries->report, copy.ptr);
     }
 }
 
@@ -288,7 +288,7 @@ write_gemini(struct stream *stream, const struct deployment *deployment, struct 
         error = error < 0 ? error : media_put_options(stream, deployment, gemini_image_options, &json, fault);
         json_end(&json);
     } else if (ratio) {
-        canon_drop(&stream->report, "size");
+        canon_drop(&stream->tries->report, "size");
     }
     json_end(&json);
     if (slice_present(deployment->upstream.safety))
@@ -301,7 +301,7 @@ write_gemini(struct stream *stream, const struct deployment *deployment, struct 
 int
 media_write_body(struct stream *stream, const struct deployment *deployment, struct canon_fault *fault)
 {
-    struct sink *out = &stream->out_body;
+    struct sink *out = &stream->tries->out_body;
     if (stream->media && stream->media->kind == MEDIA_VEO_POLL)
         return media_write_poll(stream, deployment, out);
     struct media *media = arena_take(&stream->request, sizeof *media);

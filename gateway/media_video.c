@@ -157,7 +157,7 @@ media_pin(struct stream *stream)
     for (uint32_t i = 0; i < generation->count && stream->media && !exact; i++) {
         const struct deployment *deployment = &generation->deployments[i];
         uint64_t place = place_of(deployment, &stream->request);
-        bool near = slice_eq(deployment->config->model_name, stream->route.group) && deployment->dialect->id == DIALECT_GEMINI &&
+        bool near = slice_eq(deployment->config->model_name, stream->tries->route.group) && deployment->dialect->id == DIALECT_GEMINI &&
                     place >> KEY_BITS == stream->media->place >> KEY_BITS;
         exact = near && place == stream->media->place;
         if (exact || (near && !found))
@@ -165,7 +165,7 @@ media_pin(struct stream *stream)
     }
     if (!stream->media)
         return EVENT_NONE;
-    stream->route.only = found;
+    stream->tries->route.only = found;
     return found ? EVENT_NONE : unknown(stream);
 }
 

@@ -37,10 +37,10 @@ write_translated(struct stream *stream, const struct deployment *deployment, con
     if (error >= 0)
         error = shaping_request(stream, deployment, upstream, &request);
     if (error >= 0)
-        error = dialect->write_request(request, upstream, &stream->out_body, &stream->report, fault);
+        error = dialect->write_request(request, upstream, &stream->tries->out_body, &stream->tries->report, fault);
     const struct canon_report *unsaid = &stream->canon->unsaid;
     for (int i = 0; error == 0 && i < unsaid->count; i++)
-        canon_drop(&stream->report, unsaid->dropped[i]);
+        canon_drop(&stream->tries->report, unsaid->dropped[i]);
     return error;
 }
 
@@ -54,7 +54,7 @@ pass_on(struct stream *stream, const struct dialect *dialect, const struct diale
     const struct canon_request *request = stream->canon;
     if (error >= 0 && shaping_wanted(stream->deployment, upstream))
         error = shaping_pass(stream, stream->deployment, upstream, fault, &request);
-    return error < 0 ? error : dialect->pass_request(request, upstream, &stream->out_body);
+    return error < 0 ? error : dialect->pass_request(request, upstream, &stream->tries->out_body);
 }
 
 int
@@ -62,14 +62,14 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
 {
     const struct dialect *dialect = deployment->dialect;
     struct dialect_upstream upstream = deployment->upstream;
-    upstream.model = route_model(&stream->route, deployment, &stream->request);
+    upstream.model = route_model(&stream->tries->route, deployment, &stream->request);
     if (!slice_present(upstream.model))
         return -ERR_MEMORY;
     if (dialect->id == DIALECT_GEMINI && stream->endpoint != ENDPOINT_RELAY)
         upstream.grounding = dialect_grounding(stream->canon, http_field(stream->head, "x-enable-grounding"), upstream.grounding);
     stream->upstream_model = arena_copy(&stream->reply, upstream.model);
-    sink_reset(&stream->out_body, 65536);
-    stream->report.count = 0;
+    sink_reset(&stream->tries->out_body, 65536);
+    stream->tries->report.count = 0;
     stream->truncated_messages = stream->truncated_tokens = 0;
     stream->same_dialect = dialect == stream->dialect;
     int error = 0;
@@ -82,17 +82,17 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
         if (error < 0)
             return error;
         if (stream->endpoint == ENDPOINT_COUNT_TOKENS)
-            error = dialect->write_count(stream->canon, &upstream, &stream->out_body, &stream->report, fault);
+            error = dialect->write_count(stream->canon, &upstream, &stream->tries->out_body, &stream->tries->report, fault);
         else if (stream->same_dialect)
             error = pass_on(stream, dialect, &upstream, fault);
         else if ((error = enclose(stream, deployment, fault)) == 0)
             error = write_translated(stream, deployment, &upstream, fault);
     }
-    if (error == 0 && stream->out_body.error)
+    if (error == 0 && stream->tries->out_body.error)
         error = -ERR_BODY_LIMIT;
     if (error == 0 && stream->endpoint != ENDPOINT_COUNT_TOKENS)
         error = shaping_refuses(stream, deployment, fault);
-    metrics_add(&stream->worker->metrics->dropped_fields, (uint64_t)stream->report.count);
+    metrics_add(&stream->worker->metrics->dropped_fields, (uint64_t)stream->tries->report.count);
     return error;
 }
 
@@ -230,7 +230,7 @@ outgoing_head(struct stream *stream, struct sink *out)
         sink_put(out, deployment->config->headers[2 * i + 1]);
         sink_text(out, "\r\n");
     }
-    if (stream->endpoint != ENDPOINT_RELAY || stream->out_body.len > 0 || stream->head->method == HTTP_POST)
-        http_put_field_u64(out, "Content-Length", stream->out_body.len);
+    if (stream->endpoint != ENDPOINT_RELAY || stream->tries->out_body.len > 0 || stream->head->method == HTTP_POST)
+        http_put_field_u64(out, "Content-Length", stream->tries->out_body.len);
     http_put_end_of_head(out);
 }

@@ -88,10 +88,10 @@ stream_put_head(struct stream *stream, struct sink *out, int status)
         http_put_field(out, "X-Penstock-Upstream", stream->deployment->config->id);
     if (stream->attempts > 0)
         http_put_field_u64(out, "X-Penstock-Attempts", stream->attempts);
-    if (stream->report.count > 0) {
+    if (stream->tries && stream->tries->report.count > 0) {
         sink_text(out, "X-Penstock-Dropped: ");
-        for (int i = 0; i < stream->report.count; i++)
-            sink_printf(out, "%s%s", i ? ", " : "", stream->report.dropped[i]);
+        for (int i = 0; i < stream->tries->report.count; i++)
+            sink_printf(out, "%s%s", i ? ", " : "", stream->tries->report.dropped[i]);
         sink_text(out, "\r\n");
     }
     if (stream->truncated_messages > 0)

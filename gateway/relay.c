@@ -32,7 +32,7 @@ read_model(struct stream *stream, struct slice *model)
     if (stream->head->method != HTTP_POST)
         return EVENT_NONE;
     if (is_form(stream)) {
-        struct slice body = sink_slice(&stream->body_bytes);
+        struct slice body = sink_slice(&stream->tries->body_bytes);
         int error = form_find(body, http_field(stream->head, "content-type"), "model", &stream->relay_model);
         if (error < 0)
             return stream_fail_text(stream, -ERR_REQUEST, SLICE_LIT("request body is not the multipart form that its type announces"),
@@ -158,14 +158,14 @@ write_google_body(struct stream *stream, struct slice model)
         if (json_type(member) == JSON_STRING)
             splice_replace(&splice, json_raw(member), name);
     }
-    return splice_put(&splice, &stream->out_body);
+    return splice_put(&splice, &stream->tries->out_body);
 }
 
 int
 relay_write_body(struct stream *stream, const struct deployment *deployment, struct canon_fault *fault)
 {
-    struct slice body = sink_slice(&stream->body_bytes), place = stream->relay_model, model = stream->upstream_model;
-    if (media_serves(stream, deployment, model) || (stream->media && deployment == stream->route.only))
+    struct slice body = sink_slice(&stream->tries->body_bytes), place = stream->relay_model, model = stream->upstream_model;
+    if (media_serves(stream, deployment, model) || (stream->media && deployment == stream->tries->route.only))
         return media_write_body(stream, deployment, fault);
     stream->media = NULL;
     if (!serves(stream, deployment)) {
@@ -176,10 +176,10 @@ relay_write_body(struct stream *stream, const struct deployment *deployment, str
     if (stream->dialect->id == DIALECT_GEMINI)
         return write_google_body(stream, model);
     if (!slice_present(place)) {
-        sink_put(&stream->out_body, body);
+        sink_put(&stream->tries->out_body, body);
         return 0;
     }
-    struct sink *out = &stream->out_body;
+    struct sink *out = &stream->tries->out_body;
     sink_put(out, slice_take(body, (size_t)(place.ptr - body.ptr)));
     if (stream->canon) { /* JSON */
         sink_byte(out, '"');

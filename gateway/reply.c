@@ -100,7 +100,7 @@ begin_body(struct stream *stream)
                         text_caseless_eq(slice_take(type, 17), SLICE_LIT("text/event-stream"));
     if (!stream->reply_sse && !relay)
         max = error_reply ? UINT64_MAX : config->limits.reply_bytes;
-    http_body_init(&stream->reply_body, head, HTTP_FROM_UPSTREAM, max, &stream->reply_reader.limits);
+    http_body_init(&stream->reply_body, head, HTTP_FROM_UPSTREAM, max, &stream->tries->reply_reader.limits);
     keep_fields(stream);
     stream->progress_ms = worker->loop.now_ms;
     if (relay)
@@ -150,7 +150,7 @@ act_read_reply(struct stream *stream)
         if (!stream->stamps.first_byte)
             stream->stamps.first_byte = worker->loop.now_us;
         stream->lease_answered = true;
-        int got = http_head_feed(&stream->reply_reader, &run);
+        int got = http_head_feed(&stream->tries->reply_reader, &run);
         buf_consume(&conn->in, before - run.len);
         conn_touch(conn);
         stream->upstream_in += before - run.len;
@@ -162,13 +162,13 @@ act_read_reply(struct stream *stream)
             head = arena_take_raw(&stream->request, sizeof *head); /* parsing writes all but unused fields */
         if (!head)
             return stream_fail(stream, -ERR_MEMORY);
-        got = http_parse_reply(&stream->reply_reader, false, head);
+        got = http_parse_reply(&stream->tries->reply_reader, false, head);
         if (got < 0)
             return stream_fail(stream, got);
         if (head->status < 200) {
             if (++stream->interims > INTERIM_REPLIES_MAX)
                 return stream_fail(stream, -ERR_UPSTREAM_PROTOCOL);
-            http_reader_reset(&stream->reply_reader);
+            http_reader_reset(&stream->tries->reply_reader);
             continue;
         }
         stream->reply_head = head;

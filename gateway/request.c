@@ -43,6 +43,25 @@ stream_timeouts(const struct stream *stream)
     return &stream->generation->config->timeouts;
 }
 
+/* What the tries of a request need, with the limits of its configuration. */
+static int
+take_tries(struct stream *stream, const struct config *config)
+{
+    const struct config_limits *from = &config->limits;
+    struct http_limits limits = {from->line_bytes, from->head_bytes, from->fields};
+    assert(limits.fields_max <= HTTP_FIELDS_MAX);
+    assert(!stream->tries);
+    struct stream_tries *tries = arena_take(&stream->request, sizeof *tries);
+    if (!tries)
+        return -ERR_MEMORY;
+    http_reader_init(&tries->reader, &limits);
+    http_reader_init(&tries->reply_reader, &limits);
+    sink_init(&tries->body_bytes, from->body_bytes + 1);
+    sink_init(&tries->out_body, from->body_bytes * 2 + (1u << 20));
+    stream->tries = tries;
+    return 0;
+}
+
 enum stream_event
 act_begin_request(struct stream *stream)
 {
@@ -68,6 +87,10 @@ act_begin_request(struct stream *stream)
     metrics_add(&worker->metrics->streams_active, 1);
     loop_arm(&worker->loop, &stream->total, config->timeouts.request_ms);
     stream_arm_step(stream, config->head_ms);
+    if (take_tries(stream, config) < 0) {
+        stream->close_after = true;
+        return stream_fail(stream, -ERR_MEMORY);
+    }
     return EVENT_CLIENT_BYTES;
 }
 
@@ -89,7 +112,7 @@ act_read_head(struct stream *stream)
     while (client->in.len > 0) {
         struct slice run = buf_peek(&client->in);
         size_t before = run.len;
-        int got = http_head_feed(&stream->reader, &run);
+        int got = http_head_feed(&stream->tries->reader, &run);
         buf_consume(&client->in, before - run.len);
         conn_touch(client);
         if (got < 0) {
@@ -100,7 +123,7 @@ act_read_head(struct stream *stream)
         if (got == 1)
             return EVENT_HEAD_DONE;
     }
-    return client->ended ? cut_short(stream, stream->reader.head.len) : EVENT_NONE;
+    return client->ended ? cut_short(stream, stream->tries->reader.head.len) : EVENT_NONE;
 }
 
 /* A client's own request id is kept when it is short and clean, so that its logs and ours agree. */
@@ -176,7 +199,7 @@ act_begin_body(struct stream *stream)
         stream->close_after = true;
         return stream_fail(stream, -ERR_MEMORY);
     }
-    int error = http_parse_request(&stream->reader, stream->head);
+    int error = http_parse_request(&stream->tries->reader, stream->head);
     if (error < 0) {
         stream->close_after = true;
         endpoint_guess(stream);
@@ -188,8 +211,8 @@ act_begin_body(struct stream *stream)
     take_request_id(stream);
     error = endpoint_find(stream); /* endpoint, dialect, CORS origin */
     bool body = stream->head->framing != HTTP_NO_BODY;
-    http_body_init(&stream->body, stream->head, HTTP_FROM_CLIENT, config->limits.body_bytes,
-                   &stream->reader.limits);
+    http_body_init(&stream->tries->body, stream->head, HTTP_FROM_CLIENT, config->limits.body_bytes,
+                   &stream->tries->reader.limits);
     if (error == 0 && needs_key(stream) && (stream->key_index = find_key(stream)) < 0) {
         metrics_add(&worker->metrics->auth_failures, 1);
         error = -ERR_AUTH;
@@ -208,7 +231,7 @@ act_begin_body(struct stream *stream)
         return stream_fail(stream, -ERR_MEMORY);
     /* Growing would copy it once more. What is announced and does not come costs no more than addresses. */
     if (stream->head->framing == HTTP_LENGTH && stream->head->length <= BODY_RESERVE_MAX_BYTES &&
-        !sink_reserve(&stream->body_bytes, (size_t)stream->head->length)) {
+        !sink_reserve(&stream->tries->body_bytes, (size_t)stream->head->length)) {
         stream->close_after = true; /* nobody is going to read it */
         return stream_fail(stream, -ERR_MEMORY);
     }
@@ -231,17 +254,17 @@ act_read_body(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     struct conn *client = stream->client;
-    while (client->in.len > 0 && !http_body_done(&stream->body)) {
+    while (client->in.len > 0 && !http_body_done(&stream->tries->body)) {
         struct slice run = buf_peek(&client->in), data;
         size_t before = run.len;
         int got;
-        size_t held = stream->body_bytes.len;
-        while ((got = http_body_next(&stream->body, &run, &data)) == 1)
-            sink_put(&stream->body_bytes, data);
-        worker->request_bytes += stream->body_bytes.len - held;
+        size_t held = stream->tries->body_bytes.len;
+        while ((got = http_body_next(&stream->tries->body, &run, &data)) == 1)
+            sink_put(&stream->tries->body_bytes, data);
+        worker->request_bytes += stream->tries->body_bytes.len - held;
         buf_consume(&client->in, before - run.len);
         conn_touch(client);
-        if (got == 0 && (stream->body_bytes.error || no_room_left(stream)))
+        if (got == 0 && (stream->tries->body_bytes.error || no_room_left(stream)))
             got = -ERR_MEMORY;
         if (got < 0) {
             stream->close_after = true;
@@ -249,16 +272,16 @@ act_read_body(struct stream *stream)
         }
         stream->progress_ms = worker->loop.now_ms;
     }
-    if (!http_body_done(&stream->body)) {
+    if (!http_body_done(&stream->tries->body)) {
         if (client->ended)
-            return cut_short(stream, stream->reader.head.len);
+            return cut_short(stream, stream->tries->reader.head.len);
         /* Any progress starts the wait anew: the whole request is still under the total deadline. */
         stream_arm_step(stream, stream->generation->config->body_ms);
         return EVENT_NONE;
     }
     loop_cancel(&worker->loop, &stream->step);
-    stream->client_in += stream->body_bytes.len;
-    metrics_add(&worker->metrics->client_bytes_in, stream->body_bytes.len);
+    stream->client_in += stream->tries->body_bytes.len;
+    metrics_add(&worker->metrics->client_bytes_in, stream->tries->body_bytes.len);
     stream->stamps.body = worker->loop.now_us;
     return EVENT_BODY_DONE;
 }
@@ -267,7 +290,7 @@ enum stream_event
 stream_parse(struct stream *stream)
 {
     const struct config *config = stream->generation->config;
-    struct slice body = sink_slice(&stream->body_bytes);
+    struct slice body = sink_slice(&stream->tries->body_bytes);
     detail_bytes(stream, "client request", body);
     struct canon_request *canon = arena_take(&stream->request, sizeof *canon);
     if (!canon)
@@ -315,7 +338,7 @@ stream_route(struct stream *stream, struct slice model)
 {
     struct slice near = SLICE_NONE;
     stream->model = arena_copy(&stream->reply, slice_take(model, 256));
-    int error = route_begin(&stream->route, stream->generation, model, &near);
+    int error = route_begin(&stream->tries->route, stream->generation, model, &near);
     if (error == 0)
         return EVENT_NONE;
     struct slice text = arena_printf(&stream->reply, near.len ? "model '%.*s' not found; did you mean '%.*s'?" : "model '%.*s' not found",
@@ -346,15 +369,19 @@ act_choose(struct stream *stream)
 void
 stream_release_request(struct stream *stream)
 {
+    struct stream_tries *tries = stream->tries;
     stream->canon = NULL;
     stream->canon_read = false;
     stream->head = NULL;
     stream->reply_head = NULL;
-    stream->out_sent = stream->out_sent == stream->out_body.len ? 0 : 1;
-    stream->worker->request_bytes -= stream->body_bytes.len;
-    sink_reset(&stream->body_bytes, 0);
-    sink_reset(&stream->out_body, 0);
-    http_reader_fini(&stream->reader);
-    http_reader_fini(&stream->reply_reader);
+    stream->tries = NULL;
+    if (tries) {
+        stream->out_whole = stream->out_sent == tries->out_body.len;
+        stream->worker->request_bytes -= tries->body_bytes.len;
+        sink_fini(&tries->body_bytes);
+        sink_fini(&tries->out_body);
+        http_reader_fini(&tries->reader);
+        http_reader_fini(&tries->reply_reader);
+    }
     arena_reset(&stream->request);
 }

@@ -50,7 +50,7 @@ shaping_refuses(struct stream *stream, const struct deployment *deployment, stru
     static const char *const harmless[] = {"cache_control", "prompt_cache_key", "prompt_cache_breakpoint", "metadata", "user", "store",
                                            "tools.eager_input_streaming", "tools.defer_loading", "signature", "thought_signature",
                                            "redacted_thinking", "phase"};
-    const struct canon_report *report = &stream->report;
+    const struct canon_report *report = &stream->tries->report;
     struct sink names;
     bool refuses = deployment->config->shape.refuse && shape_means(&deployment->config->shape, stream->upstream_model);
     if (!refuses || report->count == 0)
@@ -172,7 +172,7 @@ take_report(struct stream *stream, const struct canon_report *report)
 {
     for (int i = 0; i < report->count; i++) {
         if (!json_present(json_get(stream->canon->root, report->dropped[i])))
-            canon_drop(&stream->report, report->dropped[i]);
+            canon_drop(&stream->tries->report, report->dropped[i]);
     }
 }
 

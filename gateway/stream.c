@@ -312,13 +312,8 @@ void
 stream_take_limits(struct stream *stream, const struct config *config)
 {
     const struct config_limits *from = &config->limits;
-    struct http_limits limits = {from->line_bytes, from->head_bytes, from->fields};
-    assert(limits.fields_max <= HTTP_FIELDS_MAX);
     stream->request.max = from->body_bytes * 8 + (16u << 20);
-    stream->body_bytes.max = from->body_bytes + 1;
-    stream->out_body.max = from->body_bytes * 2 + (1u << 20);
     stream->collected.max = from->reply_bytes * 2 + 4096;
-    stream->reader.limits = stream->reply_reader.limits = limits;
     stream->client->out_high = from->queue_bytes;
     stream->client->out_low = from->queue_bytes / 2;
 }
@@ -376,14 +371,9 @@ stream_new(struct worker *worker, int fd, const char *peer)
     deadline_init(&stream->ping, ping_due);
     deadline_init(&stream->commit, commit_due);
     deadline_init(&stream->lonely, lonely_due);
-    struct http_limits limits = {config->limits.line_bytes, config->limits.head_bytes, config->limits.fields};
     arena_init_pooled(&stream->request, SIZE_MAX, &worker->blocks); /* their limits follow when there is a connection */
     arena_init_small(&stream->reply, 4u << 20, REPLY_BLOCK_BYTES);
-    sink_init(&stream->body_bytes, SIZE_MAX);
-    sink_init(&stream->out_body, SIZE_MAX);
     sink_init(&stream->collected, SIZE_MAX);
-    http_reader_init(&stream->reader, &limits);
-    http_reader_init(&stream->reply_reader, &limits);
     if (conn_adopt(&worker->loop, fd, worker->generation->server_key, peer, stream_client_notify,
                    stream, &stream->client) < 0) {
         metrics_add(&worker->metrics->rejected_connections, 1);
@@ -416,11 +406,7 @@ stream_free(struct stream *stream)
     list_remove(&stream->link);
     worker->stream_count--;
     metrics_sub(&worker->metrics->connections_active, 1);
-    http_reader_fini(&stream->reader);
-    http_reader_fini(&stream->reply_reader);
-    worker->request_bytes -= stream->body_bytes.len;
-    sink_fini(&stream->body_bytes);
-    sink_fini(&stream->out_body);
+    stream_release_request(stream);
     sink_fini(&stream->collected);
     arena_fini(&stream->request);
     arena_fini(&stream->reply);

@@ -44,6 +44,17 @@ struct stamps { /* microseconds of the loop's clock; 0: has not happened */
     uint64_t begin, head, body, queued, dialing, dialed, sent, first_byte, committed, first_token, last_token, last_event, done;
 };
 
+/* What only the tries of a request need. It lies in the request's arena and goes with it: a stream that relays has none. */
+struct stream_tries {
+    struct http_reader reader;
+    struct http_body body;
+    struct sink body_bytes;
+    struct route route;
+    struct sink out_body;      /* the upstream request's body as sent */
+    struct canon_report report;
+    struct http_reader reply_reader;
+};
+
 struct stream {
     uint32_t magic;
     enum stream_state state;
@@ -59,10 +70,8 @@ struct stream {
 
     /* the request; given back at the commit point of a stream */
     struct arena request; /* head, parsed JSON, canonical request */
-    struct http_reader reader;
+    struct stream_tries *tries;
     struct http_head *head;
-    struct http_body body;
-    struct sink body_bytes;
     struct canon_request *canon;
     bool canon_read; /* beyond the outline */
     enum endpoint endpoint;
@@ -73,7 +82,6 @@ struct stream {
     struct slice relay_model; /* where the body names the model: the bytes to replace; absent: it does not */
     struct media *media;        /* of a relay: it is translated, see media.h; NULL: it is carried as it is */
     const struct dialect *dialect; /* the client's; for local endpoints the one that errors are written in */
-    struct route route;
     struct gather *gather; /* waiting for the other workers' answers */
 
     /* about the client, kept to the end of the exchange */
@@ -100,9 +108,8 @@ struct stream {
     bool chosen;               /* deployment is the one to try, not the one that failed */
     bool again_fresh;          /* the last failure was a stale kept connection: try the same deployment anew */
     bool lease_answered;       /* bytes of a reply came on this lease */
-    struct sink out_body;      /* the upstream request's body as sent */
-    size_t out_sent;
-    struct canon_report report;
+    size_t out_sent;           /* of the request's body */
+    bool out_whole;            /* all of it, when it is not there any more */
     uint64_t truncated_messages, truncated_tokens; /* left out of this attempt's request */
     uint64_t progress_ms;      /* last sign of life for the lazy idle deadlines */
     uint64_t wait_until_ms;    /* in DIAL: back-off */
@@ -123,7 +130,6 @@ struct stream {
     /* the reply */
     struct arena reply;        /* codec state, names */
     struct http_head *reply_head;
-    struct http_reader reply_reader;
     struct http_body reply_body;
     struct sse_decoder sse;
     bool sse_live;             /* the decoder holds memory */
