@@ -55,8 +55,8 @@ log_event(const struct stream *stream, struct slice type, struct slice data)
 int
 stream_check_events(struct stream *stream, struct canon_events *events)
 {
-    if (stream->deployment->config->think_tags) {
-        int error = canon_think_filter(&stream->think, events);
+    if (stream->think) {
+        int error = canon_think_filter(stream->think, events);
         if (error < 0)
             return error;
     }
@@ -366,6 +366,7 @@ stream_end_reader(struct stream *stream)
     if (stream->dialect_reader && stream->upstream_dialect->reader_fini)
         stream->upstream_dialect->reader_fini(stream->dialect_reader);
     stream->dialect_reader = NULL;
+    stream->think = NULL;
     if (stream->textcall)
         canon_textcall_fini(stream->textcall);
     stream->textcall = NULL;

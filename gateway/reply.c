@@ -118,7 +118,12 @@ begin_body(struct stream *stream)
             return stream_fail(stream, -ERR_MEMORY);
         dialect->reader_init(stream->dialect_reader, &stream->reply);
         canon_guard_init(&stream->guard, &stream->reply);
-        canon_think_init(&stream->think, &stream->reply);
+        if (stream->deployment->config->think_tags) {
+            stream->think = arena_take(&stream->reply, sizeof *stream->think);
+            if (!stream->think)
+                return stream_fail(stream, -ERR_MEMORY);
+            canon_think_init(stream->think, &stream->reply);
+        }
         if (stream->deployment->config->text_tool_calls) {
             stream->textcall = arena_take(&stream->reply, sizeof *stream->textcall);
             if (!stream->textcall)

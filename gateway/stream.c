@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define VERDICTS_MAX 32 /* longest chain of verdicts one notice may cause */
-#define REPLY_BLOCK_BYTES 512 /* names and the like; codecs are larger and have memory of their own */
+#define REPLY_BLOCK_BYTES 736 /* names and the like; codecs are larger and have memory of their own */
 
 static const char *const state_names[] = {
 #define X(name) #name,

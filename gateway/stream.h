@@ -139,7 +139,7 @@ struct stream {
     const struct dialect *upstream_dialect;
     void *dialect_reader, *dialect_writer;
     struct canon_guard guard;
-    struct canon_think think;
+    struct canon_think *think; /* of a model that writes its thoughts between tags; NULL: it does not */
     struct canon_textcall *textcall; /* of a model that writes its calls into its text; NULL: it does not */
     struct canon_inputs *inputs; /* of a model whose calls are cleaned up; NULL: they are not */
     struct recall_watch *watch; /* reasoning of this reply, to be kept; NULL: none yet */

@@ -430,3 +430,19 @@ canon_put_arguments(const struct canon_part *call, int depth, struct json_writer
     }
     json_end(out);
 }
+
+bool
+canon_room_for(struct canon_room *room, struct arena *arena, size_t n)
+{
+    assert(n <= 65536);
+    if (n <= room->size)
+        return true;
+    /* At least twice of what was too little: all together take no more than twice the last. */
+    size_t size = room->size * 2 > n ? room->size * 2 : (n + 63) / 64 * 64;
+    char *bytes = arena_take_raw(arena, size);
+    if (!bytes)
+        return false;
+    room->bytes = bytes;
+    room->size = (uint32_t)size;
+    return true;
+}

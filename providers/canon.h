@@ -256,6 +256,14 @@ void canon_events_clear(struct canon_events *events);
 /* canon_add - a zeroed event of that kind at the end, usage unknown; NULL without memory. */
 struct canon_event *canon_add(struct canon_events *events, enum canon_event_kind kind) must_check;
 
+/* Memory of an arena that is taken when it is needed, and kept: what few streams need is no member of the state of all. */
+struct canon_room {
+    char *bytes;
+    uint32_t size;
+};
+/* canon_room_for - is there room for n bytes (at most 64 KiB)? What was in it may be lost. false: without memory. */
+bool canon_room_for(struct canon_room *room, struct arena *arena, size_t n) must_check;
+
 /* ---------------------------------------------------------------- names and ids */
 
 /* canon_escape - text as JSON string contents: itself when nothing needs an escape. Absent without memory. */

@@ -94,7 +94,7 @@ struct gemini_template {
     } run[GEMINI_TEMPLATE_RUNS];
     struct gemini_read_choice *choice;
     enum canon_block type;
-    char bytes[GEMINI_TEMPLATE_BYTES];
+    struct canon_room room; /* the bytes, at most GEMINI_TEMPLATE_BYTES */
 };
 
 struct gemini_reader {

@@ -115,19 +115,20 @@ gemini_template_learn(struct gemini_reader *reader, struct slice data,
         choice = choice->next;
     size_t before = (size_t)(text.ptr - data.ptr);
     struct slice after = slice_skip(data, before + text.len);
-    if (!choice || before + after.len > sizeof(to->bytes) || data.ptr[before - 1] != '"' ||
+    if (!choice || before + after.len > GEMINI_TEMPLATE_BYTES || data.ptr[before - 1] != '"' ||
         after.len == 0 || after.ptr[0] != '"')
         return;
     /* Kept metadata must not be in it, and digits of an escape are none. */
     if (memchr(after.ptr, '\\', after.len) || choice->grounding.len > 0 ||
         choice->citations.len > 0 || !find_places(usage, &places) ||
-        !learn_runs(to, after, &places))
+        !learn_runs(to, after, &places) ||
+        !canon_room_for(&to->room, reader->arena, before + after.len))
         return;
     to->choice = choice;
     to->type = event->type;
     to->after = (uint32_t)after.len;
-    memcpy(to->bytes, data.ptr, before);
-    memcpy(to->bytes + before, after.ptr, after.len);
+    memcpy(to->room.bytes, data.ptr, before);
+    memcpy(to->room.bytes + before, after.ptr, after.len);
     to->before = (uint32_t)before;
 }
 
@@ -150,7 +151,7 @@ static bool
 same_after(const struct gemini_template *like, struct slice rest,
            uint64_t counts[GEMINI_COUNT_NONE])
 {
-    const char *after = like->bytes + like->before;
+    const char *after = like->room.bytes + like->before;
     size_t at = 0;
     for (uint32_t i = 0; i < like->runs; i++) {
         struct slice between = slice_of(after + at, like->run[i].start - at), digits;
@@ -181,7 +182,7 @@ gemini_template_match(struct gemini_reader *reader, struct slice data, struct ca
     const struct gemini_template *like = &reader->template;
     struct gemini_read_choice *choice = like->choice;
     if (like->before == 0 || data.len > DIALECT_LINE_MAX || data.len <= like->before ||
-        memcmp(data.ptr, like->bytes, like->before) != 0 || !choice->open ||
+        memcmp(data.ptr, like->room.bytes, like->before) != 0 || !choice->open ||
         choice->type != like->type || choice->is_signed || choice->partial)
         return 0;
     struct slice text = slice_skip(data, like->before);

@@ -17,6 +17,7 @@ gemini_reader_init(void *reader, struct arena *arena)
     struct gemini_reader *self = reader;
     memset(self, 0, offsetof(struct gemini_reader, template));
     self->template.before = 0;
+    self->template.room = (struct canon_room){0};
     self->arena = arena;
     for (size_t i = 0; i < countof(self->counts); i++)
         self->counts[i] = UINT64_MAX;

@@ -80,7 +80,7 @@ struct chat_template {
     uint32_t mends, block;
     enum canon_block type;
     struct chat_read_choice *choice;
-    char bytes[1024];
+    struct canon_room room; /* the bytes */
 };
 
 struct chat_reader {
@@ -196,6 +196,18 @@ struct chat_write_text {
     struct chat_write_source *waiting;
 };
 
+/* What of a choice is gathered for a whole reply. */
+struct chat_write_whole {
+    struct sink text, reasoning, refusal, thought;                     /* escaped */
+    struct sink details, annotations, images, tokens, refusal_tokens; /* JSON: entries of those lists */
+};
+#define CHAT_WHOLE_SINKS(whole)                                                                    \
+    {                                                                                              \
+        &(whole)->text, &(whole)->reasoning, &(whole)->refusal, &(whole)->thought,                 \
+            &(whole)->details, &(whole)->annotations, &(whole)->images, &(whole)->tokens,          \
+            &(whole)->refusal_tokens                                                               \
+    }
+
 struct chat_write_choice {
     struct chat_write_choice *next; /* in order of appearance */
     uint32_t index, call_count, detail_count, image_count;
@@ -207,10 +219,8 @@ struct chat_write_choice {
     bool role_sent, in_think, finished;
     enum canon_finish finish;
     /* whole replies only */
+    struct chat_write_whole *whole; /* NULL: a stream is written, which may be one of thousands */
     bool has_text, has_refusal;
-    struct sink text, reasoning, refusal, thought; /* escaped */
-    struct sink details, annotations, images, tokens,
-        refusal_tokens;     /* JSON: entries of those lists */
     struct slice signature; /* Google's, of the text: the member as JSON */
 };
 
@@ -226,8 +236,8 @@ struct chat_writer {
     struct sink
         bare_images; /* whole replies: the same images as data and type alone, entries of a list */
     struct slice held;      /* an early chunk of the upstream that waits for the role chunk */
-    struct slice usage_raw; /* the upstream's own usage object, in usage_bytes */
-    char usage_bytes[2048];
+    struct slice usage_raw; /* the upstream's own usage object, in usage_room */
+    struct canon_room usage_room;
     struct canon_usage usage;
     bool usage_known, usage_written, ended;
     bool passing; /* chunks of the same dialect pass: what is written between them cannot wait for a

@@ -10,6 +10,8 @@
  */
 #include "providers/openai_chat.h"
 
+#define TEMPLATE_BYTES_MAX 1024u
+
 /* Where the string contents that start here end: at the first quote that no backslash precedes; -1
  * without one. */
 static ptrdiff_t
@@ -65,8 +67,10 @@ chat_template_learn(struct chat_reader *reader, struct slice data,
     struct slice after = slice_skip(data, before + text.len);
     ptrdiff_t padding = padding_of(after);
     size_t kept = after.len - (padding > 0 ? (size_t)padding : 0);
-    if (before + kept > sizeof(to->bytes) || data.ptr[before - 1] != '"' || after.len == 0 ||
+    if (before + kept > TEMPLATE_BYTES_MAX || data.ptr[before - 1] != '"' || after.len == 0 ||
         after.ptr[0] != '"')
+        return;
+    if (!canon_room_for(&to->room, reader->arena, before + kept))
         return;
     to->before = (uint32_t)before;
     to->tail = padding >= 0 ? 2 : 0;
@@ -75,16 +79,16 @@ chat_template_learn(struct chat_reader *reader, struct slice data,
     to->block = event->block;
     to->type = event->type;
     to->choice = chat_find_choice(reader, event->choice);
-    memcpy(to->bytes, data.ptr, before);
-    memcpy(to->bytes + before, after.ptr, kept - to->tail);
-    memcpy(to->bytes + before + kept - to->tail, data.ptr + data.len - to->tail, to->tail);
+    memcpy(to->room.bytes, data.ptr, before);
+    memcpy(to->room.bytes + before, after.ptr, kept - to->tail);
+    memcpy(to->room.bytes + before + kept - to->tail, data.ptr + data.len - to->tail, to->tail);
 }
 
 /* Does what follows the text look as it did? */
 static bool
 same_after(const struct chat_template *like, struct slice rest)
 {
-    const char *after = like->bytes + like->before;
+    const char *after = like->room.bytes + like->before;
     size_t fixed = like->after - like->tail;
     if (rest.len < like->after || memcmp(rest.ptr, after, fixed) != 0)
         return false;
@@ -117,7 +121,7 @@ chat_template_match(struct chat_reader *reader, struct slice data, struct canon_
     const struct chat_template *like = &reader->template;
     if (like->before == 0 || data.len > DIALECT_LINE_MAX ||
         data.len <= like->before + like->after ||
-        memcmp(data.ptr, like->bytes, like->before) != 0 || !still_open(like))
+        memcmp(data.ptr, like->room.bytes, like->before) != 0 || !still_open(like))
         return 0;
     struct slice text = slice_skip(data, like->before);
     bool escaped = false;

@@ -12,6 +12,7 @@
 #include "providers/splice.h"
 
 #define HELD_MAX (64u * 1024)
+#define USAGE_KEPT_MAX 2048u
 
 /* ---------------------------------------------------------------- state */
 
@@ -124,10 +125,11 @@ static void
 keep_usage(struct chat_writer *writer, struct json root)
 {
     struct slice raw = json_raw(json_get(root, "usage"));
-    if (json_type(json_get(root, "usage")) != JSON_OBJECT || raw.len > sizeof(writer->usage_bytes))
+    if (json_type(json_get(root, "usage")) != JSON_OBJECT || raw.len > USAGE_KEPT_MAX ||
+        !canon_room_for(&writer->usage_room, writer->arena, raw.len))
         return;
-    memcpy(writer->usage_bytes, raw.ptr, raw.len);
-    writer->usage_raw = slice_of(writer->usage_bytes, raw.len);
+    memcpy(writer->usage_room.bytes, raw.ptr, raw.len);
+    writer->usage_raw = slice_of(writer->usage_room.bytes, raw.len);
 }
 
 /* ---------------------------------------------------------------- frames */

@@ -15,8 +15,7 @@ void
 chat_reader_init(void *reader, struct arena *arena)
 {
     struct chat_reader *self = reader;
-    memset(self, 0, offsetof(struct chat_reader, template));
-    self->template.before = 0;
+    memset(self, 0, sizeof(*self));
     self->arena = arena;
 }
 

@@ -17,16 +17,12 @@ void
 chat_gather_fini(struct chat_writer *writer)
 {
     for (struct chat_write_choice *at = writer->choices; at; at = at->next) {
-        sink_fini(&at->text);
-        sink_fini(&at->reasoning);
-        sink_fini(&at->refusal);
-        sink_fini(&at->thought);
-        sink_fini(&at->details);
         sink_fini(&at->image);
-        sink_fini(&at->annotations);
-        sink_fini(&at->images);
-        sink_fini(&at->tokens);
-        sink_fini(&at->refusal_tokens);
+        if (at->whole) {
+            struct sink *sinks[] = CHAT_WHOLE_SINKS(at->whole);
+            for (size_t i = 0; i < countof(sinks); i++)
+                sink_fini(sinks[i]);
+        }
         for (struct chat_write_call *call = at->calls; call; call = call->next)
             sink_fini(&call->arguments);
     }
@@ -37,7 +33,7 @@ chat_gather_fini(struct chat_writer *writer)
 static void
 add_content(struct chat_write_choice *choice, struct slice text)
 {
-    sink_put(&choice->text, text);
+    sink_put(&choice->whole->text, text);
     choice->points += canon_points(text);
 }
 
@@ -53,10 +49,10 @@ next_entry(struct sink *list)
 static void
 begin_detail(struct chat_write_choice *choice, const char *type)
 {
-    sink_text(next_entry(&choice->details), "{\"type\":\"");
-    sink_text(&choice->details, type);
-    sink_text(&choice->details, "\",\"index\":");
-    sink_u64(&choice->details, choice->detail_count++);
+    sink_text(next_entry(&choice->whole->details), "{\"type\":\"");
+    sink_text(&choice->whole->details, type);
+    sink_text(&choice->whole->details, "\",\"index\":");
+    sink_u64(&choice->whole->details, choice->detail_count++);
 }
 
 /* The member extra_content, kept until the message is written. */
@@ -98,10 +94,10 @@ gather_redacted(struct chat_writer *writer, struct chat_write_choice *choice,
     if (!slice_present(data))
         return -ERR_MEMORY;
     begin_detail(choice, "reasoning.encrypted");
-    sink_text(&choice->details, ",\"data\":\"");
-    sink_put(&choice->details, data);
-    sink_text(&choice->details, "\"}");
-    return choice->details.error;
+    sink_text(&choice->whole->details, ",\"data\":\"");
+    sink_put(&choice->whole->details, data);
+    sink_text(&choice->whole->details, "\"}");
+    return choice->whole->details.error;
 }
 
 static int
@@ -116,7 +112,7 @@ gather_open(struct chat_writer *writer, struct chat_write_choice *choice,
         choice->has_refusal = true;
         return 0;
     case BLOCK_THINKING:
-        sink_reset(&choice->thought, 64 * 1024);
+        sink_reset(&choice->whole->thought, 64 * 1024);
         if (writer->options.reasoning == SHOW_THINK_TAGS) {
             choice->has_text = true;
             choice->in_think = true;
@@ -142,7 +138,7 @@ gather_open(struct chat_writer *writer, struct chat_write_choice *choice,
 static int
 gather_image(struct chat_writer *writer, struct chat_write_choice *choice)
 {
-    chat_put_image(next_entry(&choice->images), choice);
+    chat_put_image(next_entry(&choice->whole->images), choice);
     choice->image_count++;
     struct sink *bare = next_entry(&writer->bare_images);
     sink_text(bare, "{\"b64_json\":\"");
@@ -151,7 +147,7 @@ gather_image(struct chat_writer *writer, struct chat_write_choice *choice)
     sink_put(bare, choice->image_type);
     sink_text(bare, "\"}");
     sink_reset(&choice->image, 0);
-    return choice->images.error ? choice->images.error : bare->error;
+    return choice->whole->images.error ? choice->whole->images.error : bare->error;
 }
 
 static void
@@ -159,7 +155,7 @@ gather_tokens(struct chat_write_choice *choice, const struct canon_event *event)
 {
     if (!event->logprobs)
         return;
-    struct sink *list = event->type == BLOCK_REFUSAL ? &choice->refusal_tokens : &choice->tokens;
+    struct sink *list = event->type == BLOCK_REFUSAL ? &choice->whole->refusal_tokens : &choice->whole->tokens;
     chat_put_tokens(next_entry(list), event->logprobs);
 }
 
@@ -170,21 +166,21 @@ gather_thought(struct chat_writer *writer, struct chat_write_choice *choice,
     if (writer->options.reasoning == SHOW_THINK_TAGS)
         add_content(choice, event->text);
     if (!shows_reasoning(writer))
-        return choice->text.error;
-    sink_put(&choice->reasoning, event->text);
-    sink_put(&choice->thought, event->text);
+        return choice->whole->text.error;
+    sink_put(&choice->whole->reasoning, event->text);
+    sink_put(&choice->whole->thought, event->text);
     if (event->signature.len == 0)
-        return choice->reasoning.error;
+        return choice->whole->reasoning.error;
     struct slice signature = chat_state_shown(writer, event->origin, false, event->signature);
     if (!slice_present(signature))
         return -ERR_MEMORY;
     begin_detail(choice, "reasoning.text");
-    sink_text(&choice->details, ",\"text\":\"");
-    sink_join(&choice->details, &choice->thought);
-    sink_text(&choice->details, "\",\"signature\":\"");
-    sink_put(&choice->details, signature);
-    sink_text(&choice->details, "\"}");
-    return choice->reasoning.error ? choice->reasoning.error : choice->details.error;
+    sink_text(&choice->whole->details, ",\"text\":\"");
+    sink_join(&choice->whole->details, &choice->whole->thought);
+    sink_text(&choice->whole->details, "\",\"signature\":\"");
+    sink_put(&choice->whole->details, signature);
+    sink_text(&choice->whole->details, "\"}");
+    return choice->whole->reasoning.error ? choice->whole->reasoning.error : choice->whole->details.error;
 }
 
 static int
@@ -196,12 +192,12 @@ gather_delta(struct chat_writer *writer, struct chat_write_choice *choice,
     case BLOCK_TEXT:
         add_content(choice, event->text);
         gather_tokens(choice, event);
-        return choice->text.error ? choice->text.error
+        return choice->whole->text.error ? choice->whole->text.error
                                   : keep_signature(writer, event, &choice->signature);
     case BLOCK_REFUSAL:
-        sink_put(&choice->refusal, event->text);
+        sink_put(&choice->whole->refusal, event->text);
         gather_tokens(choice, event);
-        return choice->refusal.error;
+        return choice->whole->refusal.error;
     case BLOCK_THINKING:
         return gather_thought(writer, choice, event);
     case BLOCK_CALL:
@@ -231,7 +227,7 @@ gather_close(struct chat_writer *writer, struct chat_write_choice *choice,
         add_content(choice, SLICE_LIT("</think>"));
     }
     if (event->type == BLOCK_TEXT && chat_close_text(choice, event->block))
-        chat_put_waiting(next_entry(&choice->annotations), choice, event->block);
+        chat_put_waiting(next_entry(&choice->whole->annotations), choice, event->block);
     return event->type == BLOCK_IMAGE ? gather_image(writer, choice) : 0;
 }
 
@@ -246,8 +242,8 @@ gather_citation(struct chat_writer *writer, struct chat_write_choice *choice,
     int waits = chat_await_text(writer, choice, event);
     if (waits)
         return waits < 0 ? waits : 0;
-    (void)chat_put_annotation(next_entry(&choice->annotations), choice, event);
-    return choice->annotations.error;
+    (void)chat_put_annotation(next_entry(&choice->whole->annotations), choice, event);
+    return choice->whole->annotations.error;
 }
 
 static int
@@ -339,18 +335,18 @@ put_list(struct json_writer *json, const char *name, const struct sink *entries)
 static void
 put_logprobs(struct json_writer *json, const struct chat_write_choice *choice)
 {
-    if (choice->tokens.len == 0 && choice->refusal_tokens.len == 0) {
+    if (choice->whole->tokens.len == 0 && choice->whole->refusal_tokens.len == 0) {
         json_member_null(json, "logprobs");
         return;
     }
     json_name(json, "logprobs");
     json_object(json);
-    if (choice->tokens.len > 0)
-        put_list(json, "content", &choice->tokens);
+    if (choice->whole->tokens.len > 0)
+        put_list(json, "content", &choice->whole->tokens);
     else
         json_member_null(json, "content");
-    if (choice->refusal_tokens.len > 0)
-        put_list(json, "refusal", &choice->refusal_tokens);
+    if (choice->whole->refusal_tokens.len > 0)
+        put_list(json, "refusal", &choice->whole->refusal_tokens);
     else
         json_member_null(json, "refusal");
     json_end(json);
@@ -395,23 +391,23 @@ put_message(struct chat_writer *writer, struct json_writer *json,
     json_name(json, "message");
     json_object(json);
     json_member_text(json, "role", "assistant");
-    sink_carry(json->sink, &choice->text);
+    sink_carry(json->sink, &choice->whole->text);
     if (choice->has_text || (choice->call_count == 0 && !choice->has_refusal))
-        put_string(json, "content", sink_slice(&choice->text));
+        put_string(json, "content", sink_slice(&choice->whole->text));
     else
         json_member_null(json, "content");
-    sink_carry(json->sink, &choice->refusal);
+    sink_carry(json->sink, &choice->whole->refusal);
     if (choice->has_refusal)
-        put_string(json, "refusal", sink_slice(&choice->refusal));
+        put_string(json, "refusal", sink_slice(&choice->whole->refusal));
     else
         json_member_null(json, "refusal");
-    if (choice->reasoning.len > 0)
+    if (choice->whole->reasoning.len > 0)
         put_string(json,
                    writer->options.reasoning == SHOW_REASONING ? "reasoning" : "reasoning_content",
-                   sink_slice(&choice->reasoning));
-    put_list(json, "reasoning_details", &choice->details);
-    put_list(json, "annotations", &choice->annotations);
-    put_list(json, "images", &choice->images);
+                   sink_slice(&choice->whole->reasoning));
+    put_list(json, "reasoning_details", &choice->whole->details);
+    put_list(json, "annotations", &choice->whole->annotations);
+    put_list(json, "images", &choice->whole->images);
     put_member(json, choice->signature);
     if (choice->call_count > 0)
         put_calls(json, choice);

@@ -65,16 +65,15 @@ chat_writer_choice(struct chat_writer *writer, uint32_t index)
     if (!choice)
         return NULL;
     choice->index = index;
-    sink_init(&choice->text, CHAT_WHOLE_MAX);
-    sink_init(&choice->reasoning, CHAT_WHOLE_MAX);
-    sink_init(&choice->refusal, CHAT_WHOLE_MAX);
-    sink_init(&choice->thought, CHAT_WHOLE_MAX);
-    sink_init(&choice->details, CHAT_WHOLE_MAX);
     sink_init(&choice->image, CHAT_WHOLE_MAX);
-    sink_init(&choice->annotations, CHAT_WHOLE_MAX);
-    sink_init(&choice->images, CHAT_WHOLE_MAX);
-    sink_init(&choice->tokens, CHAT_WHOLE_MAX);
-    sink_init(&choice->refusal_tokens, CHAT_WHOLE_MAX);
+    if (!writer->options.stream) {
+        choice->whole = arena_take(writer->arena, sizeof(*choice->whole));
+        if (!choice->whole)
+            return NULL;
+        struct sink *sinks[] = CHAT_WHOLE_SINKS(choice->whole);
+        for (size_t i = 0; i < countof(sinks); i++)
+            sink_init(sinks[i], CHAT_WHOLE_MAX);
+    }
     *link = choice;
     return choice;
 }

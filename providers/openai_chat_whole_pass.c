@@ -61,7 +61,7 @@ static void
 mend_content(struct splice *splice, struct json message, const struct chat_write_choice *choice)
 {
     struct json content = json_get(message, "content");
-    struct slice text = sink_slice(&choice->text);
+    struct slice text = sink_slice(&choice->whole->text);
     bool is_same = json_type(content) != JSON_ARRAY && slice_eq(json_text(content), text);
     if (is_same ||
         (text.len == 0 && json_text(content).len == 0 && json_type(content) != JSON_ARRAY))
@@ -97,7 +97,7 @@ mend_reasoning(struct splice *splice, struct json message, const struct chat_wri
     bool wants_short = shown == SHOW_REASONING;
     struct json wanted = wants_short ? reasoning : content,
                 other = wants_short ? content : reasoning;
-    struct slice text = sink_slice(&choice->reasoning);
+    struct slice text = sink_slice(&choice->whole->reasoning);
     if (text.len == 0 || json_text(wanted).len > 0)
         return;
     if (shown == SHOW_AS_SENT && (json_text(other).len > 0 || json_type(details) == JSON_ARRAY))

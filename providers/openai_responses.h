@@ -123,7 +123,7 @@ struct responses_template {
     uint32_t mends;
     struct responses_read_item *item;
     struct responses_read_part *part; /* NULL: a call */
-    char bytes[1024];
+    struct canon_room room; /* the bytes */
 };
 
 struct responses_reader {

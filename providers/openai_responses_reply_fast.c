@@ -8,6 +8,8 @@
  */
 #include "providers/openai_responses.h"
 
+#define TEMPLATE_BYTES_MAX 1024u
+
 static uint32_t
 hex_of(const char *digits)
 {
@@ -131,14 +133,18 @@ responses_template_learn(struct responses_reader *reader, struct slice type, str
     if (events->count != 1 || events->flaws || events->mends & RESPONSES_MEND_SPLIT ||
         events->at[0].kind != CANON_DELTA || events->at[0].logprobs)
         return;
-    size_t count = gaps_of(root, gaps), used = 0;
+    size_t count = gaps_of(root, gaps), used = 0, fixed = data.len;
+    for (size_t i = 0; i < count; i++)
+        fixed -= gaps[i].at.len;
+    if (fixed > TEMPLATE_BYTES_MAX || !canon_room_for(&to->room, reader->arena, fixed))
+        return;
     const char *from = data.ptr;
     for (size_t i = 0; i <= count; i++) {
         const char *end = i < count ? gaps[i].at.ptr : data.ptr + data.len;
         size_t n = (size_t)(end - from);
-        if (used + n > sizeof(to->bytes))
+        if (used + n > fixed)
             return;
-        memcpy(to->bytes + used, from, n);
+        memcpy(to->room.bytes + used, from, n);
         to->fixed[i] = (uint32_t)n;
         used += n;
         if (i < count) {
@@ -207,7 +213,7 @@ still_open(const struct responses_reader *reader)
 static bool
 looks_alike(const struct responses_template *like, struct slice data, struct slice *text)
 {
-    const char *fixed = like->bytes;
+    const char *fixed = like->room.bytes;
     for (uint32_t i = 0; i <= like->holes; i++) {
         size_t n = like->fixed[i];
         if (data.len < n || memcmp(data.ptr, fixed, n) != 0)

@@ -15,6 +15,7 @@ responses_reader_init(void *reader, struct arena *arena)
     struct responses_reader *self = reader;
     memset(self, 0, offsetof(struct responses_reader, template));
     self->template.used = 0;
+    self->template.room = (struct canon_room){0};
     self->arena = arena;
 }
 

@@ -185,7 +185,7 @@ add_stream(struct sums *sums, const struct stream *stream, bool unruly)
     sums->leases += stream->lease != NULL;
     sums->called += stream->waiter.called;
     sums->exchanges += stream->stamps.begin != 0;
-    sums->request_bytes += stream->body_bytes.len;
+    sums->request_bytes += stream->tries ? stream->tries->body_bytes.len : 0;
     add_deadline(sums, &stream->total);
     add_deadline(sums, &stream->step);
     add_deadline(sums, &stream->ping);
