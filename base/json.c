@@ -54,14 +54,6 @@ contents(struct json value)
 }
 
 struct slice
-json_key(struct json member)
-{
-    if (!member.doc || member.at == 0 || !json_token_is_name(json_token_of(member) - 1))
-        return SLICE_NONE;
-    return contents((struct json){member.doc, member.at - 1});
-}
-
-struct slice
 json_raw(struct json value)
 {
     if (!value.doc)
@@ -115,7 +107,7 @@ name_is(const struct json_doc *doc, const struct json_token *token, const char *
         return false;
     const char *text = doc->text + token->start;
     if (!token->escaped)
-        return have == len && memcmp(text, name, len) == 0;
+        return have == len && (len == 0 || (text[0] == name[0] && memcmp(text, name, len) == 0));
     return json_escaped_is(slice_of(text, have), name);
 }
 

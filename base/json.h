@@ -135,7 +135,20 @@ json_next(struct json element)
     return (struct json){element.doc, (uint32_t)next + member};
 }
 /* json_key - the raw (still escaped) name of a member value; absent for array elements. */
-struct slice json_key(struct json member);
+static inline struct slice
+json_key(struct json member)
+{
+    if (!member.doc || member.at == 0 || !json_token_is_name(json_token_of(member) - 1))
+        return SLICE_NONE;
+    const struct json_token *name = json_token_of(member) - 1;
+    return slice_of(member.doc->text + name->start, name->end - name->start);
+}
+/* json_key_escaped - does the name of a member value contain a backslash? */
+static inline bool
+json_key_escaped(struct json member)
+{
+    return slice_present(json_key(member)) && (json_token_of(member) - 1)->escaped;
+}
 /* json_raw - the value's exact bytes in the text, quotes included for strings. */
 struct slice json_raw(struct json value);
 /* json_text - string contents without quotes, still escaped; absent if not a string. */

@@ -231,14 +231,17 @@ static void
 run(struct task *task)
 {
     struct stream *stream = container_of(task, struct stream, task);
+    struct loop *loop = &stream->worker->loop;
     assert(stream->magic == MAGIC_STREAM);
-    stream->run_began_us = stream_clock(stream);
+    /* Of tasks that run one after the other, one begins when the last one ended. */
+    stream->run_began_us = loop->tasks_us ? loop->tasks_us : stream_clock(stream);
     while (stream->notices != 0 && stream->state != STATE_CLOSED) {
         int notice = __builtin_ctz(stream->notices);
         stream->notices &= stream->notices - 1;
         step(stream, (enum stream_event)notice);
     }
-    stream->worked_us += stream_clock(stream) - stream->run_began_us;
+    loop->tasks_us = stream_clock(stream);
+    stream->worked_us += loop->tasks_us - stream->run_began_us;
     if (stream->state == STATE_CLOSED)
         stream_free(stream);
 }

@@ -14,11 +14,13 @@ chat_take(struct json object, const struct slice *names, size_t count, struct js
         return;
     for (struct json at = json_first(object); json_present(at); at = json_next(at)) {
         struct slice key = json_key(at);
-        bool is_escaped = memchr(key.ptr, '\\', key.len) != NULL;
+        bool is_escaped = json_key_escaped(at);
         for (size_t i = 0; i < count; i++) {
-            bool is_same =
-                is_escaped ? json_key_is(at, names[i].ptr)
-                           : key.len == names[i].len && memcmp(key.ptr, names[i].ptr, key.len) == 0;
+            /* The first byte tells nearly all of them apart. */
+            bool is_same = is_escaped
+                               ? json_key_is(at, names[i].ptr)
+                               : key.len == names[i].len && key.ptr[0] == names[i].ptr[0] &&
+                                     memcmp(key.ptr, names[i].ptr, key.len) == 0;
             if (is_same) {
                 out[i] = at;
                 break;

@@ -133,6 +133,7 @@ run_tasks(struct loop *loop)
     struct list batch, *link;
     list_init(&batch);
     list_move_all(&batch, &loop->run_list);
+    loop->tasks_us = 0;
     while ((link = list_pop(&batch))) {
         struct task *task = list_entry(link, struct task, link);
         loop_count(&loop->stats.tasks, 1);

@@ -53,6 +53,7 @@ struct loop {
     const struct backend_ops *ops;
     void *backend;          /* the backend's own state */
     uint64_t now_ms, now_us; /* the tick's clock: CLOCK_MONOTONIC, or virtual */
+    uint64_t tasks_us;       /* for tasks that time themselves: when the one before ended; 0: none before in this batch */
     struct wheel wheel;
     struct list run_list;   /* tasks */
     struct list move_list;  /* conns */

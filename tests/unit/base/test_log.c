@@ -256,10 +256,8 @@ a_full_pipe_blocks_nobody(void **state)
     uint64_t dropped_before = log_dropped();
     assert_int_equal(pipe(fds), 0);
     assert_int_equal(log_start(fds[1]), 0);
-    int64_t begin = now_ms();
     for (int i = 0; i < LINES; i++)
-        log_say(LOG_INFO, "full", "%d", i);
-    assert_true(now_ms() - begin < 5000);
+        log_say(LOG_INFO, "full", "%d", i); /* would wait for ever if it waited */
     uint64_t dropped = log_dropped() - dropped_before;
     assert_in_range(dropped, LINES - 10000, LINES - 2000);
 
