@@ -5,10 +5,12 @@
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
+import { spawnSync } from 'node:child_process';
 import net from 'node:net';
 import { FakeProvider } from '../../tools/fake_provider/provider.mjs';
 import { ServiceManager } from './lib/service_manager.mjs';
-import { gateway_config, patience } from './lib/penstock.mjs';
+import { gateway_config, models_at, patience, repository, slow_build } from './lib/penstock.mjs';
 import { exchange, RawClient, sleep } from './lib/raw.mjs';
 
 const chat = '/v1/chat/completions';
@@ -20,7 +22,8 @@ describe('service manager', { concurrency: 3 }, () => {
     after(async () => { await provider.stop(); });
 
     async function with_manager(words, body, sections = {}, options = {}) {
-        const manager = new ServiceManager(gateway_config(provider.url, sections), words, options);
+        const made = typeof sections === 'function' ? sections() : sections;
+        const manager = new ServiceManager(gateway_config(provider.url, made), words, options);
         try {
             await body(manager);
         } finally {
@@ -74,6 +77,40 @@ describe('service manager', { concurrency: 3 }, () => {
         assert.doesNotMatch(fs.readFileSync(`${manager.folder}/seen`, 'utf8'), /NOTIFY_SOCKET|WATCHDOG|LISTEN_/);
         assert.doesNotMatch(fs.readFileSync(`${manager.folder}/fds`, 'utf8'), / ([3-9]|\d\d+) -> socket:/, 'the listening socket is closed in children');
     }));
+
+    const unit = path.join(repository, 'tools', 'systemd', 'penstock.service.in');
+    const sandbox = [path.join(repository, 'tests', 'e2e', 'lib', 'sandbox.py'), unit];
+    const tried = spawnSync('python3', [...sandbox, 'true'], { encoding: 'utf8' });
+    const no_sandbox = slow_build ? 'sanitizers make system calls of their own' : tried.status === 0 ? false : tried.stderr.trim() || `status ${tried.status}`;
+
+    it('lives within the system calls that the unit allows', { skip: no_sandbox }, () => with_manager(['--socket', '127.0.0.1', '--watchdog', '2000000'], async (manager) => {
+        manager.say('start');
+        await manager.notice(/^READY=1$/m);
+        const port = await manager.port();
+        for (const [target, model] of [[chat, 'c/text'], ['/v1/messages', 'a/tool'], ['/v1/responses', 'r/text'], [chat, 'local']]) {
+            const body = target === '/v1/responses' ? { model, input: 'x', stream: true } : { ...question, model };
+            assert.equal((await exchange(port, 'POST', target, { body })).status, 200, model);
+        }
+        for (const target of ['/metrics', '/debug/streams', '/health/ready']) assert.equal((await exchange(port, 'GET', target)).status, 200, target);
+        const from = manager.events.length;
+        manager.say('signal SIGHUP');
+        await manager.notice(/^STATUS=Serving with the new configuration$/m, from);
+        assert.equal((await exchange(port, 'POST', chat, { body: { ...question, model: 'c/text' } })).status, 200);
+        manager.say('signal SIGTERM');
+        assert.equal((await manager.wait((each) => each.event === 'exit')).code, 0, 'SIGSYS would be -31');
+    }, () => ({
+        model_list: [
+            ...models_at(provider.url),
+            { model_name: 'local', litellm_params: { model: 'openai/text', api_base: `${provider.url.replace('127.0.0.1', 'localhost')}/v1`, api_key: 'command:echo sk-of-a-command' } },
+        ],
+        penstock: { workers: 2, log: { level: 'debug1' } },
+    }), { under: ['python3', ...sandbox] }));
+
+    it('the sandbox of that test does end what the unit forbids', { skip: no_sandbox }, () => {
+        for (const forbidden of ['os.setpriority(0, 0, 1)', 'socket.socket(17, 3)', 'mmap.mmap(-1, 4096, prot=7)']) {
+            assert.equal(spawnSync('python3', [...sandbox, 'python3', '-c', `import mmap, os, socket; ${forbidden}`]).signal, 'SIGSYS', forbidden);
+        }
+    });
 
     describe('watchdog', () => {
         const fed = /^WATCHDOG=1$/m;

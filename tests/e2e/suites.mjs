@@ -46,6 +46,7 @@ export const suites = [
     { file: 'hostile_limits.test.mjs', builds: both, alone: true },
     { file: 'tls.test.mjs', builds: both, alone: true },
     { file: 'ops.test.mjs', builds: every, alone: true },
+    { file: 'secrets.test.mjs', builds: both },
     { file: 'service.test.mjs', builds: every, alone: true },
     { file: 'privilege.test.mjs', builds: both },
     { file: 'tools.test.mjs', builds: both, alone: true },

@@ -12,13 +12,19 @@ import { binary, patience } from './penstock.mjs';
 const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'service_manager.py');
 
 export class ServiceManager {
-    /* constructor - the manager with its sockets; nothing is started. config as for Penstock.start. */
+    /* constructor - the manager with its sockets; nothing is started. config as for Penstock.start; options: args, env, and under: words in
+     * front of the program, which is then a copy that everybody can run. */
     constructor(config, words = [], options = {}) {
         this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'penstock-service-'));
         this.config_path = path.join(this.folder, 'config.yaml');
         this.write_config(config);
         const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(PATH|LANG|PENSTOCK_IO_BACKEND|.SAN_OPTIONS|ASAN_OPTIONS|UBSAN_OPTIONS|LSAN_OPTIONS|TSAN_OPTIONS)$/.test(name)));
-        this.child = spawn('python3', [script, ...words, '--', binary, 'serve', '--config', this.config_path, '--port', '0', ...(options.args ?? [])],
+        const program = options.under ? path.join(this.folder, 'penstock') : binary;
+        if (options.under) {
+            fs.copyFileSync(binary, program);
+            for (const [file, mode] of [[this.folder, 0o777], [program, 0o755], [this.config_path, 0o644]]) fs.chmodSync(file, mode);
+        }
+        this.child = spawn('python3', [script, ...words, '--', ...(options.under ?? []), program, 'serve', '--config', this.config_path, '--port', '0', ...(options.args ?? [])],
             { cwd: this.folder, env: { ...inherited, ...options.env }, stdio: ['pipe', 'pipe', 'pipe'] });
         this.events = [];
         this.log = '';
