@@ -52,6 +52,7 @@ enum err_kind {
     X(UNSUPPORTED, CLIENT, 400, 0, INVALID, "unsupported_parameter",                               \
       "the request uses something the chosen upstream cannot express")                             \
     X(AUTH, CLIENT, 401, 0, AUTH, "invalid_api_key", "invalid or missing API key")                 \
+    X(OPERATOR, CLIENT, 403, 0, PERMISSION, "master_key_required", "this takes the master key")    \
     X(MODEL, CLIENT, 404, 0, NOT_FOUND, "model_not_found", "unknown model")                        \
     X(NO_STREAM, CLIENT, 404, 0, NOT_FOUND, "stream_not_found",                                      \
       "no such stream, or what follows this event is not kept any more")                           \

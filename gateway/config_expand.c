@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * config_expand.c - values that stand elsewhere: os.environ/NAME, ${NAME:-default}, file:PATH, command:TEXT.
+ * config_expand.c - values that stand elsewhere: os.environ/NAME, ${NAME:-default}, file:PATH (with ${NAME} in it),
+ * command:TEXT.
  */
 #include "gateway/config_internal.h"
 
@@ -164,8 +165,11 @@ config_expand(struct config_loader *loader, const struct config_origin *origin, 
         return false;
     }
     if (slice_starts(raw, file_prefix)) {
-        *from = raw;
-        return read_secret(loader, origin, slice_skip(raw, file_prefix.len), out);
+        struct slice path = slice_skip(raw, file_prefix.len), part;
+        if (text_find(path, SLICE_LIT("${")) >= 0 && !expand_braces(loader, origin, path, &path, &part))
+            return false;
+        *from = raw; /* as it stands in the file: systemd's ${CREDENTIALS_DIRECTORY} differs each time */
+        return read_secret(loader, origin, path, out);
     }
     static const struct slice command_prefix = SLICE_LIT("command:");
     if (origin->kind == SOURCE_FILE && slice_starts(raw, command_prefix)) {

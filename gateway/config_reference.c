@@ -303,7 +303,7 @@ static const char manual_head[] =
     "error when neither has it |\n"
     "| `${NAME}`, `${NAME:-default}` | the same, anywhere in a text; the default also stands in "
     "for an empty one. `$${` is a literal `${` |\n"
-    "| `file:PATH` | what the file holds, without the newline at its end; a warning when others "
+    "| `file:PATH` | what the file holds, without the newline at its end; `${NAME}` may stand in PATH; a warning when others "
     "can read it |\n"
     "| `command:TEXT` | what `/bin/sh -c TEXT` prints, without the newline at its end, whenever the "
     "configuration is read; in the file only. It must end with status 0 within 30 s |\n"

@@ -14,6 +14,8 @@
 int endpoint_find(struct stream *stream) must_check;
 /* endpoint_guess - dialect and CORS origin of a request whose head can not be read: what its bytes look like. */
 void endpoint_guess(struct stream *stream);
+/* endpoint_is_operators - does it tell about the gateway and what it does, not about models? */
+bool endpoint_is_operators(enum endpoint endpoint);
 /* endpoint_cors - the CORS fields of this reply, if any. */
 void endpoint_cors(const struct stream *stream, struct sink *out);
 /* endpoint_is_work - is it something that an upstream does, and that a gateway which is about to end does not begin? */

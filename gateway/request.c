@@ -216,6 +216,8 @@ act_begin_body(struct stream *stream)
     if (error == 0 && needs_key(stream) && (stream->key_index = find_key(stream)) < 0) {
         metrics_add(&worker->metrics->auth_failures, 1);
         error = -ERR_AUTH;
+    } else if (error == 0 && stream->endpoint == ENDPOINT_STREAMS && config->master_key.len > 0 && stream->key_index != 0) {
+        error = -ERR_OPERATOR; /* it shows whose connections there are, which is no client's business; the master key is the first */
     }
     if (error == 0 && worker->draining && endpoint_is_work(stream->endpoint))
         error = -ERR_DRAINING; /* health and metrics are answered to the end, work is not begun any more (R25) */

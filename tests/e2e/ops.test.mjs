@@ -174,6 +174,31 @@ in_world('client keys', keys, (world) => {
         assert.equal((await exchange(world.penstock.port, 'GET', '/health/live')).status, 200);
     });
 
+    it('the operator\'s pages: live streams take the master key, and no web page may read any of them', async () => {
+        const get = (path, key, origin) => exchange(world.penstock.port, 'GET', path, { headers: { authorization: `Bearer ${key}`, ...(origin ? { origin } : {}) } });
+        for (const key of ['sk-alice', 'sk-third']) {
+            const refused = await get('/debug/streams', key);
+            assert.equal(refused.status, 403);
+            assert.equal(json_of(refused).error.code, 'master_key_required');
+            assert.doesNotMatch(refused.text, /127\.0\.0\.1/);
+            for (const path of ['/metrics', '/health/upstreams', '/health/discovery']) assert.equal((await get(path, key)).status, 200, path);
+        }
+        assert.equal((await get('/debug/streams', 'sk-master')).status, 200);
+        for (const path of ['/debug/streams', '/metrics', '/health/upstreams', '/health/discovery', '/v1/models']) {
+            const shown = await get(path, 'sk-master', 'https://evil.example');
+            assert.equal(shown.headers['access-control-allow-origin'], path === '/v1/models' ? '*' : undefined, path);
+        }
+        // Nothing of one client is shown to another: no key, no text, no address of a stream that could be resumed.
+        const live = await RawClient.open(world.penstock.port);
+        await live.send('POST', chat, { ...ask('c/count,count=30,pace_ms=50'), headers: { authorization: 'Bearer sk-alice' } });
+        await sleep(300);
+        const page = json_of(await get('/debug/streams', 'sk-master'));
+        const row = page.streams.find((each) => each.state === 'RELAY');
+        assert.deepEqual(Object.keys(row).sort(), ['age_ms', 'attempts', 'bytes_in', 'bytes_out', 'connection', 'dialect', 'events_in', 'events_out', 'keepalives', 'model', 'peer', 'queued_bytes', 'request_id', 'stalled_ms', 'stalls', 'state', 'upstream', 'worker']);
+        assert.doesNotMatch(JSON.stringify(page), /sk-|alice/);
+        live.destroy();
+    });
+
     it('any of the keys opens, in either header, and none travels upstream', async () => {
         for (const key of ['sk-master', 'sk-alice', 'sk-third']) {
             for (const headers of [{ authorization: `Bearer ${key}` }, { 'x-api-key': key }]) {

@@ -96,6 +96,23 @@ paths_start_at_the_file(void **state)
     expect_clean(&loaded);
     expect_slice(loaded.config->ca_file, "sub/ca.pem");
     expect_slice(loaded.config->keys[0].key, "key");
+    /* What a reload will need to read again, each as it was opened. */
+    const char *const needed[] = {"sub/s.yaml", "sub/ca.pem", "sub/k"};
+    for (size_t i = 0; i < countof(needed); i++) {
+        const struct config_file *file = loaded.config->files;
+        while (file && !slice_is(file->path, needed[i]))
+            file = file->next;
+        assert_non_null(file);
+    }
+    unload(&loaded);
+    /* Where a service manager puts credentials is known to a variable only. */
+    loaded = load_text("penstock: {keys: [\"file:${CREDENTIALS_DIRECTORY}/k\", \"file:${NONE:-sub}/k\"]}", ENVIRONMENT("CREDENTIALS_DIRECTORY=sub"));
+    expect_clean(&loaded);
+    expect_slice(loaded.config->keys[0].key, "key");
+    expect_slice(loaded.config->keys[1].key, "key");
+    unload(&loaded);
+    loaded = load_text("penstock: {keys: [\"file:${CREDENTIALS_DIRECTORY}/k\"]}", NO_ENVIRONMENT);
+    expect_problem(&loaded, false, "environment variable CREDENTIALS_DIRECTORY is not set");
     unload(&loaded);
     assert_int_equal(unlink("sub/s.yaml") | unlink("sub/ca.pem") | unlink("sub/k") | rmdir("sub"),
                      0);
