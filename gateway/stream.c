@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#define LATE_MS 100u /* behind its deadline: the loop was stopped, or is overloaded */
 #define VERDICTS_MAX 32 /* longest chain of verdicts one notice may cause */
 #define REPLY_BLOCK_BYTES 736 /* names and the like; codecs are larger and have memory of their own */
 
@@ -252,10 +253,20 @@ total_due(struct deadline *deadline)
     stream_post(container_of(deadline, struct stream, total), EVENT_TOTAL_DUE);
 }
 
+/*
+ * Who was stopped for longer than a timer runs, or had too much to do, finds it due before it has read what came in the
+ * meantime. That is our lateness and not the peer's: once more after what is there has been read, but once only.
+ */
 static void
 step_due(struct deadline *deadline)
 {
-    stream_post(container_of(deadline, struct stream, step), EVENT_STEP_DUE);
+    struct stream *stream = container_of(deadline, struct stream, step);
+    bool late = stream->worker->loop.now_ms > deadline->at_ms + LATE_MS;
+    stream->excused = late && !stream->excused;
+    if (stream->excused)
+        stream_arm_step(stream, 1);
+    else
+        stream_post(stream, EVENT_STEP_DUE);
 }
 
 static void

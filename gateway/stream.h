@@ -67,6 +67,7 @@ struct stream {
     struct deadline total, step, ping, commit;
     uint64_t serial; /* of the connection in this worker */
     uint32_t exchanges;
+    bool excused; /* step came due late, and was given another turn */
 
     /* the request; given back at the commit point of a stream */
     struct arena request; /* head, parsed JSON, canonical request */

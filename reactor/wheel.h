@@ -17,7 +17,7 @@ struct deadline {
     uint32_t magic;
     uint8_t level, slot;
     struct list link;
-    uint64_t at_ms;                   /* absolute, in the loop's clock; valid while armed */
+    uint64_t at_ms;                   /* absolute, in the loop's clock; valid while armed, and in due */
     void (*due)(struct deadline *);   /* only posts a notice; may arm again, may cancel others */
 };
 
