@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#define LATE_MS 100u /* behind its deadline: the loop was stopped, or is overloaded */
+#define LATE_MS 10u /* behind its deadline: the loop was stopped, or is overloaded */
 #define VERDICTS_MAX 32 /* longest chain of verdicts one notice may cause */
 #define REPLY_BLOCK_BYTES 736 /* names and the like; codecs are larger and have memory of their own */
 

@@ -11,9 +11,9 @@ import { anthropic_json, anthropic_stream } from '../../../tools/fake_provider/w
 import { responses_json, responses_stream } from '../../../tools/fake_provider/write_responses.mjs';
 import { gemini_json, gemini_stream } from '../../../tools/fake_provider/write_gemini.mjs';
 import { dialect_names, dialects } from './dialects.mjs';
+import { check_gemini_chunks } from './grammar_gemini.mjs';
 import { load_recordings, plain_decode, recording_text } from './recordings.mjs';
 import { events_of, json_of } from './raw.mjs';
-import { decode_sse } from './sse.mjs';
 import { wire_of } from './faulty.mjs';
 
 /*
@@ -190,6 +190,15 @@ function check_unfinished(events, client, truth, at) {
  */
 export function check_failure(response, client, mode, wanted, { at = '', same = false, truth } = {}) {
     const said = `${at} ${client} ${mode}: ${response.status} ${response.text.slice(-700)}`;
+    if (response.status === 200 && mode === 'array') {
+        assert.equal(response.whole, true, said);
+        const chunks = json_of(response);
+        assert.deepEqual(same ? [] : check_gemini_chunks(chunks, { ends: 'error' }), [], said);
+        const events = chunks.map((chunk) => ({ event: 'message', data: JSON.stringify(chunk) }));
+        assert.ok(wanted.codes.includes(broken_of(events, client)?.code), said);
+        if (truth) check_unfinished(events, client, truth, said);
+        return 'stream';
+    }
     if (response.status !== 200 || mode !== 'stream') {
         assert.equal(response.status, wanted.status, said);
         const { code } = refusal_of(response, client);
@@ -218,6 +227,11 @@ function check_end(response, client, mode, fixture, delivered, at) {
         const counted = delivered === fixture.total || events.some(({ data }) => /"choices":\[\],"usage":\{/.test(data));
         assert.deepEqual((same ? passed : stream)(events, { no_usage: true, include_usage: counted }), [], said);
         told = read_events(events);
+    } else if (mode === 'array') {
+        assert.equal(response.whole, true, said);
+        const chunks = json_of(response);
+        assert.deepEqual(same ? [] : check_gemini_chunks(chunks, { no_usage: true }), [], said);
+        told = read_object(chunks);
     } else {
         const body = json_of(response);
         if (!same) assert.deepEqual(whole(body, { no_usage: true }), [], said);
@@ -243,7 +257,8 @@ export function judge(response, job) {
     const whole_message = framing === 'close' ? fault === 'cut' && delivered === fixture.total : offset === wire.bytes.length;
     const may_end = fixture.kind === 'sse' ? delivered >= fixture.finish_at && offset >= wire.head : whole_message || (fault === 'stall' && offset === wire.bytes.length && framing !== 'close');
     const must_end = fixture.kind === 'sse' ? delivered >= fixture.complete_at && fault !== 'reset' : whole_message;
-    const ended = response.status === 200 && (mode === 'whole' || broken_of(events_of(response), client) === null);
+    const broken = response.status === 200 && mode !== 'whole' && broken_of(mode === 'array' ? json_of(response).map((chunk) => ({ data: JSON.stringify(chunk) })) : events_of(response), client);
+    const ended = response.status === 200 && !broken;
     if (ended) {
         assert.ok(may_end, `${at}, ${client} ${mode}: a normal end: ${response.text.slice(-400)}`);
         check_end(response, client, mode, fixture, delivered, `${at}, ${client} ${mode}`);
@@ -255,9 +270,4 @@ export function judge(response, job) {
     // Where a connection's end is the end of the body, half an object may as well be nonsense.
     if (fixture.kind === 'json' && framing === 'close') wanted.codes.push('upstream_protocol');
     return check_failure(response, client, mode, wanted, { at, same: client === fixture.dialect, truth: fixture.truth });
-}
-
-/* decode_body - events of bytes that were planned; for tests that want to know what they sent. */
-export function decode_body(bytes) {
-    return decode_sse(bytes.toString('utf8'), { last: true }).events;
 }
