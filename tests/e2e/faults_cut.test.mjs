@@ -100,7 +100,8 @@ describe('an upstream that ends behind every byte', () => {
         const wire = fixture.wires[framing];
         const delivered = wire.delivered(offset);
         const said = `${framing}, ${fault} at ${offset} of ${wire.bytes.length}: ${response.status} ${response.text}`;
-        const over = { length: delivered === fixture.total && offset >= wire.head, chunked: offset === wire.bytes.length, close: fault === 'cut' && delivered === fixture.total };
+        // Where the connection's end is the end of the body nobody can know better.
+        const over = { length: delivered === fixture.total && offset >= wire.head, chunked: offset === wire.bytes.length, close: fault === 'cut' && offset >= wire.head };
         if (response.status !== 200) {
             assert.ok(!over[framing] || fault === 'reset', said);
             assert.equal(response.status, fault === 'stall' ? 504 : 502, said);
@@ -109,7 +110,7 @@ describe('an upstream that ends behind every byte', () => {
         }
         assert.ok(fixture.text.startsWith(response.text), said);
         if (!response.whole) assert.ok(!over[framing] || fault === 'reset', said);
-        else assert.ok(over[framing] && response.text === fixture.text, `${said}: as if it were whole`);
+        else assert.ok(over[framing] && response.text.length === delivered, `${said}: as if it were whole`);
         return response.whole ? 'end' : 'stream';
     }
 
@@ -118,7 +119,7 @@ describe('an upstream that ends behind every byte', () => {
         const penstock = fault === 'stall' ? world.hasty : world.patient;
         const seen = { status: 0, stream: 0, end: 0 };
         jobs.forEach((job, at) => { job.model = `f${fault}${at}`; });
-        await run_all(jobs, fault === 'stall' ? 600 : 16, async (job, lane) => {
+        await run_all(jobs, fault === 'stall' ? Math.round(600 / patience) : 16, async (job, lane) => {
             world.server.plan(job.model, (peer) => misbehave(peer, job));
             for (let tries = 0; ; tries++) {
                 const response = await ask(penstock, job, lane);
