@@ -14,9 +14,6 @@
 #include "gateway/stream.h"
 #include "gateway/worker.h"
 
-#define SEND_PIECE_BYTES 65536u /* of a request body queued at once */
-#define SEND_HIGH_BYTES 131072u
-
 static enum stream_event
 give_up(struct stream *stream)
 {
@@ -36,7 +33,6 @@ begin_attempt(struct stream *stream)
     stream->reply_keep_alive = false;
     stream->lease_answered = false;
     stream_end_reader(stream);
-    stream->out_sent = 0;
     stream->upstream_status = 0;
     stream->interims = 0;
     sink_reset(&stream->collected, 65536);
@@ -176,8 +172,6 @@ act_dial(struct stream *stream)
         hist_record(&worker->metrics->queue_wait, &metrics_latency, worker->loop.now_us - stream->stamps.queued);
     if (got == 0)
         stream->stamps.dialing = worker->loop.now_us;
-    stream->lease->conn->out_high = SEND_HIGH_BYTES;
-    stream->lease->conn->out_low = SEND_HIGH_BYTES / 2;
     return got == 1 ? EVENT_UPSTREAM_UP : EVENT_NONE;
 }
 
@@ -194,9 +188,12 @@ act_send_request(struct stream *stream)
     detail_bytes(stream, "upstream request", sink_slice(&stream->tries->out_body));
     if (head->error || conn_put(stream->lease->conn, sink_slice(head)) < 0)
         return stream_fail(stream, -ERR_MEMORY);
+    struct stream_tries *tries = stream->tries;
+    tries->out_run = sink_slice(&tries->out_body);
+    conn_lend(stream->lease->conn, &tries->out_run, 1);
     stream->lease->requests++;
-    stream->upstream_out += head->len + stream->tries->out_body.len;
-    metrics_add(&worker->metrics->upstream_bytes_out, head->len + stream->tries->out_body.len);
+    stream->upstream_out += head->len + tries->out_body.len;
+    metrics_add(&worker->metrics->upstream_bytes_out, head->len + tries->out_body.len);
     stream_arm_step(stream, stream_timeouts(stream)->first_byte_ms);
     return EVENT_UPSTREAM_ROOM;
 }
@@ -207,14 +204,7 @@ act_send_more(struct stream *stream)
     struct conn *conn = stream->lease->conn;
     if (conn->lost || conn->ended)
         return EVENT_UPSTREAM_BYTES; /* a last word may be waiting in its input */
-    struct slice body = sink_slice(&stream->tries->out_body);
-    while (stream->out_sent < body.len && conn->out.len < SEND_HIGH_BYTES) {
-        struct slice piece = slice_take(slice_skip(body, stream->out_sent), SEND_PIECE_BYTES);
-        if (conn_put(conn, piece) < 0)
-            return conn->out.len > 0 ? EVENT_NONE : stream_fail(stream, -ERR_MEMORY);
-        stream->out_sent += piece.len;
-    }
-    if (stream->out_sent < body.len || conn_unsent(conn) > 0)
+    if (conn_unsent(conn) > 0)
         return EVENT_NONE;
     stream->stamps.sent = stream->worker->loop.now_us;
     stream_arm_step(stream, stream_timeouts(stream)->first_byte_ms); /* a long request is no part of the wait for its reply */
@@ -390,8 +380,8 @@ void
 stream_return_lease(struct stream *stream)
 {
     struct upstream *lease = stream->lease;
-    bool whole = stream->tries ? stream->out_sent == stream->tries->out_body.len : stream->out_whole;
-    bool usable = lease && stream->reply_keep_alive && whole && !lease->conn->ended && !lease->conn->lost && conn_unsent(lease->conn) == 0;
+    bool usable = lease && stream->reply_keep_alive && !lease->conn->ended && !lease->conn->lost &&
+                  conn_unsent(lease->conn) == 0;
     if (!usable) {
         stream_drop_lease(stream);
         return;

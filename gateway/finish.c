@@ -385,7 +385,7 @@ act_rest(struct stream *stream)
     stream->path_model = stream->relay_path = stream->relay_model = SLICE_NONE;
     stream->relay_mode = NULL;
     stream->counted = 0;
-    stream->wait_until_ms = stream->out_sent = stream->collected_sent = 0;
+    stream->wait_until_ms = stream->collected_sent = 0;
     stream->reply_head = NULL;
     stream->dialect_reader = stream->dialect_writer = NULL;
     stream->upstream_dialect = NULL;

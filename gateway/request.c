@@ -230,12 +230,14 @@ act_begin_body(struct stream *stream)
     }
     if (body && stream->head->expect_continue && !stream->http10 && stream->client->in.len == 0 &&
         conn_put(stream->client, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
-        return stream_fail(stream, -ERR_MEMORY);
+        error = -ERR_MEMORY;
     /* Growing would copy it once more. What is announced and does not come costs no more than addresses. */
-    if (stream->head->framing == HTTP_LENGTH && stream->head->length <= BODY_RESERVE_MAX_BYTES &&
-        !sink_reserve(&stream->tries->body_bytes, (size_t)stream->head->length)) {
+    if (error == 0 && stream->head->framing == HTTP_LENGTH && stream->head->length <= BODY_RESERVE_MAX_BYTES &&
+        !sink_reserve(&stream->tries->body_bytes, (size_t)stream->head->length))
+        error = -ERR_MEMORY;
+    if (error < 0) {
         stream->close_after = true; /* nobody is going to read it */
-        return stream_fail(stream, -ERR_MEMORY);
+        return stream_fail(stream, error);
     }
     stream->progress_ms = worker->loop.now_ms;
     stream_arm_step(stream, config->body_ms);
@@ -372,13 +374,14 @@ void
 stream_release_request(struct stream *stream)
 {
     struct stream_tries *tries = stream->tries;
+    if (stream->lease && stream->lease->conn->loan.len > 0)
+        return; /* to an upstream that answers early; the next event asks again */
     stream->canon = NULL;
     stream->canon_read = false;
     stream->head = NULL;
     stream->reply_head = NULL;
     stream->tries = NULL;
     if (tries) {
-        stream->out_whole = stream->out_sent == tries->out_body.len;
         stream->worker->request_bytes -= tries->body_bytes.len;
         sink_fini(&tries->body_bytes);
         sink_fini(&tries->out_body);

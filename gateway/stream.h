@@ -51,6 +51,7 @@ struct stream_tries {
     struct sink body_bytes;
     struct route route;
     struct sink out_body;      /* the upstream request's body as sent */
+    struct slice out_run;      /* all of it, while it is lent to the lease's conn */
     struct canon_report report;
     struct http_reader reply_reader;
 };
@@ -109,8 +110,6 @@ struct stream {
     bool chosen;               /* deployment is the one to try, not the one that failed */
     bool again_fresh;          /* the last failure was a stale kept connection: try the same deployment anew */
     bool lease_answered;       /* bytes of a reply came on this lease */
-    size_t out_sent;           /* of the request's body */
-    bool out_whole;            /* all of it, when it is not there any more */
     uint64_t truncated_messages, truncated_tokens; /* left out of this attempt's request */
     uint64_t progress_ms;      /* last sign of life for the lazy idle deadlines */
     uint64_t wait_until_ms;    /* in DIAL: back-off */
@@ -238,7 +237,7 @@ int stream_write_out(struct stream *stream, struct canon_events *events, const s
 /* stream_drop_lease, stream_return_lease - the only two ways to part with an upstream connection. */
 void stream_drop_lease(struct stream *stream);
 void stream_return_lease(struct stream *stream);
-/* stream_release_request - free what only retries need. */
+/* stream_release_request - free what only retries need, unless some of it is still being sent. */
 void stream_release_request(struct stream *stream);
 /* stream_step_in, stream_timeouts - the deployment's or the global durations. */
 const struct config_timeouts *stream_timeouts(const struct stream *stream);

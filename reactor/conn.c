@@ -164,7 +164,7 @@ conn_touch(struct conn *conn)
     assert(conn->magic == MAGIC_CONN);
     if (conn->out.len > conn->out_high)
         conn->was_high = true;
-    if (conn->out.len > 0)
+    if (conn_queued(conn) > 0)
         conn->had_out = true;
     if (conn->fd < 0)
         return;
@@ -187,12 +187,71 @@ int
 conn_put(struct conn *conn, struct slice bytes)
 {
     assert(!conn->closing);
+    assert(conn->loan.len == 0); /* it would overtake */
     if (conn->lost)
         return 0;
     int error = buf_put(&conn->out, bytes);
     if (!error)
         conn_touch(conn);
     return error;
+}
+
+void
+conn_lend(struct conn *conn, const struct slice *runs, size_t count)
+{
+    assert(!conn->closing);
+    assert(conn->loan.len == 0);
+    if (conn->lost)
+        return;
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += runs[i].len;
+    conn->loan = (struct conn_loan){.runs = runs, .len = len};
+    conn_touch(conn);
+}
+
+size_t
+conn_queued(const struct conn *conn)
+{
+    return conn->out.len + conn->loan.len;
+}
+
+int
+conn_bytes(const struct conn *conn, struct iovec *iov, int max)
+{
+    const struct conn_loan *loan = &conn->loan;
+    int count = buf_iov(&conn->out, iov, max);
+    if (count == max) /* maybe not all of out, and nothing may overtake it */
+        return count;
+    size_t left = loan->len, skip = loan->skip;
+    for (const struct slice *run = loan->runs; left > 0 && count < max; run++, skip = 0) {
+        struct slice rest = slice_skip(*run, skip);
+        if (rest.len > 0)
+            iov[count++] = (struct iovec){(char *)(uintptr_t)rest.ptr, rest.len};
+        left -= rest.len;
+    }
+    return count;
+}
+
+void
+conn_sent(struct conn *conn, size_t n)
+{
+    struct conn_loan *loan = &conn->loan;
+    size_t own = n < conn->out.len ? n : conn->out.len;
+    buf_consume(&conn->out, own);
+    n -= own;
+    assert(n <= loan->len);
+    loan->len -= n;
+    while (n > 0) {
+        size_t rest = loan->runs->len - loan->skip;
+        size_t used = n < rest ? n : rest;
+        n -= used;
+        loan->skip += used;
+        if (used == rest) {
+            loan->runs++;
+            loan->skip = 0;
+        }
+    }
 }
 
 void
@@ -216,7 +275,7 @@ size_t
 conn_unsent(const struct conn *conn)
 {
     assert(conn->magic == MAGIC_CONN);
-    return conn->out.len + conn->wire->unsent(conn);
+    return conn_queued(conn) + conn->wire->unsent(conn);
 }
 
 uint64_t
@@ -253,6 +312,7 @@ conn_fail(struct conn *conn, int error)
         return;
     conn->lost = true;
     conn->error = error;
+    conn->loan = (struct conn_loan){0};
     conn_touch(conn); /* the move drops what can no longer be sent */
     conn_raise(conn, CONN_LOST);
 }
@@ -260,16 +320,16 @@ conn_fail(struct conn *conn, int error)
 struct conn_mark
 conn_mark(const struct conn *conn)
 {
-    return (struct conn_mark){conn->in.len, conn->out.len};
+    return (struct conn_mark){conn->in.len, conn_queued(conn)};
 }
 
 void
 conn_settle(struct conn *conn, struct conn_mark mark, unsigned notices)
 {
     assert(conn->in.len >= mark.in_len);
-    assert(conn->out.len <= mark.out_len);
+    assert(conn_queued(conn) <= mark.out_len);
     conn->bytes_in += conn->in.len - mark.in_len;
-    conn->bytes_out += mark.out_len - conn->out.len;
+    conn->bytes_out += mark.out_len - conn_queued(conn);
     if (conn->in.len > mark.in_len)
         notices |= CONN_BYTES;
     if (conn->was_high && conn->out.len <= conn->out_low) {
@@ -329,6 +389,8 @@ conn_close(struct conn *conn, bool cut)
     assert(!conn->closing);
     bool unread = conn->in.len > 0 || (conn->readable && !conn->got_fin);
     size_t unsent = conn_unsent(conn);
+    cut = cut || conn->loan.len > 0; /* they go with the owner */
+    conn->loan = (struct conn_loan){0};
     conn->closing = true;
     conn->cut = cut;
     if (conn->loop->ops->in_flight(conn) == 0)

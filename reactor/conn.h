@@ -4,6 +4,7 @@
  *
  *     kernel -> wire.filled -> in  -> owner peeks and consumes, then conn_touch
  *     owner puts into out, then conn_touch -> wire.bytes -> kernel
+ *     owner lends a large run -------------------^
  *
  * Owners never call read or write and never see TLS. Notices say "look": the levels (up, ended, lost, in.len,
  * out.len) say what is so. Readers use up `in` first and look at the level when it runs dry.
@@ -26,7 +27,7 @@ enum conn_notice {
     CONN_UP = 1,     /* connected (TLS: handshake done); once */
     CONN_BYTES = 2,  /* new bytes in `in` */
     CONN_ROOM = 4,   /* `out` has fallen to out_low or below after having been above out_high */
-    CONN_EMPTY = 8,  /* `out` and the wire below it have run empty: all was given to the kernel */
+    CONN_EMPTY = 8,  /* `out`, what was lent and the wire below have run empty: all was given to the kernel */
     CONN_END = 16,   /* the peer will send no more (clean end); a level: conn->ended */
     CONN_LOST = 32,  /* the connection is unusable; a level: conn->lost, conn->error says why */
 };
@@ -43,6 +44,13 @@ struct conn_target {
     bool (*allowed)(const char *peer); /* which addresses ("1.2.3.4:80") may be connected to; NULL: all */
 };
 
+/* Bytes of the owner's that leave behind `out` without being copied: see conn_lend. */
+struct conn_loan {
+    const struct slice *runs; /* the first that has not left yet; NULL: nothing is lent */
+    size_t skip;              /* bytes of it that have */
+    size_t len;               /* unsent bytes of all runs */
+};
+
 typedef void conn_notify(void *owner, struct conn *conn, unsigned notices);
 
 struct conn {
@@ -55,6 +63,7 @@ struct conn {
     void *wire_state;
     struct dial *dial;     /* while connecting */
     struct buf in, out;
+    struct conn_loan loan;
     size_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
     struct list move_link; /* on loop->move_list, late_list or held_list */
     struct list loop_link; /* on loop->conn_list */
@@ -97,6 +106,12 @@ int conn_adopt(struct loop *loop, int fd, const struct server_key *server_key, c
 void conn_own(struct conn *conn, conn_notify *notify, void *owner);
 /* conn_put - append to out and touch. All or nothing: 0 or -ERR_MEMORY. After lost: 0, bytes are dropped. */
 int conn_put(struct conn *conn, struct slice bytes) must_check;
+/*
+ * conn_lend - send these runs behind what is in out, without a copy. Bytes and runs stay the caller's and must not change
+ * while conn->loan.len > 0: until CONN_EMPTY, CONN_LOST (which forgets the loan) or conn_close, which cannot wait for bytes
+ * that are not its own and cuts. Nothing else may be put meanwhile. After lost: the bytes are dropped.
+ */
+void conn_lend(struct conn *conn, const struct slice *runs, size_t count);
 /* conn_touch - out was written or in was consumed: reconcile in this tick's move phase. */
 void conn_touch(struct conn *conn);
 /* conn_consume - n bytes of in were used; touches only where that may let more come. */
@@ -104,14 +119,14 @@ void conn_consume(struct conn *conn, size_t n);
 /* conn_pause - receive no more until resumed. conn_resume - receive again (touches). */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
-/* conn_unsent - bytes not yet given to the kernel: out plus what the wire holds. */
+/* conn_unsent - bytes not yet given to the kernel: out, what is lent, and what the wire holds. */
 size_t conn_unsent(const struct conn *conn);
 /* conn_acked - bytes (ciphertext for TLS) the peer's kernel has acknowledged since the start; grows only. The
  * kernel counts SYN and FIN as a byte each: compare values with each other, not with bytes_out. */
 uint64_t conn_acked(struct conn *conn);
 /*
  * conn_close - the owner lets go; no notice comes afterwards. The conn frees itself in sweep.
- * cut = false  what is in out is sent first, then FIN (and TLS close_notify), then input is discarded until END,
+ * cut = false  (nothing is lent) what is in out is sent first, then FIN (and TLS close_notify), then input is discarded until END,
  *              linger_ms or linger_bytes, so that a last answer is not lost to a reset; output that makes no
  *              progress for flush_ms is given up
  * cut = true   close at once; unread or unsent bytes turn into a reset

@@ -34,13 +34,13 @@ plain_filled(struct conn *conn, size_t n)
 static int
 plain_bytes(struct conn *conn, struct iovec *iov, int max)
 {
-    return buf_iov(&conn->out, iov, max);
+    return conn_bytes(conn, iov, max);
 }
 
 static int
 plain_sent(struct conn *conn, size_t n)
 {
-    buf_consume(&conn->out, n);
+    conn_sent(conn, n);
     return 0;
 }
 

@@ -82,7 +82,7 @@ send_some(struct conn *conn)
         if (error)
             return error;
         progress = 1;
-        if (conn->wire == &plain_wire && conn->out.len == 0)
+        if (conn->wire == &plain_wire && conn_queued(conn) == 0)
             break;
     }
     return progress;

@@ -256,7 +256,7 @@ tls_step(struct conn *conn)
     if (!tls->engine)
         return begin(tls);
     int moved = pump(tls);
-    if (moved >= 0 && tls->peer_closed && conn->out.len > 0) {
+    if (moved >= 0 && tls->peer_closed && conn_queued(conn) > 0) {
         /* TLS 1.2 closes both ways: what is still to be sent has no way to go. */
         if (!conn->closing)
             return -ERR_RESET;
@@ -281,19 +281,19 @@ tls_ended(struct conn *conn)
 
 /* -- outwards -- */
 
-/* All of out that fits becomes the next record, if none is on its way. */
+/* All of out and of what is lent that fits becomes the next record, if none is on its way. */
 static void
 seal(struct tls *tls)
 {
-    struct buf *out = &tls->conn->out;
+    struct iovec run;
     size_t window;
     unsigned char *into;
     bool any = false;
-    while (out->len > 0 && (into = br_ssl_engine_sendapp_buf(tls->engine, &window)) != NULL) {
-        struct slice run = slice_take(buf_peek(out), window);
-        memcpy(into, run.ptr, run.len);
-        br_ssl_engine_sendapp_ack(tls->engine, run.len);
-        buf_consume(out, run.len);
+    while (conn_bytes(tls->conn, &run, 1) == 1 && (into = br_ssl_engine_sendapp_buf(tls->engine, &window)) != NULL) {
+        size_t n = run.iov_len < window ? run.iov_len : window;
+        memcpy(into, run.iov_base, n);
+        br_ssl_engine_sendapp_ack(tls->engine, n);
+        conn_sent(tls->conn, n);
         any = true;
     }
     if (any)

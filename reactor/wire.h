@@ -5,10 +5,10 @@
  *     space(conn, iov)  where may received bytes go?     filled(conn, n)  n bytes arrived there
  *     bytes(conn, iov)  which bytes must leave?          sent(conn, n)    n of them left
  *
- * The wire moves bytes between these and conn->in and conn->out. It raises CONN_UP, and CONN_END when its own
+ * The wire moves bytes between these and conn->in and conn->out (and what was lent behind it). It raises CONN_UP, and CONN_END when its own
  * protocol says so; every other notice, bytes_in and bytes_out are made by whoever moves the conn.
  *
- * plain.c: space is the tail of in, bytes are the chunks of out. tls.c: ciphertext around a BearSSL engine.
+ * plain.c: space is the tail of in, bytes are the chunks of out and what is lent. tls.c: ciphertext around a BearSSL engine.
  */
 #ifndef PENSTOCK_WIRE_H
 #define PENSTOCK_WIRE_H
@@ -52,6 +52,12 @@ int tls_server_wire(struct conn *conn, const struct server_key *key) must_check;
 
 /* tls_fini - called by loop_fini: free loop->tls; harmless when it was never made. */
 void tls_fini(struct loop *loop);
+
+/* conn_queued - plaintext that must leave: out, and what is lent. conn_bytes - the first of it, as at most max iovecs.
+ * conn_sent - n bytes of it were taken. */
+size_t conn_queued(const struct conn *conn);
+int conn_bytes(const struct conn *conn, struct iovec *iov, int max);
+void conn_sent(struct conn *conn, size_t n);
 
 /* conn_raise - for wires and backends: record notices and tell the owner. */
 void conn_raise(struct conn *conn, unsigned notices);

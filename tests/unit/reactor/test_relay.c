@@ -47,6 +47,8 @@ struct relay {
     struct deadline retry, stuck;
     struct side client, upstream;
     uint64_t progress_ms;
+    size_t asked;          /* of the client's bytes, given to the upstream */
+    struct slice lent[3];
     struct relay *next;
 };
 
@@ -84,18 +86,37 @@ relay_end(struct relay *relay, bool cut)
     relay->client.conn = relay->upstream.conn = NULL;
 }
 
+/* lend - the same bytes from where they stay, in runs: for the upstream, behind what was put. */
+static void
+lend(struct relay *relay, struct slice run)
+{
+    struct world *world = relay->world;
+    struct slice rest = slice_of(world->text + relay->asked, run.len);
+    assert_true(memcmp(run.ptr, rest.ptr, run.len) == 0);
+    for (size_t i = 0; i < countof(relay->lent); i++) {
+        bool last = i + 1 == countof(relay->lent);
+        relay->lent[i] = last ? rest : slice_take(rest, sim_random(world->sim) % (rest.len + 1));
+        rest = slice_skip(rest, relay->lent[i].len);
+    }
+    conn_lend(relay->upstream.conn, relay->lent, countof(relay->lent));
+}
+
 /* pump - move what can be moved from one side to the other. */
 static void
 pump(struct relay *relay, struct conn *from, struct conn *to)
 {
     struct world *world = relay->world;
     bool moved = false;
-    while (from->in.len && to->out.len <= world->high) {
+    while (from->in.len && to->out.len <= world->high && to->loan.len == 0) {
         struct slice run = slice_take(buf_peek(&from->in), 1 + sim_random(world->sim) % 5000);
-        if (conn_put(to, run) != 0) {
+        bool asks = to == relay->upstream.conn;
+        if (asks && relay->asked + run.len <= world->bytes && sim_random(world->sim) % 4 == 0) {
+            lend(relay, run);
+        } else if (conn_put(to, run) != 0) {
             loop_arm(&world->loop, &relay->retry, RETRY_MS);
             break;
         }
+        relay->asked += asks ? run.len : 0;
         buf_consume(&from->in, run.len);
         moved = true;
     }

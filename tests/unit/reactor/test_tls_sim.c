@@ -32,6 +32,7 @@ struct end {
     struct task task;
     struct deadline retry;
     size_t sent, got;
+    struct slice lent[2];
     int lost; /* error */
     bool up, ended;
 };
@@ -124,11 +125,15 @@ end_leave(struct end *end, bool cut)
 static void
 end_put_some(struct end *end, size_t most)
 {
-    while (end->sent < most && end->conn->out.len < 20000) {
+    while (end->sent < most && end->conn->out.len < 20000 && end->conn->loan.len == 0) {
         size_t n = 1 + sim_random(world.sim) % 9000;
         if (n > most - end->sent)
             n = most - end->sent;
-        if (conn_put(end->conn, slice_of(world.text + end->sent, n)) != 0) {
+        if (sim_random(world.sim) % 4 == 0 && !(world.server_parts && end == &world.server)) {
+            end->lent[0] = slice_of(world.text + end->sent, sim_random(world.sim) % (n + 1));
+            end->lent[1] = slice_of(world.text + end->sent + end->lent[0].len, n - end->lent[0].len);
+            conn_lend(end->conn, end->lent, countof(end->lent)); /* not by who closes behind it */
+        } else if (conn_put(end->conn, slice_of(world.text + end->sent, n)) != 0) {
             loop_arm(&world.loop, &end->retry, RETRY_MS);
             return;
         }
