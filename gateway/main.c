@@ -212,11 +212,11 @@ begin_drain(struct gateway *gateway, const struct config *config, const struct s
 {
     bool now = gateway->draining;
     log_say(LOG_INFO, now ? "ending now" : "draining", "%s", strsignal(signal_number));
-    if (!now)
-        service_tell(service, "STOPPING=1\nSTATUS=Live streams finish\nEXTEND_TIMEOUT_USEC=%llu",
-                     (unsigned long long)(config->shutdown_ms + STOP_MARGIN_MS) * 1000);
     gateway->draining = true;
     send_drain(gateway, now);
+    if (!now) /* when readiness says so as well */
+        service_tell(service, "STOPPING=1\nSTATUS=Live streams finish\nEXTEND_TIMEOUT_USEC=%llu",
+                     (unsigned long long)(config->shutdown_ms + STOP_MARGIN_MS) * 1000);
 }
 
 static void
@@ -466,6 +466,12 @@ serve(const struct cli *cli)
     crashing = &gateway;
     block_signals(&signals);
     int error = prepare(&doors, config, service.listener, &generation);
+    if (error == 0)
+        error = start_log(generation->config);
+    if (error == 0)
+        error = recall_init(&recall);
+    if (error == 0)
+        error = tape_store_init(&tapes);
     if (error < 0) {
         doors_close(&doors);
         if (generation)
@@ -473,9 +479,6 @@ serve(const struct cli *cli)
         service_close(&service);
         return fail_start(error);
     }
-    if (start_log(generation->config) < 0 || recall_init(&recall) < 0 || tape_store_init(&tapes) < 0)
-        return 1;
-
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     gateway.started_unix_s = (uint64_t)now.tv_sec;
