@@ -43,6 +43,7 @@ export const suites = [
     { file: 'faults_tls.test.mjs', builds: both, alone: true },
     { file: 'faults_frozen.test.mjs', builds: both, alone: true },
     { file: 'streams_concurrent.test.mjs', builds: every, alone: true },
+    { file: 'memory.test.mjs', builds: release, alone: true },
     { file: 'hostile_smuggling.test.mjs', builds: both },
     { file: 'hostile_limits.test.mjs', builds: both, alone: true },
     { file: 'tls.test.mjs', builds: both, alone: true },

@@ -156,6 +156,16 @@ test_no_dead_ends(void **unused)
     }
 }
 
+/* Ten thousand quiet streams are worth nothing but memory: what each holds is a budget, codecs and names come on top. What only
+ * tries, few streams or whole replies need belongs behind a pointer. */
+static void
+test_a_quiet_stream_is_small(void **state)
+{
+    (void)state;
+    assert_true(sizeof(struct stream) <= 2064);
+    assert_true(sizeof(struct stream) + 2 * sizeof(struct conn) + sizeof(struct upstream) <= 3200);
+}
+
 int
 main(void)
 {
@@ -166,6 +176,7 @@ main(void)
         cmocka_unit_test(test_nothing_can_be_slept_through),
         cmocka_unit_test(test_verdicts_have_rows),
         cmocka_unit_test(test_no_dead_ends),
+        cmocka_unit_test(test_a_quiet_stream_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
