@@ -7,9 +7,9 @@ import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { FakeProvider } from '../../tools/fake_provider/provider.mjs';
 import { dialect_names, dialects } from './lib/dialects.mjs';
-import { gateway_config, patience, Penstock, slow_build } from './lib/penstock.mjs';
+import { gateway_config, models_at, patience, Penstock, slow_build } from './lib/penstock.mjs';
 import { events_of, exchange, json_of, RawClient, request_bytes, sleep } from './lib/raw.mjs';
-import { cpu_ms, Crowd, figures, quiet, returned, sample } from './lib/hostile.mjs';
+import { cpu_ms, Crowd, figures, free_port, quiet, renamed_models, returned, sample, tool } from './lib/hostile.mjs';
 
 /* What says "not now" in each dialect: the error's type or status. */
 const overloaded = {
@@ -19,8 +19,9 @@ const overloaded = {
     gemini: (body) => body.error.code === 503 && body.error.status === 'UNAVAILABLE',
 };
 
-function ask(dialect, model, text) {
-    const { target, body } = dialects[dialect].ask(`${dialects[dialect].prefix}${model}`, true);
+/* Models of load_provider, which keeps its pace whatever this process has to do, are called l... */
+function ask(dialect, model, text = model.startsWith('load-') ? 'id=1' : undefined) {
+    const { target, body } = dialects[dialect].ask(`${model.startsWith('load-') ? 'l' : ''}${dialects[dialect].prefix}${model}`, true);
     if (text && body.messages) body.messages[0].content = text;
     else if (text && body.contents) body.contents[0].parts[0].text = text;
     else if (text) body.input = text;
@@ -50,67 +51,66 @@ class LongStreams {
     async finish() {
         for (const { client, dialect } of this.clients) {
             const response = await client.next();
+            assert.ok(response.whole, dialect);
             assert.deepEqual(dialects[dialect].passed(events_of(response)), [], dialect);
             client.destroy();
         }
     }
 }
 
-for (const workers of [1, 2]) {
-    describe(`more connections than descriptors, ${workers} worker${workers > 1 ? 's' : ''}`, () => {
-        let provider;
-        let penstock;
-        before(async () => {
-            provider = await new FakeProvider().start();
-            penstock = await Penstock.start(gateway_config(provider.url, { penstock: { workers, timeouts: { upstream_idle: '300ms', client_idle: '20s', head: '6s', linger: '100ms' } } }), { descriptors: 80 });
-        });
-        after(async () => {
-            await penstock?.stop();
-            await provider?.stop();
-        });
-
-        it('accepting pauses without spinning, streams go on, requests are refused in their dialect, and all recovers', async () => {
-            const before_all = await quiet(penstock);
-            const streams = await new LongStreams().open(penstock.port, 'count,count=180,pace_ms=20');
-            const control = await RawClient.open(penstock.port);
-            const kept = await Promise.all(dialect_names.map(async () => RawClient.open(penstock.port)));
-            for (const client of kept) {
-                await client.send('GET', '/health');
-                await client.next();
-            }
-            const crowd = await new Crowd(penstock.port).gather(300);
-            const until = Date.now() + 5000 * patience;
-            while (penstock.descriptors() < 80 && Date.now() < until) await sleep(20);
-            assert.ok(penstock.descriptors() >= 79, `${penstock.descriptors()} descriptors`);
-
-            const from = performance.now();
-            const cpu = cpu_ms(penstock);
-            await sleep(1500);
-            const used_ms = cpu_ms(penstock) - cpu;
-            assert.ok(used_ms < 300 * patience, `${used_ms} ms of processor time in 1.5 s`);
-            const gap_ms = streams.longest_gap_ms(from);
-            assert.ok(gap_ms < 400 * patience, `a stream was silent for ${gap_ms} ms`);
-
-            for (const [at, dialect] of dialect_names.entries()) {
-                const [target, body] = ask(dialect, 'text');
-                await kept[at].send('POST', target, { body });
-                const response = await kept[at].next();
-                assert.equal(response.status, dialect === 'anthropic' ? 529 : 503, response.text);
-                assert.ok(overloaded[dialect](json_of(response)), response.text);
-            }
-            await control.send('GET', '/metrics');
-            const text = (await control.next()).text;
-            assert.ok(sample(text, 'penstock_accept_failures_total') > 0, 'no failure to accept was counted');
-            crowd.disperse();
-            const again = await exchange(penstock.port, 'POST', ...ask_parts('chat', 'text'));
-            assert.equal(again.status, 200);
-            await streams.finish();
-            for (const client of [...kept, control]) client.destroy();
-            await returned(penstock, before_all);
-            process.stdout.write(`  out of descriptors: ${used_ms} ms of processor time in 1.5 s, longest gap of a stream ${gap_ms.toFixed(0)} ms\n`);
-        });
+describe('more connections than descriptors', () => {
+    let provider;
+    let penstock;
+    before(async () => {
+        provider = await new FakeProvider().start();
+        penstock = await Penstock.start(gateway_config(provider.url, { penstock: { workers: 2, timeouts: { upstream_idle: '300ms', client_idle: '20s', head: '6s', linger: '100ms' } } }), { descriptors: 80 });
     });
-}
+    after(async () => {
+        await penstock?.stop();
+        await provider?.stop();
+    });
+
+    it('accepting pauses without spinning, streams go on, requests are refused in their dialect, and all recovers', async () => {
+        const before_all = await quiet(penstock);
+        const streams = await new LongStreams().open(penstock.port, 'count,count=180,pace_ms=20');
+        const control = await RawClient.open(penstock.port);
+        const kept = await Promise.all(dialect_names.map(async () => RawClient.open(penstock.port)));
+        for (const client of kept) {
+            await client.send('GET', '/health');
+            await client.next();
+        }
+        const crowd = await new Crowd(penstock.port).gather(300);
+        const until = Date.now() + 5000 * patience;
+        while (penstock.descriptors() < 80 && Date.now() < until) await sleep(20);
+        assert.ok(penstock.descriptors() >= 79, `${penstock.descriptors()} descriptors`);
+
+        const from = performance.now();
+        const cpu = cpu_ms(penstock);
+        await sleep(1500);
+        const used_ms = cpu_ms(penstock) - cpu;
+        assert.ok(used_ms < 300 * patience, `${used_ms} ms of processor time in 1.5 s`);
+        const gap_ms = streams.longest_gap_ms(from);
+        assert.ok(gap_ms < 400 * patience, `a stream was silent for ${gap_ms} ms`);
+
+        for (const [at, dialect] of dialect_names.entries()) {
+            const [target, body] = ask(dialect, 'text');
+            await kept[at].send('POST', target, { body });
+            const response = await kept[at].next();
+            assert.equal(response.status, dialect === 'anthropic' ? 529 : 503, response.text);
+            assert.ok(overloaded[dialect](json_of(response)), response.text);
+        }
+        await control.send('GET', '/metrics');
+        const text = (await control.next()).text;
+        assert.ok(sample(text, 'penstock_accept_failures_total') > 0, 'no failure to accept was counted');
+        crowd.disperse();
+        const again = await exchange(penstock.port, 'POST', ...ask_parts('chat', 'text'));
+        assert.equal(again.status, 200);
+        await streams.finish();
+        for (const client of [...kept, control]) client.destroy();
+        await returned(penstock, before_all);
+        process.stdout.write(`  out of descriptors: ${used_ms} ms of processor time in 1.5 s, longest gap of a stream ${gap_ms.toFixed(0)} ms\n`);
+    });
+});
 
 function ask_parts(dialect, model, text) {
     const [target, body] = ask(dialect, model, text);
@@ -120,23 +120,29 @@ function ask_parts(dialect, model, text) {
 describe('more bytes than memory', () => {
     let provider;
     let penstock;
-    const config = (url) => gateway_config(url, {
+    let load;
+    const config = (url, load_url) => gateway_config(url, {
+        model_list: [...models_at(url), ...renamed_models('l', load_url)],
         penstock: { workers: 1, timeouts: { upstream_idle: '300ms', drain: '2s', client_idle: '5s', linger: '100ms' }, limits: { memory: '4MiB', body: '2MiB', queue: '1MiB' } },
     });
     before(async () => {
         provider = await new FakeProvider().start();
-        penstock = await Penstock.start(config(provider.url));
+        const port = await free_port();
+        load = await tool('load_provider', ['--listen', `127.0.0.1:${port}`], true);
+        penstock = await Penstock.start(config(provider.url, `http://127.0.0.1:${port}`));
     });
     after(async () => {
         await penstock?.stop();
         await provider?.stop();
+        load?.child.kill('SIGTERM');
+        await load?.exited;
     });
 
     it('large bodies beyond the limit are refused in the dialect of each', async () => {
         await exchange(penstock.port, 'POST', ...ask_parts('chat', 'text'));
         const start = await quiet(penstock);
         const rss = penstock.rss_bytes();
-        const streams = await new LongStreams().open(penstock.port, 'count,count=150,pace_ms=20');
+        const streams = await new LongStreams().open(penstock.port, 'load-e150-i20-z32');
         const from = performance.now();
         // Bodies that never end hold what they have; together more than the limit.
         const part = Buffer.alloc(900_000, 'x');
@@ -168,9 +174,9 @@ describe('more bytes than memory', () => {
 
     it('clients that send far ahead while their streams run take no memory from the others', async () => {
         const start = await quiet(penstock);
-        const streams = await new LongStreams().open(penstock.port, 'count,count=120,pace_ms=20');
+        const streams = await new LongStreams().open(penstock.port, 'load-e120-i20-z32');
         const from = performance.now();
-        const crowd = new Crowd(penstock.port, { first: Buffer.concat([request_bytes('POST', ...ask_parts('chat', 'count,count=80,pace_ms=50')), Buffer.alloc(1_000_000, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n')]) });
+        const crowd = new Crowd(penstock.port, { first: Buffer.concat([request_bytes('POST', ...ask_parts('chat', 'load-e80-i50-z32')), Buffer.alloc(1_000_000, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n')]) });
         await crowd.gather(100);
         await sleep(1500);
         const gap_ms = streams.longest_gap_ms(from);
@@ -186,9 +192,9 @@ describe('more bytes than memory', () => {
     it('many heavy streams to clients that do not read: the others go on, and nothing stays', async () => {
         const start = await quiet(penstock);
         const rss = penstock.rss_bytes();
-        const streams = await new LongStreams().open(penstock.port, 'count,count=250,pace_ms=20');
+        const streams = await new LongStreams().open(penstock.port, 'load-e250-i20-z32');
         const from = performance.now();
-        const crowd = new Crowd(penstock.port, { paused: true, first: request_bytes('POST', ...ask_parts('chat', 'flood,size=20000000')) });
+        const crowd = new Crowd(penstock.port, { paused: true, first: request_bytes('POST', ...ask_parts('chat', 'load-e10000-i0-z2000')) });
         await crowd.gather(60);
         let most = 0;
         const watch = setInterval(() => { most = Math.max(most, penstock.rss_bytes()); }, 20);

@@ -45,6 +45,7 @@ export const suites = [
     { file: 'streams_concurrent.test.mjs', builds: every, alone: true },
     { file: 'memory.test.mjs', builds: release, alone: true },
     { file: 'hostile_smuggling.test.mjs', builds: both },
+    { file: 'hostile_clients.test.mjs', builds: release, alone: true },
     { file: 'hostile_limits.test.mjs', builds: both, alone: true },
     { file: 'tls.test.mjs', builds: both, alone: true },
     { file: 'ops.test.mjs', builds: every, alone: true },

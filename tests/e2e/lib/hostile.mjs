@@ -8,7 +8,7 @@ import net from 'node:net';
 import path from 'node:path';
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { binary, patience } from './penstock.mjs';
+import { binary, models_at, patience } from './penstock.mjs';
 import { exchange, request_bytes, sleep } from './raw.mjs';
 
 const tools = path.join(path.dirname(binary), '..', 'tools');
@@ -32,10 +32,13 @@ export async function scrape(penstock) {
     return (await exchange(penstock.port, 'GET', '/metrics')).text;
 }
 
-/* figures - everything that a quiet gateway must have as much of as before. */
+/* figures_of - everything in a scrape that a quiet gateway must have as much of as before. */
+export function figures_of(text) {
+    return Object.fromEntries(gauges.map((name) => [name, sample(text, name)]));
+}
+
 export async function figures(penstock) {
-    const text = await scrape(penstock);
-    return Object.fromEntries([...gauges.map((name) => [name, sample(text, name)]), ['descriptors', penstock.descriptors()]]);
+    return { ...figures_of(await scrape(penstock)), descriptors: penstock.descriptors() };
 }
 
 /* quiet - the figures once they do not change any more, for they belong to a gateway that has nothing to do. */
@@ -121,15 +124,30 @@ export function stream_bytes(model, target = '/v1/chat/completions', extra = {})
     return request_bytes('POST', target, { body: { model, stream: true, max_tokens: 100, messages: [{ role: 'user', content: 'Go on.' }], ...extra } });
 }
 
+/* free_port - one that nobody listens on just now. */
+export async function free_port() {
+    const server = net.createServer();
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address();
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+}
+
+/* renamed_models - those of models_at that are patterns, under names with something in front. */
+export function renamed_models(prefix, url) {
+    return models_at(url).filter(({ model_name }) => model_name.includes('*')).map((entry) => ({ ...entry, model_name: prefix + entry.model_name }));
+}
+
 /* tool - start one of the load tools that the build makes, and wait until it says `ready`, if it does. */
 export async function tool(name, words, waits = false) {
-    const child = spawn(path.join(tools, name), words, { stdio: ['ignore', 'pipe', 'inherit'] });
-    const self = { child, output: '' };
+    const child = spawn(path.join(tools, name), words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const self = { child, output: '', errors: '' };
     self.exited = new Promise((resolve) => child.on('close', (code) => { self.code = code; resolve(code); }));
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
     child.on('close', () => process.off('exit', kill));
     child.stdout.on('data', (bytes) => { self.output += bytes; });
+    child.stderr.on('data', (bytes) => { self.errors += bytes; });
     child.on('error', (error) => { self.output += error; self.code = -1; });
     while (waits && !self.output.includes('ready') && self.code === undefined) await sleep(5);
     assert.ok(!waits || self.output.includes('ready'), `${name}: ${self.output}`);
