@@ -253,30 +253,61 @@ no_room_left(const struct stream *stream)
     return stream->worker->request_bytes > most;
 }
 
+/* The framing of some bytes is taken off; what landed where it belongs is not copied. 0, or what the request fails with. */
+static int
+take_body(struct stream *stream, struct slice run, size_t *used)
+{
+    struct worker *worker = stream->worker;
+    struct sink *body = &stream->tries->body_bytes;
+    struct slice data;
+    size_t before = run.len, held = body->len;
+    int got;
+    while ((got = http_body_next(&stream->tries->body, &run, &data)) == 1) {
+        if (data.ptr == sink_slice(body).ptr + body->len)
+            body->len += data.len;
+        else
+            sink_put(body, data);
+    }
+    worker->request_bytes += body->len - held;
+    *used = before - run.len;
+    stream->progress_ms = worker->loop.now_ms;
+    return got == 0 && (body->error || no_room_left(stream)) ? -ERR_MEMORY : got;
+}
+
+/* What is left of an announced body may come to its place at once. */
+static int
+land_body(struct stream *stream)
+{
+    const struct http_body *body = &stream->tries->body;
+    if (body->framing != HTTP_LENGTH)
+        return 0;
+    size_t room = body->left < BODY_RESERVE_MAX_BYTES ? (size_t)body->left : BODY_RESERVE_MAX_BYTES;
+    char *place = sink_reserve(&stream->tries->body_bytes, room);
+    if (place)
+        conn_land(stream->client, place, room);
+    return place ? 0 : -ERR_MEMORY;
+}
+
 enum stream_event
 act_read_body(struct stream *stream)
 {
     struct worker *worker = stream->worker;
     struct conn *client = stream->client;
-    while (client->in.len > 0 && !http_body_done(&stream->tries->body)) {
-        struct slice run = buf_peek(&client->in), data;
-        size_t before = run.len;
-        int got;
-        size_t held = stream->tries->body_bytes.len;
-        while ((got = http_body_next(&stream->tries->body, &run, &data)) == 1)
-            sink_put(&stream->tries->body_bytes, data);
-        worker->request_bytes += stream->tries->body_bytes.len - held;
-        buf_consume(&client->in, before - run.len);
-        conn_touch(client);
-        if (got == 0 && (stream->tries->body_bytes.error || no_room_left(stream)))
-            got = -ERR_MEMORY;
-        if (got < 0) {
-            stream->close_after = true;
-            return stream_fail(stream, got);
-        }
-        stream->progress_ms = worker->loop.now_ms;
+    const struct sink *body = &stream->tries->body_bytes;
+    const struct http_body *framing = &stream->tries->body;
+    size_t used, landed = conn_take_landed(client);
+    int got = landed ? take_body(stream, slice_of(body->ptr + body->len, landed), &used) : 0;
+    while (got == 0 && client->in.len > 0 && !http_body_done(framing)) {
+        got = take_body(stream, buf_peek(&client->in), &used);
+        conn_consume(client, used);
     }
-    if (!http_body_done(&stream->tries->body)) {
+    if (got == 0 && !http_body_done(framing) && !client->ended)
+        got = land_body(stream);
+    if (got < 0) {
+        stream->close_after = true;
+        return stream_fail(stream, got);
+    }
+    if (!http_body_done(framing)) {
         if (client->ended)
             return cut_short(stream, stream->tries->reader.head.len);
         /* Any progress starts the wait anew: the whole request is still under the total deadline. */
@@ -284,8 +315,8 @@ act_read_body(struct stream *stream)
         return EVENT_NONE;
     }
     loop_cancel(&worker->loop, &stream->step);
-    stream->client_in += stream->tries->body_bytes.len;
-    metrics_add(&worker->metrics->client_bytes_in, stream->tries->body_bytes.len);
+    stream->client_in += body->len;
+    metrics_add(&worker->metrics->client_bytes_in, body->len);
     stream->stamps.body = worker->loop.now_us;
     return EVENT_BODY_DONE;
 }
@@ -376,6 +407,8 @@ stream_release_request(struct stream *stream)
     struct stream_tries *tries = stream->tries;
     if (stream->lease && stream->lease->conn->loan.len > 0)
         return; /* to an upstream that answers early; the next event asks again */
+    if (stream->client)
+        conn_land(stream->client, NULL, 0);
     stream->canon = NULL;
     stream->canon_read = false;
     stream->head = NULL;

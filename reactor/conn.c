@@ -18,6 +18,7 @@
 
 #define OFFER_CHUNKS_PLAIN 1
 #define OFFER_CHUNKS_TLS 8 /* a record of full size and the beginning of the next */
+#define BEHIND_LANDING_BYTES 1024 /* offered behind what lands: to see without another call that nothing follows */
 
 static void linger_due(struct deadline *deadline);
 
@@ -154,6 +155,7 @@ conn_own(struct conn *conn, conn_notify *notify, void *owner)
     assert(conn->magic == MAGIC_CONN);
     assert(!conn->closing);
     assert(notify);
+    assert(conn->landing.room == 0);
     conn->notify = notify;
     conn->owner = owner;
 }
@@ -255,6 +257,59 @@ conn_sent(struct conn *conn, size_t n)
 }
 
 void
+conn_land(struct conn *conn, char *at, size_t room)
+{
+    assert(!conn->closing);
+    assert(conn->landing.len == 0 || room == 0);
+    assert(conn->in.len == 0 || room == 0);
+    assert(room <= UINT32_MAX);
+    conn->landing = (struct conn_landing){.at = at, .room = (uint32_t)room};
+    if (room > 0 && (conn->readable || conn->wire != &plain_wire))
+        conn_touch(conn);
+}
+
+size_t
+conn_take_landed(struct conn *conn)
+{
+    size_t len = conn->landing.len;
+    conn->landing.len = 0;
+    return len;
+}
+
+int
+conn_space(struct conn *conn, struct iovec *iov, int max, size_t limit)
+{
+    const struct conn_landing *landing = &conn->landing;
+    size_t in_bytes_max = conn->loop->limits.in_bytes_max;
+    int count = 0;
+    assert(conn->in.len <= in_bytes_max);
+    assert(landing->room == 0 || conn->in.len == 0);
+    if (limit > 0 && landing->room > 0) {
+        size_t here = landing->room < limit ? landing->room : limit;
+        iov[count++] = (struct iovec){landing->at, here};
+        limit -= here;
+        if (limit > BEHIND_LANDING_BYTES)
+            limit = BEHIND_LANDING_BYTES;
+    }
+    size_t room = in_bytes_max - conn->in.len;
+    if (room > limit)
+        room = limit;
+    return room > 0 && count < max ? count + buf_space(&conn->in, iov + count, max - count, room) : count;
+}
+
+void
+conn_filled(struct conn *conn, size_t n)
+{
+    struct conn_landing *landing = &conn->landing;
+    uint32_t here = n < landing->room ? (uint32_t)n : landing->room;
+    landing->at += here;
+    landing->room -= here;
+    landing->len += here;
+    buf_filled(&conn->in, n - here);
+    assert(conn->in.len <= conn->loop->limits.in_bytes_max);
+}
+
+void
 conn_pause(struct conn *conn)
 {
     assert(!conn->closing);
@@ -320,17 +375,18 @@ conn_fail(struct conn *conn, int error)
 struct conn_mark
 conn_mark(const struct conn *conn)
 {
-    return (struct conn_mark){conn->in.len, conn_queued(conn)};
+    return (struct conn_mark){conn->in.len + conn->landing.len, conn_queued(conn)};
 }
 
 void
 conn_settle(struct conn *conn, struct conn_mark mark, unsigned notices)
 {
-    assert(conn->in.len >= mark.in_len);
+    size_t received = conn->in.len + conn->landing.len;
+    assert(received >= mark.in_len);
     assert(conn_queued(conn) <= mark.out_len);
-    conn->bytes_in += conn->in.len - mark.in_len;
+    conn->bytes_in += received - mark.in_len;
     conn->bytes_out += mark.out_len - conn_queued(conn);
-    if (conn->in.len > mark.in_len)
+    if (received > mark.in_len)
         notices |= CONN_BYTES;
     if (conn->was_high && conn->out.len <= conn->out_low) {
         conn->was_high = false;
@@ -387,10 +443,11 @@ conn_close(struct conn *conn, bool cut)
 {
     assert(conn->magic == MAGIC_CONN);
     assert(!conn->closing);
-    bool unread = conn->in.len > 0 || (conn->readable && !conn->got_fin);
+    bool unread = conn->in.len + conn->landing.len > 0 || (conn->readable && !conn->got_fin);
     size_t unsent = conn_unsent(conn);
     cut = cut || conn->loan.len > 0; /* they go with the owner */
     conn->loan = (struct conn_loan){0};
+    conn->landing = (struct conn_landing){0};
     conn->closing = true;
     conn->cut = cut;
     if (conn->loop->ops->in_flight(conn) == 0)

@@ -3,6 +3,7 @@
  * conn.h - one byte stream over a socket, plain or TLS: two queues of plaintext and six notices.
  *
  *     kernel -> wire.filled -> in  -> owner peeks and consumes, then conn_touch
+ *                      \-> the owner's memory, if it has said where
  *     owner puts into out, then conn_touch -> wire.bytes -> kernel
  *     owner lends a large run -------------------^
  *
@@ -25,7 +26,7 @@ struct server_key;
 
 enum conn_notice {
     CONN_UP = 1,     /* connected (TLS: handshake done); once */
-    CONN_BYTES = 2,  /* new bytes in `in` */
+    CONN_BYTES = 2,  /* new bytes in `in`, or landed */
     CONN_ROOM = 4,   /* `out` has fallen to out_low or below after having been above out_high */
     CONN_EMPTY = 8,  /* `out`, what was lent and the wire below have run empty: all was given to the kernel */
     CONN_END = 16,   /* the peer will send no more (clean end); a level: conn->ended */
@@ -51,6 +52,13 @@ struct conn_loan {
     size_t len;               /* unsent bytes of all runs */
 };
 
+/* Memory of the owner's that received bytes go to instead of `in`: see conn_land. */
+struct conn_landing {
+    char *at;      /* where the next byte goes */
+    uint32_t room; /* bytes from there on; 0: they go to in */
+    uint32_t len;  /* bytes that came and were not taken yet; they end at at */
+};
+
 typedef void conn_notify(void *owner, struct conn *conn, unsigned notices);
 
 struct conn {
@@ -64,6 +72,7 @@ struct conn {
     struct dial *dial;     /* while connecting */
     struct buf in, out;
     struct conn_loan loan;
+    struct conn_landing landing;
     size_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
     struct list move_link; /* on loop->move_list, late_list or held_list */
     struct list loop_link; /* on loop->conn_list */
@@ -112,6 +121,14 @@ int conn_put(struct conn *conn, struct slice bytes) must_check;
  * that are not its own and cuts. Nothing else may be put meanwhile. After lost: the bytes are dropped.
  */
 void conn_lend(struct conn *conn, const struct slice *runs, size_t count);
+/*
+ * conn_land - the next bytes go to this memory of the caller's, and only those behind them to in, which must be empty. It
+ * must live until it is full, or until conn_land withdraws it (room = 0) or conn_close. CONN_BYTES says that some came. room
+ * is less than 4 GiB.
+ */
+void conn_land(struct conn *conn, char *at, size_t room);
+/* conn_take_landed - how many bytes came there since this was last asked. To be asked before conn_land. */
+size_t conn_take_landed(struct conn *conn);
 /* conn_touch - out was written or in was consumed: reconcile in this tick's move phase. */
 void conn_touch(struct conn *conn);
 /* conn_consume - n bytes of in were used; touches only where that may let more come. */

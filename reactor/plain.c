@@ -15,19 +15,13 @@ plain_start(struct conn *conn)
 static int
 plain_space(struct conn *conn, struct iovec *iov, int max, size_t limit)
 {
-    size_t in_bytes_max = conn->loop->limits.in_bytes_max;
-    assert(conn->in.len <= in_bytes_max);
-    size_t room = in_bytes_max - conn->in.len;
-    if (room == 0 || limit == 0)
-        return 0;
-    return buf_space(&conn->in, iov, max, room < limit ? room : limit);
+    return conn_space(conn, iov, max, limit);
 }
 
 static int
 plain_filled(struct conn *conn, size_t n)
 {
-    buf_filled(&conn->in, n);
-    assert(conn->in.len <= conn->loop->limits.in_bytes_max);
+    conn_filled(conn, n);
     return 0;
 }
 

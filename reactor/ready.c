@@ -118,8 +118,9 @@ receive_once(struct conn *conn, size_t limit, unsigned *notices)
 {
     struct loop *loop = conn->loop;
     struct iovec iov[IOV_MAX_OF_OURS];
+    bool landing = conn->landing.room > 0;
     size_t chunks = pool_low(&loop->pool) ? 1 : conn->offer_chunks;
-    size_t offer = chunks * sizeof(((struct chunk *)0)->data);
+    size_t offer = landing ? limit : chunks * sizeof(((struct chunk *)0)->data);
     int count = conn->wire->space(conn, iov, IOV_MAX_OF_OURS, offer < limit ? offer : limit);
     if (count == 0)
         return 0;
@@ -141,24 +142,29 @@ receive_once(struct conn *conn, size_t limit, unsigned *notices)
     assert((size_t)received <= offered);
     if ((size_t)received < offered && !conn->peer_fin && !conn->broken)
         conn->readable = false;
-    adapt_offer(conn, offered, (size_t)received);
+    if (!landing)
+        adapt_offer(conn, offered, (size_t)received);
     loop_count(&loop->stats.bytes_in, (uint64_t)received);
     conn->moved_in += (size_t)received;
     int error = conn->wire->filled(conn, (size_t)received);
     return error ? error : 1;
 }
 
-/* receive_some - receive while bytes are wanted and there; a broken conn takes all it can. */
+/* receive_some - receive while bytes are wanted and there; a broken conn takes all it can. The first bytes of a request are
+ * shown to the owner at once: they may say where the others belong (conn_land). */
 static int
 receive_some(struct conn *conn, unsigned *notices)
 {
     size_t share = conn->loop->limits.move_bytes_max;
+    bool shown = conn->client_side && conn->wire == &plain_wire && conn->in.len == 0 && conn->landing.room == 0;
     int progress = 0;
     while (conn->readable && conn_wants_input(conn) && (conn->broken || conn->moved_in < share)) {
         int got = receive_once(conn, conn->broken ? share : share - conn->moved_in, notices);
         if (got <= 0)
             return got < 0 ? got : progress;
         progress = 1;
+        if (shown && !conn->broken)
+            break;
     }
     return progress;
 }

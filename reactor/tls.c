@@ -120,12 +120,12 @@ look(struct tls *tls)
 
 /* -- inwards -- */
 
-/* Decrypted bytes go to in while it has room; what nobody will read any more is dropped. */
+/* Decrypted bytes go to where they land or to in while it has room; what nobody will read any more is dropped. */
 static bool
 drain(struct tls *tls)
 {
     struct conn *conn = tls->conn;
-    size_t in_bytes_max = conn->loop->limits.in_bytes_max, n;
+    size_t n;
     struct iovec iov[4];
     const unsigned char *from;
     bool moved = false;
@@ -135,8 +135,8 @@ drain(struct tls *tls)
             moved = true;
             continue;
         }
-        size_t room = in_bytes_max - conn->in.len, done = 0;
-        int count = room ? buf_space(&conn->in, iov, countof(iov), n < room ? n : room) : 0;
+        size_t done = 0;
+        int count = conn_space(conn, iov, countof(iov), n);
         if (count == 0)
             break; /* in is full, or the pool is: the conn is moved again when that has changed */
         for (int i = 0; i < count && done < n; i++) {
@@ -144,7 +144,7 @@ drain(struct tls *tls)
             memcpy(iov[i].iov_base, from + done, piece);
             done += piece;
         }
-        buf_filled(&conn->in, done);
+        conn_filled(conn, done);
         br_ssl_engine_recvapp_ack(tls->engine, done);
         moved = true;
     }

@@ -183,11 +183,11 @@ call_first(struct list *line)
 {
     while (!list_empty(line)) {
         struct tls *tls = list_entry(line->next, struct tls, turn_link);
-        if (!tls->conn->lost) {
+        if (!tls->conn->lost && tls->conn->fd >= 0) {
             conn_touch(tls->conn);
             return;
         }
-        list_remove(&tls->turn_link); /* it waited in vain; its owner has not closed it yet */
+        list_remove(&tls->turn_link); /* it waited in vain: nobody has closed it yet, or the kernel still holds its memory */
     }
 }
 

@@ -8,7 +8,7 @@
  * The wire moves bytes between these and conn->in and conn->out (and what was lent behind it). It raises CONN_UP, and CONN_END when its own
  * protocol says so; every other notice, bytes_in and bytes_out are made by whoever moves the conn.
  *
- * plain.c: space is the tail of in, bytes are the chunks of out and what is lent. tls.c: ciphertext around a BearSSL engine.
+ * plain.c: space is the owner's memory or the tail of in, bytes are the chunks of out and what is lent. tls.c: ciphertext around a BearSSL engine.
  */
 #ifndef PENSTOCK_WIRE_H
 #define PENSTOCK_WIRE_H
@@ -53,6 +53,10 @@ int tls_server_wire(struct conn *conn, const struct server_key *key) must_check;
 /* tls_fini - called by loop_fini: free loop->tls; harmless when it was never made. */
 void tls_fini(struct loop *loop);
 
+/* conn_space - memory for received plaintext: where the owner wants it to land, else the tail of in. 0: no room now.
+ * conn_filled - n bytes arrived there; the rest of the offer is withdrawn. */
+int conn_space(struct conn *conn, struct iovec *iov, int max, size_t limit);
+void conn_filled(struct conn *conn, size_t n);
 /* conn_queued - plaintext that must leave: out, and what is lent. conn_bytes - the first of it, as at most max iovecs.
  * conn_sent - n bytes of it were taken. */
 size_t conn_queued(const struct conn *conn);

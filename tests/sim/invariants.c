@@ -151,6 +151,7 @@ check_client(const struct stream *stream, bool unruly)
     assert(client->magic == MAGIC_CONN);
     assert(client->owner == stream);
     assert(!client->closing);
+    assert(client->landing.room == 0 || stream->state == STATE_BODY || stream->state == STATE_FINISH);
     /* Where everything is said again at the end, an event is as large as the reply. */
     size_t more = stream->dialect && stream->dialect->id == DIALECT_OPENAI_RESPONSES ? RESPONSES_OVERSHOOT : CLIENT_OVERSHOOT;
     assert(client->out.len <= client->out_high + more || unruly);

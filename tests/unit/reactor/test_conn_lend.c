@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_conn_lend.c - bytes that leave without being copied: order, notices, figures, and what ends a loan.
+ * test_conn_lend.c - bytes that leave and arrive without being copied: order, notices, figures, and what ends it.
  */
 #include "tests/unit/reactor/raw.h"
 
@@ -120,6 +120,125 @@ a_lost_conn_forgets_the_loan(void **state)
     assert_int_equal(conn_unsent(server.conn), 0);
 }
 
+static void
+bytes_land_where_they_belong(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    static char place[100000];
+    raw_send(fd, "head:");
+    ticks_until(server.bytes);
+    assert_true(took(server.conn, "head:"));
+    conn_land(server.conn, place, sizeof(place));
+    size_t taken = 0, sent = 0, used = loop.pool.chunks_used;
+    uint64_t receives = loop.stats.receives;
+    for (int turns = 0; taken < sizeof(place) && turns < 2000; turns++) {
+        ssize_t n = sent < sizeof(place) ? send(fd, big + sent, sizeof(place) - sent, MSG_DONTWAIT) : 0;
+        sent += n > 0 ? (size_t)n : 0;
+        fake_tick(&loop, 1);
+        taken += conn_take_landed(server.conn);
+        assert_int_equal(loop.pool.chunks_used, used);
+        assert_int_equal(server.conn->in.len, 0);
+    }
+    assert_int_equal(taken, sizeof(place));
+    assert_true(memcmp(place, big, sizeof(place)) == 0);
+    assert_int_equal(server.conn->bytes_in, 5 + sizeof(place));
+    assert_int_equal(conn_take_landed(server.conn), 0);
+    assert_true(loop.stats.receives - receives < 60); /* large pieces */
+    raw_send(fd, "the next one");
+    int bytes = server.bytes;
+    ticks_until(server.bytes > bytes);
+    assert_true(took(server.conn, "the next one"));
+    close(fd);
+}
+
+static void
+what_lies_behind_goes_to_in(void **state)
+{
+    (void)state;
+    for (size_t room = 1; room <= 12; room++) {
+        int fd = raw_open();
+        char place[12];
+        uint64_t receives = loop.stats.receives;
+        conn_land(server.conn, place, room);
+        raw_send(fd, "0123456789ab");
+        ticks_until(server.bytes);
+        assert_int_equal(loop.stats.receives - receives, 1); /* both in one call */
+        assert_int_equal(conn_take_landed(server.conn), room);
+        assert_true(memcmp(place, "0123456789ab", room) == 0);
+        assert_true(took(server.conn, "0123456789ab" + room));
+        assert_int_equal(server.conn->bytes_in, 12);
+        close(fd);
+        server_forget(true);
+    }
+}
+
+/* No byte may land after that: the sanitizer sees it. */
+static void
+a_landing_ends_when_it_is_withdrawn_or_the_conn_closed(void **state)
+{
+    (void)state;
+    for (int closed = 0; closed < 2; closed++) {
+        int fd = raw_open();
+        char *place = malloc(1000);
+        assert_non_null(place);
+        conn_land(server.conn, place, 1000);
+        raw_send(fd, "begin");
+        ticks_until(server.bytes);
+        if (closed)
+            server_forget(false);
+        else
+            conn_land(server.conn, NULL, 0);
+        free(place);
+        raw_send(fd, "and end");
+        int bytes = server.bytes;
+        if (!closed) {
+            ticks_until(server.bytes > bytes);
+            assert_true(took(server.conn, "and end"));
+        }
+        ticks(3);
+        close(fd);
+        if (!closed)
+            server_forget(true);
+        ticks_until(loop.conns == 0);
+    }
+}
+
+static void
+an_end_and_a_reset_come_behind_what_landed(void **state)
+{
+    (void)state;
+    for (int reset = 0; reset < 2; reset++) {
+        int fd = raw_open();
+        char place[100];
+        conn_land(server.conn, place, sizeof(place));
+        raw_send(fd, "last words");
+        if (reset)
+            raw_reset(fd);
+        else
+            close(fd);
+        ticks_until(reset ? server.lost : server.end);
+        assert_int_equal(conn_take_landed(server.conn), 10);
+        assert_true(memcmp(place, "last words", 10) == 0);
+        server_forget(true);
+    }
+}
+
+/* The owner of a request sees its head before more is taken, so that a large body can land. */
+static void
+the_first_bytes_are_shown_at_once(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    assert_true(send(fd, big, 60000, MSG_DONTWAIT) > 30000);
+    ticks_until(server.bytes);
+    assert_true(server.conn->in.len < 5000);
+    assert_true(server.conn->readable);
+    ticks(3); /* nobody lands anything: it comes to in */
+    assert_true(server.conn->in.len > 30000);
+    close(fd);
+}
+
 int
 main(void)
 {
@@ -128,6 +247,11 @@ main(void)
         RAW_TEST(a_small_loan_goes_in_the_same_call),
         RAW_TEST(a_close_does_not_wait_for_what_is_lent),
         RAW_TEST(a_lost_conn_forgets_the_loan),
+        RAW_TEST(bytes_land_where_they_belong),
+        RAW_TEST(what_lies_behind_goes_to_in),
+        RAW_TEST(a_landing_ends_when_it_is_withdrawn_or_the_conn_closed),
+        RAW_TEST(an_end_and_a_reset_come_behind_what_landed),
+        RAW_TEST(the_first_bytes_are_shown_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,8 +35,12 @@
 
 enum ending { CLIENT_PARTS, UPSTREAM_PARTS };
 
+#define PLACE_BYTES 3000
+
 struct side {
     struct conn *conn;
+    char place[PLACE_BYTES]; /* what comes from here may land there */
+    size_t placed, given;    /* bytes that did, and of them those passed on */
     struct side *other;
     struct relay *relay;
 };
@@ -101,12 +105,43 @@ lend(struct relay *relay, struct slice run)
     conn_lend(relay->upstream.conn, relay->lent, countof(relay->lent));
 }
 
+/* pass_landed - what came to its place goes on first. false: there was no memory. */
+static bool
+pass_landed(struct relay *relay, struct side *from, struct conn *to)
+{
+    from->placed += conn_take_landed(from->conn);
+    struct slice run = slice_of(from->place + from->given, from->placed - from->given);
+    if (run.len == 0 || to->loan.len > 0)
+        return run.len == 0;
+    if (conn_put(to, run) != 0) {
+        loop_arm(&relay->world->loop, &relay->retry, RETRY_MS);
+        return false;
+    }
+    relay->asked += to == relay->upstream.conn ? run.len : 0;
+    from->given = from->placed;
+    relay->progress_ms = relay->world->loop.now_ms;
+    return true;
+}
+
+/* land - the next bytes, so many or more than will ever come, go to the side's own memory. */
+static void
+land(struct world *world, struct side *from)
+{
+    if (from->conn->in.len > 0 || from->conn->landing.room > 0 || sim_random(world->sim) % 4)
+        return;
+    from->placed = from->given = 0;
+    conn_land(from->conn, from->place, 1 + sim_random(world->sim) % PLACE_BYTES);
+}
+
 /* pump - move what can be moved from one side to the other. */
 static void
-pump(struct relay *relay, struct conn *from, struct conn *to)
+pump(struct relay *relay, struct side *side, struct conn *to)
 {
     struct world *world = relay->world;
+    struct conn *from = side->conn;
     bool moved = false;
+    if (!pass_landed(relay, side, to))
+        return;
     while (from->in.len && to->out.len <= world->high && to->loan.len == 0) {
         struct slice run = slice_take(buf_peek(&from->in), 1 + sim_random(world->sim) % 5000);
         bool asks = to == relay->upstream.conn;
@@ -124,6 +159,7 @@ pump(struct relay *relay, struct conn *from, struct conn *to)
         conn_touch(from);
         relay->progress_ms = world->loop.now_ms;
     }
+    land(world, side);
     if (sim_random(world->sim) % 16 == 0) { /* pauses come and go */
         conn_pause(from);
         loop_arm(&world->loop, &relay->retry, RETRY_MS);
@@ -142,9 +178,10 @@ relay_run(struct task *task)
     }
     conn_resume(client);
     conn_resume(upstream);
-    pump(relay, client, upstream);
-    pump(relay, upstream, client);
-    if ((upstream->ended && upstream->in.len == 0) || (client->ended && client->in.len == 0))
+    pump(relay, &relay->client, upstream);
+    pump(relay, &relay->upstream, client);
+    bool passed = relay->client.given == relay->client.placed, answered = relay->upstream.given == relay->upstream.placed;
+    if ((upstream->ended && upstream->in.len == 0 && answered) || (client->ended && client->in.len == 0 && passed))
         relay_end(relay, false);
 }
 
