@@ -174,6 +174,8 @@ class Manager:
                     return
 
     def end(self):
+        if self.held:  # or nobody would see the end of that thread, and so of the process
+            self.release()
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, WALL)
