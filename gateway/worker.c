@@ -13,7 +13,6 @@
 #include "reactor/net.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -75,24 +74,6 @@ read_wall_clock(struct worker *worker)
     worker->unix_offset_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - (int64_t)worker->loop.now_us;
 }
 
-/* What a busy time has left in the allocator goes back to the system when nobody is served: then nobody waits for that. */
-static void
-trim_when_idle(struct worker *worker)
-{
-    uint64_t active = 0, requests = 0;
-    if (worker->number != 0 || worker->loop.ops->simulated)
-        return;
-    for (uint32_t i = 0; i < worker->gateway->worker_count; i++) {
-        const struct metrics *metrics = worker->gateway->workers[i]->metrics;
-        active += atomic_load_explicit(&metrics->streams_active, memory_order_relaxed);
-        requests += atomic_load_explicit(&metrics->client_requests, memory_order_relaxed);
-    }
-    if (active > 0 || requests == worker->trimmed_requests)
-        return;
-    worker->trimmed_requests = requests;
-    malloc_trim(0);
-}
-
 static void
 each_second(struct deadline *deadline)
 {
@@ -100,7 +81,6 @@ each_second(struct deadline *deadline)
     read_wall_clock(worker);
     arena_pool_shrink(&worker->blocks);
     pool_shrink(&worker->loop.pool);
-    trim_when_idle(worker);
     credential_tick(worker);
     window_tick(worker);
     if (worker->number == 0 && worker->gateway->tapes)

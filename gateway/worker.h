@@ -54,7 +54,6 @@ struct worker {
     struct list fetches; /* our own requests, see fetch.h */
     struct list token_waiters; /* streams without an access token, see credential.h */
     size_t stream_count;
-    uint64_t trimmed_requests; /* how many there had been when memory was last given back */
     uint64_t next_serial;
     size_t request_bytes;   /* of request bodies held by streams */
     struct upstream_pool upstreams;
