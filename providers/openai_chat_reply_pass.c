@@ -120,16 +120,18 @@ learn(struct chat_writer *writer, struct json root, const struct canon_events *e
     return chat_make_head(writer);
 }
 
-/* Usage for a chunk of its own: the upstream's object as it is, if it is of a usual size. */
-static void
+/* Usage for a chunk of its own: the upstream's object as it is, if it is of a usual size. 0 or -ERR_MEMORY. */
+static int
 keep_usage(struct chat_writer *writer, struct json root)
 {
     struct slice raw = json_raw(json_get(root, "usage"));
-    if (json_type(json_get(root, "usage")) != JSON_OBJECT || raw.len > USAGE_KEPT_MAX ||
-        !canon_room_for(&writer->usage_room, writer->arena, raw.len))
-        return;
+    if (json_type(json_get(root, "usage")) != JSON_OBJECT || raw.len > USAGE_KEPT_MAX)
+        return 0;
+    if (!canon_room_for(&writer->usage_room, writer->arena, raw.len))
+        return -ERR_MEMORY;
     memcpy(writer->usage_room.bytes, raw.ptr, raw.len);
     writer->usage_raw = slice_of(writer->usage_room.bytes, raw.len);
+    return 0;
 }
 
 /* ---------------------------------------------------------------- frames */
@@ -366,7 +368,9 @@ pass_closely(struct chat_writer *writer, struct slice data, const struct canon_e
     if (error)
         return error;
     if (mends & MEND_USAGE)
-        keep_usage(writer, root);
+        error = keep_usage(writer, root);
+    if (error)
+        return error;
     int incomplete = complete_calls(writer, events, frames);
     if (incomplete < 0)
         return incomplete;
