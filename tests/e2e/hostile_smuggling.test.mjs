@@ -63,7 +63,7 @@ describe('smuggling', () => {
         client.socket.write(canary);
         const statuses = [];
         for (let over = false; !over;) {
-            const response = await client.next(6000 * patience).catch((error) => error);
+            const response = await client.next(30000 * patience).catch((error) => error);
             if (response instanceof Error) break;
             statuses.push(response.status);
             over = is_canary(response);
