@@ -51,6 +51,7 @@ export const suites = [
     { file: 'ops.test.mjs', builds: every, alone: true },
     { file: 'secrets.test.mjs', builds: both },
     { file: 'service.test.mjs', builds: every, alone: true },
+    { file: 'backend.test.mjs', builds: both },
     { file: 'privilege.test.mjs', builds: both },
     { file: 'tools.test.mjs', builds: both, alone: true },
     { file: 'load.test.mjs', builds: both, alone: true },

@@ -39,7 +39,8 @@ export class Penstock {
     /*
      * start - run "penstock serve" on a free port of 127.0.0.1.
      * config   object written as JSON (which is YAML), or YAML text, or null for no file at all
-     * options  args, env, command (instead of serve), check_exit: false when the test kills it, descriptors: how many it may open
+     * options  args, env, command (instead of serve), check_exit: false when the test kills it, descriptors: how many it may open,
+     *          under: the words of a program that starts it, backend: what it runs on, whatever was asked for
      */
     static async start(config, options = {}) {
         const self = new Penstock();
@@ -52,7 +53,7 @@ export class Penstock {
             words.splice(1, 0, '--config', self.config_path);
         }
         const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(PATH|LANG|PENSTOCK_IO_BACKEND|.SAN_OPTIONS|ASAN_OPTIONS|UBSAN_OPTIONS|LSAN_OPTIONS|TSAN_OPTIONS)$/.test(name)));
-        const [program, ...front] = options.descriptors ? ['sh', '-c', `ulimit -n ${options.descriptors}; exec "$0" "$@"`, binary] : [binary];
+        const [program, ...front] = options.descriptors ? ['sh', '-c', `ulimit -n ${options.descriptors}; exec "$0" "$@"`, binary] : [...(options.under ?? []), binary];
         self.child = spawn(program, [...front, ...words], { cwd: self.folder, env: { ...inherited, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
         self.pid = self.child.pid;
         self.log = '';
@@ -98,7 +99,7 @@ export class Penstock {
 
     /* check_backend - a run for io_uring must not pass on epoll. */
     check_backend() {
-        const wanted = process.env.PENSTOCK_IO_BACKEND;
+        const wanted = this.options.backend ?? process.env.PENSTOCK_IO_BACKEND;
         if (wanted && wanted !== 'auto' && !this.log.includes(` io=${wanted} `)) {
             this.child.kill('SIGKILL');
             throw new Error(`penstock does not run on ${wanted}:\n${this.log}`);
