@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // run - run the end-to-end suites: two at a time, but those that measure time alone, afterwards.
-//   node run.mjs [--suites release|asan|tsan|all] [--counts FILE] [--only TEXT]
+//   node run.mjs [--suites release|asan|tsan|io_uring|io_uring_asan|all] [--counts FILE] [--only TEXT]
 // PENSTOCK_BIN names the gateway to test, PENSTOCK_LABEL its build; --counts appends
 // "PASSED FAILED SKIPPED" to a file.
 
@@ -21,7 +21,7 @@ function parse_arguments(words) {
     for (let at = 0; at < words.length; at++) {
         const name = words[at].replace(/^--/, '');
         if (!(name in options) || at + 1 === words.length) {
-            process.stderr.write('usage: run.mjs [--suites release|asan|tsan|all] [--counts FILE] [--only TEXT]\n');
+            process.stderr.write('usage: run.mjs [--suites release|asan|tsan|io_uring|io_uring_asan|all] [--counts FILE] [--only TEXT]\n');
             process.exit(2);
         }
         options[name] = words[++at];
