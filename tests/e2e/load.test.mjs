@@ -10,7 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { make_ca, make_certificate } from '../../tools/fake_provider/certificates.mjs';
 import { all_well, loadgen, LoadTool } from './lib/load.mjs';
-import { gateway_config, Penstock, slow_build, upstreams } from './lib/penstock.mjs';
+import { binary, gateway_config, Penstock, slow_build, upstreams } from './lib/penstock.mjs';
 
 const dialects = ['chat', 'anthropic', 'responses', 'gemini'];
 const whole_and_streamed = ['--whole', '--stream'];
@@ -43,6 +43,18 @@ describe('load tools', () => {
                 all_well(await loadgen([...direct, ...args, '--model', 'load-e50-i0-s']), 10, 50);
             });
         }
+    }
+
+    const relay_uring = path.resolve(path.dirname(binary), '..', 'tools', 'relay_uring');
+    for (const how of [['single'], ['single', '--registered'], ['multi'], ['multi', '--registered']]) {
+        it(`relay_uring --style ${how.join(' ')} loses nothing`, { skip: fs.existsSync(relay_uring) ? false : 'built without io_uring' }, async () => {
+            const relay = await LoadTool.start('relay_uring', ['--listen', any, '--upstream', `127.0.0.1:${provider.ports[0]}`, '--style', ...how]);
+            const args = ['--target', `http://127.0.0.1:${relay.ports[0]}`, '--dialect', 'chat', '--stream', '--streams', '10'];
+            all_well(await loadgen([...args, '--model', 'load-e20-i2-z64']), 10, 20);
+            all_well(await loadgen([...args, '--model', 'load-e1000-i0-z32', '--requests', '30']), 30, 1000);
+            all_well(await loadgen([...args, '--model', 'load-e3', '--requests', '50', '--body-bytes', '200000', '--new-connections']), 50, 3);
+            await relay.stop();
+        });
     }
 
     const faults = {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * relay_uring - relay_floor in io_uring's own style: the kernel is asked to receive and to send, not whether one could.
+ * relay_uring - relay_floor in io_uring's own style: the kernel is asked to receive and to send,
+ * not whether one could.
  *
- *     single   one receive at a time into an end's own memory; the send of it is linked in front of the next receive
- *     multi    one receive for as long as the connection lives, into buffers that all share; sends are queued
+ *     single   one receive at a time into an end's own memory; the send of it is linked in front of
+ * the next receive multi    one receive for as long as the connection lives, into buffers that all
+ * share; sends are queued
  *
- * All requests of a turn enter the kernel in the call that waits for the next. It shows what an io_uring backend that
- * completes could save at most; docs/performance/lessons.md has the figures. No errors are mended: a pair ends.
+ * All requests of a turn enter the kernel in the call that waits for the next. It shows what an
+ * io_uring backend that completes could save at most; docs/performance/lessons.md has the figures.
+ * No errors are mended: a pair ends.
  */
 #include "base/base.h"
 #include "base/list.h"
@@ -28,20 +31,29 @@
 #define BUFFERS 1024 /* a power of two */
 #define BUFFER_BYTES 4096
 #define OWN_BYTES 16384
-#define PATIENCE_NS 10000000 /* a send whose completion was counted on may have to wait for its reader */
+#define PATIENCE_NS                                                                                \
+    10000000 /* a send whose completion was counted on may have to wait for its reader */
 
 /* clang-format off */
 static const char help[] =
-    "Usage: relay_uring --listen ADDR:PORT --upstream ADDR:PORT [--style single|multi] [--registered]\n"
+    "Usage: relay_uring --listen ADDR:PORT --upstream ADDR:PORT [--style single|multi]\n"
+    "                   [--registered]\n"
     "\n"
-    "Accepts clients and copies bytes both ways to an upstream connection of each client's own, by io_uring's\n"
-    "receives and sends. Prints \"ready\" when it listens; ends on SIGTERM.\n"
+    "Accepts clients and copies bytes both ways to an upstream connection of each client's\n"
+    "own, by io_uring's receives and sends. Prints \"ready\" when it listens, before it \"listening\n"
+    "ADDR:PORT\" for port 0; ends on SIGTERM.\n"
     "\n"
-    "  --style       single: a receive at a time; multi (default): one that goes on, into shared buffers\n"
+    "  --style       single: a receive at a time; multi (default): one that goes on, into buffers\n"
+    "                that all share\n"
     "  --registered  use registered descriptors\n";
 /* clang-format on */
 
-enum operation { ACCEPT = 1, RECEIVE = 2, SEND = 3, OPERATIONS = 3 }; /* in the low bits of an end's address */
+enum operation {
+    ACCEPT = 1,
+    RECEIVE = 2,
+    SEND = 3,
+    OPERATIONS = 3
+}; /* in the low bits of an end's address */
 
 struct end {
     int fd;
@@ -74,22 +86,24 @@ on_signal(int number)
     stopped = 1;
 }
 
+/* entry_new - room for one more request; what was asked for before enters the kernel when there is
+ * none. */
 static struct io_uring_sqe *
-entry_for(struct relay *relay, struct end *end, enum operation operation)
+entry_new(struct relay *relay)
 {
     struct io_uring_sqe *entry = io_uring_get_sqe(&relay->ring);
-    if (!entry) {
-        io_uring_submit(&relay->ring);
-        entry = io_uring_get_sqe(&relay->ring);
-    }
+    if (entry)
+        return entry;
+    io_uring_submit(&relay->ring);
+    entry = io_uring_get_sqe(&relay->ring);
     assert(entry);
-    entry->user_data = (uintptr_t)end | operation;
     return entry;
 }
 
 /* aim - after a prep, which clears everything else. */
 static void
-aim(const struct relay *relay, struct io_uring_sqe *entry, struct end *end, enum operation operation)
+aim(const struct relay *relay, struct io_uring_sqe *entry, struct end *end,
+    enum operation operation)
 {
     entry->user_data = (uintptr_t)end | operation;
     if (relay->registered)
@@ -99,7 +113,7 @@ aim(const struct relay *relay, struct io_uring_sqe *entry, struct end *end, enum
 static void
 receive(struct relay *relay, struct end *end, bool poll_first)
 {
-    struct io_uring_sqe *entry = entry_for(relay, end, RECEIVE);
+    struct io_uring_sqe *entry = entry_new(relay);
     if (relay->multi) {
         io_uring_prep_recv_multishot(entry, end->fd, NULL, 0, 0);
         entry->flags |= IOSQE_BUFFER_SELECT;
@@ -115,15 +129,15 @@ receive(struct relay *relay, struct end *end, bool poll_first)
 static void
 give_buffer(struct relay *relay, int number)
 {
-    io_uring_buf_ring_add(relay->buffers, relay->memory + (size_t)number * BUFFER_BYTES, BUFFER_BYTES,
-                          (unsigned short)number, io_uring_buf_ring_mask(BUFFERS), 0);
+    io_uring_buf_ring_add(relay->buffers, relay->memory + (size_t)number * BUFFER_BYTES,
+                          BUFFER_BYTES, (unsigned short)number, io_uring_buf_ring_mask(BUFFERS), 0);
     io_uring_buf_ring_advance(relay->buffers, 1);
 }
 
 static void
 send_first(struct relay *relay, struct end *to)
 {
-    struct io_uring_sqe *entry = entry_for(relay, to, SEND);
+    struct io_uring_sqe *entry = entry_new(relay);
     io_uring_prep_send(entry, to->fd, relay->memory + (size_t)to->first * BUFFER_BYTES,
                        relay->waiting[to->first].len, MSG_NOSIGNAL | MSG_WAITALL);
     aim(relay, entry, to, SEND);
@@ -168,12 +182,14 @@ static struct end *
 end_new(struct relay *relay, int fd)
 {
     struct end *end = calloc(1, sizeof(*end));
-    assert(end);
-    *end = (struct end){.fd = fd, .first = -1, .last = -1};
-    if (!relay->multi) {
-        end->own = malloc(OWN_BYTES);
-        assert(end->own);
+    char *own = relay->multi ? NULL : malloc(OWN_BYTES);
+    if (!end || (!own && !relay->multi)) {
+        close(fd);
+        free(end);
+        free(own);
+        return NULL;
     }
+    *end = (struct end){.fd = fd, .first = -1, .last = -1, .own = own};
     if (relay->registered)
         io_uring_register_files_update(&relay->ring, (unsigned)fd, &fd, 1);
     return end;
@@ -183,11 +199,14 @@ static void
 accepted(struct relay *relay, int fd)
 {
     int up = net_connect(&relay->upstream.addresses[0], NULL, 0);
-    if (up < 0) {
-        close(fd);
+    struct end *client = end_new(relay, fd), *upstream = up < 0 ? NULL : end_new(relay, up);
+    if (!client || !upstream) {
+        if (client)
+            end_close(relay, client);
+        if (upstream)
+            end_close(relay, upstream);
         return;
     }
-    struct end *client = end_new(relay, fd), *upstream = end_new(relay, up);
     client->other = upstream;
     upstream->other = client;
     receive(relay, client, true);
@@ -197,7 +216,7 @@ accepted(struct relay *relay, int fd)
 static void
 received_single(struct relay *relay, struct end *from, unsigned len, bool more)
 {
-    struct io_uring_sqe *entry = entry_for(relay, from->other, SEND);
+    struct io_uring_sqe *entry = entry_new(relay);
     io_uring_prep_send(entry, from->other->fd, from->own, len, MSG_NOSIGNAL | MSG_WAITALL);
     aim(relay, entry, from->other, SEND);
     entry->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
@@ -237,11 +256,13 @@ received(struct relay *relay, struct end *from, const struct io_uring_cqe *compl
         if (!from->receiving)
             receive(relay, from, false);
     } else {
-        received_single(relay, from, (unsigned)completion->res, completion->flags & IORING_CQE_F_SOCK_NONEMPTY);
+        received_single(relay, from, (unsigned)completion->res,
+                        completion->flags & IORING_CQE_F_SOCK_NONEMPTY);
     }
 }
 
-/* sent - single style hears of failures only; the receive that was linked behind says that it was cancelled. */
+/* sent - single style hears of failures only; the receive that was linked behind says that it was
+ * cancelled. */
 static void
 sent(struct relay *relay, struct end *to, int result)
 {
@@ -262,8 +283,9 @@ sent(struct relay *relay, struct end *to, int result)
 static void
 listen_on(struct relay *relay)
 {
-    struct io_uring_sqe *entry = entry_for(relay, &relay->listener, ACCEPT);
-    io_uring_prep_multishot_accept(entry, relay->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct io_uring_sqe *entry = entry_new(relay);
+    io_uring_prep_multishot_accept(entry, relay->listener.fd, NULL, NULL,
+                                   SOCK_NONBLOCK | SOCK_CLOEXEC);
     entry->user_data = (uintptr_t)&relay->listener | ACCEPT;
 }
 
@@ -294,7 +316,8 @@ serve(struct relay *relay)
         struct io_uring_cqe *first;
         unsigned head, count = 0, wanted = relay->sends + 1;
         relay->sends = 0;
-        io_uring_submit_and_wait_timeout(&relay->ring, &first, wanted, wanted > 1 ? &patience : NULL, NULL);
+        io_uring_submit_and_wait_timeout(&relay->ring, &first, wanted,
+                                         wanted > 1 ? &patience : NULL, NULL);
         io_uring_for_each_cqe(&relay->ring, head, first)
         {
             completed(relay, first);
@@ -311,7 +334,8 @@ buffers_open(struct relay *relay)
     relay->buffers = aligned_alloc(BUFFER_BYTES, BUFFERS * sizeof(struct io_uring_buf));
     if (!relay->memory || !relay->buffers)
         return false;
-    struct io_uring_buf_reg registration = {.ring_addr = (uintptr_t)relay->buffers, .ring_entries = BUFFERS};
+    struct io_uring_buf_reg registration = {.ring_addr = (uintptr_t)relay->buffers,
+                                            .ring_entries = BUFFERS};
     if (io_uring_register_buf_ring(&relay->ring, &registration, 0) < 0)
         return false;
     io_uring_buf_ring_init(relay->buffers);
@@ -323,15 +347,17 @@ buffers_open(struct relay *relay)
 static bool
 ring_open(struct relay *relay, size_t descriptors)
 {
-    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                                              IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER |
+                                              IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                                              IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
                                      .cq_entries = COMPLETIONS};
     int error = io_uring_queue_init_params(SUBMISSIONS, &relay->ring, &params);
     errno = -error;
     if (error < 0)
         return false;
     io_uring_register_ring_fd(&relay->ring);
-    if (relay->registered && io_uring_register_files_sparse(&relay->ring, (unsigned)descriptors) < 0)
+    if (relay->registered &&
+        io_uring_register_files_sparse(&relay->ring, (unsigned)descriptors) < 0)
         return false;
     relay->listener.fd = net_listen(&relay->listen.addresses[0]);
     if (relay->listener.fd < 0)
@@ -344,8 +370,9 @@ ring_open(struct relay *relay, size_t descriptors)
 static bool
 options(int argc, char **argv, struct relay *relay)
 {
-    static const struct option longs[] = {{"listen", 1, 0, 'l'}, {"upstream", 1, 0, 'u'}, {"style", 1, 0, 's'},
-                                          {"registered", 0, 0, 'r'}, {"help", 0, 0, 'h'}, {0}};
+    static const struct option longs[] = {{"listen", 1, 0, 'l'}, {"upstream", 1, 0, 'u'},
+                                          {"style", 1, 0, 's'},  {"registered", 0, 0, 'r'},
+                                          {"help", 0, 0, 'h'},   {0}};
     for (int letter; (letter = getopt_long(argc, argv, "", longs, NULL)) >= 0;) {
         bool ok = true;
         if (letter == 'l' || letter == 'u')
