@@ -189,11 +189,10 @@ act_send_request(struct stream *stream)
     if (head->error || conn_put(stream->lease->conn, sink_slice(head)) < 0)
         return stream_fail(stream, -ERR_MEMORY);
     struct stream_tries *tries = stream->tries;
-    tries->out_run = sink_slice(&tries->out_body);
-    conn_lend(stream->lease->conn, &tries->out_run, 1);
+    conn_lend(stream->lease->conn, tries->out_runs, outgoing_runs(tries));
     stream->lease->requests++;
-    stream->upstream_out += head->len + tries->out_body.len;
-    metrics_add(&worker->metrics->upstream_bytes_out, head->len + tries->out_body.len);
+    stream->upstream_out += head->len + outgoing_length(tries);
+    metrics_add(&worker->metrics->upstream_bytes_out, head->len + outgoing_length(tries));
     stream_arm_step(stream, stream_timeouts(stream)->first_byte_ms);
     return EVENT_UPSTREAM_ROOM;
 }

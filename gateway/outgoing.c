@@ -54,7 +54,35 @@ pass_on(struct stream *stream, const struct dialect *dialect, const struct diale
     const struct canon_request *request = stream->canon;
     if (error >= 0 && shaping_wanted(stream->deployment, upstream))
         error = shaping_pass(stream, stream->deployment, upstream, fault, &request);
-    return error < 0 ? error : dialect->pass_request(request, upstream, &stream->tries->out_body);
+    if (error < 0)
+        return error;
+    if (!log_on(LOG_DEBUG3)) /* which shows a body that is one run */
+        stream->canon->kept = &stream->tries->kept;
+    error = dialect->pass_request(request, upstream, &stream->tries->out_body);
+    stream->canon->kept = NULL;
+    return error;
+}
+
+size_t
+outgoing_length(const struct stream_tries *tries)
+{
+    return tries->out_body.len + tries->kept.bytes;
+}
+
+size_t
+outgoing_runs(struct stream_tries *tries)
+{
+    struct slice written = sink_slice(&tries->out_body);
+    size_t count = 0, from = 0;
+    for (size_t i = 0; i < tries->kept.count; i++) {
+        size_t at = tries->kept.runs[i].at;
+        tries->out_runs[count++] = slice_of(written.ptr + from, at - from);
+        tries->out_runs[count++] = tries->kept.runs[i].run;
+        from = at;
+    }
+    tries->out_runs[count++] = slice_skip(written, from);
+    assert(count <= countof(tries->out_runs));
+    return count;
 }
 
 int
@@ -69,6 +97,7 @@ outgoing_body(struct stream *stream, struct deployment *deployment, struct canon
         upstream.grounding = dialect_grounding(stream->canon, http_field(stream->head, "x-enable-grounding"), upstream.grounding);
     stream->upstream_model = arena_copy(&stream->reply, upstream.model);
     sink_reset(&stream->tries->out_body, 65536);
+    stream->tries->kept.count = stream->tries->kept.bytes = 0;
     stream->tries->report.count = 0;
     stream->truncated_messages = stream->truncated_tokens = 0;
     stream->same_dialect = dialect == stream->dialect;
@@ -230,7 +259,7 @@ outgoing_head(struct stream *stream, struct sink *out)
         sink_put(out, deployment->config->headers[2 * i + 1]);
         sink_text(out, "\r\n");
     }
-    if (stream->endpoint != ENDPOINT_RELAY || stream->tries->out_body.len > 0 || stream->head->method == HTTP_POST)
-        http_put_field_u64(out, "Content-Length", stream->tries->out_body.len);
+    if (stream->endpoint != ENDPOINT_RELAY || outgoing_length(stream->tries) > 0 || stream->head->method == HTTP_POST)
+        http_put_field_u64(out, "Content-Length", outgoing_length(stream->tries));
     http_put_end_of_head(out);
 }

@@ -13,6 +13,9 @@
  * returns 0; 1: it waits for something that is fetched, TURN comes; the errors of the dialects, with fault; -ERR_NO_PATH when this upstream has nothing of the kind
  */
 int outgoing_body(struct stream *stream, struct deployment *deployment, struct canon_fault *fault) must_check;
+/* outgoing_length - of that body. outgoing_runs - the body, as tries->out_runs; returns how many. */
+size_t outgoing_length(const struct stream_tries *tries);
+size_t outgoing_runs(struct stream_tries *tries);
 /* outgoing_head - request line and fields for that body. */
 void outgoing_head(struct stream *stream, struct sink *out);
 /* outgoing_wants_stream - was the upstream asked for a stream? */

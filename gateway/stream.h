@@ -17,6 +17,7 @@
 #include "gateway/upstream.h"
 #include "http/http.h"
 #include "providers/dialect.h"
+#include "providers/splice.h"
 #include "providers/textcall.h"
 #include "providers/think.h"
 #include "reactor/conn.h"
@@ -50,8 +51,9 @@ struct stream_tries {
     struct http_body body;
     struct sink body_bytes;
     struct route route;
-    struct sink out_body;      /* the upstream request's body as sent */
-    struct slice out_run;      /* all of it, while it is lent to the lease's conn */
+    struct sink out_body;      /* the upstream request's body as sent, but for */
+    struct splice_kept kept;   /* long runs of the client's */
+    struct slice out_runs[2 * SPLICE_KEPT_MAX + 1]; /* all of it, while it is lent to the lease's conn */
     struct canon_report report;
     struct http_reader reply_reader;
 };

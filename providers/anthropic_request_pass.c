@@ -359,7 +359,7 @@ anthropic_pass_body(const struct canon_request *request, const struct dialect_up
     if (counting || at.drop_model || at.drop_betas || at.drop_context)
         cut(&at, request->root, is_dropped, NULL);
     int error = add_defaults(&at);
-    return error != 0 ? error : splice_put(&at.splice, out);
+    return error != 0 ? error : splice_pass(&at.splice, out, request->kept);
 }
 
 int

@@ -100,9 +100,11 @@ struct canon_report {
 /* canon_drop - note a name once; more than CANON_DROPPED_MAX become "more". */
 void canon_drop(struct canon_report *report, const char *name);
 
+struct splice_kept;
 struct canon_request {
     int from;           /* enum dialect_id of the client, set by its outline */
     struct slice body;  /* as received */
+    struct splice_kept *kept; /* pass_request need not copy long runs of it: see splice.h; NULL: it must */
     struct json root;   /* parsed body */
     struct arena *arena;
     /* the outline: read for every request. Where the path says them (Gemini, Vertex) model and stream are set before, and

@@ -142,7 +142,8 @@ struct dialect {
     /* check_pass - may this request pass to this very upstream of its own dialect? 0, -ERR_UNSUPPORTED with fault (state that it
      * does not keep). pass_request refuses the same, without saying why. NULL: every request may. */
     int (*check_pass)(const struct canon_request *request, const struct dialect_upstream *upstream, struct canon_fault *fault);
-    /* pass_request - same dialect: the client's bytes with only the model replaced, configured defaults added, and (Chat) usage asked for. */
+    /* pass_request - same dialect: the client's bytes with only the model replaced, configured defaults added, and (Chat) usage asked for;
+     * long runs of them only noted in request->kept, if that is given. */
     int (*pass_request)(const struct canon_request *request, const struct dialect_upstream *upstream,
                         struct sink *out);
     /* write_request - from another dialect; always asks for a stream. -ERR_UNSUPPORTED with fault names what cannot be said. */

@@ -294,7 +294,7 @@ gemini_pass_request(const struct canon_request *request, const struct dialect_up
         splice_roles(&splice, root);
     if (slice_present(upstream->safety) && !gemini_given(gemini_get(root, "safetySettings")))
         splice_member(&splice, root, "safetySettings", upstream->safety);
-    return splice_put(&splice, out);
+    return splice_pass(&splice, out, request->kept);
 }
 
 /* ---------------------------------------------------------------- counting */

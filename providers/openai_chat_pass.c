@@ -195,5 +195,5 @@ chat_pass_request(const struct canon_request *request, const struct dialect_upst
         splice_replace(&splice, json_raw(messages), changed);
     else if (!upstream->developer_role && json_type(messages) == JSON_ARRAY)
         rename_developers(&splice, messages);
-    return splice_put(&splice, out);
+    return splice_pass(&splice, out, request->kept);
 }

@@ -189,7 +189,7 @@ responses_pass_request(const struct canon_request *request, const struct dialect
         splice_replace(&splice, json_raw(json_get(root, "input")), input);
     clamp_limit(&splice, root, upstream);
     responses_put_defaults(&splice, root, JSON_NONE, upstream->default_params);
-    return splice_put(&splice, out);
+    return splice_pass(&splice, out, request->kept);
 }
 
 /* ---------------------------------------------------------------- counting */

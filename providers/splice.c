@@ -110,24 +110,42 @@ splice_remove(struct splice *splice, struct json member)
     note(splice, start, end - start, SLICE_LIT(""));
 }
 
+static void
+put_text(struct slice run, struct sink *out, struct splice_kept *kept)
+{
+    if (!kept || run.len < SPLICE_KEPT_LEAST_BYTES || kept->count == SPLICE_KEPT_MAX) {
+        sink_put(out, run);
+        return;
+    }
+    kept->runs[kept->count].at = out->len;
+    kept->runs[kept->count++].run = run;
+    kept->bytes += run.len;
+}
+
 int
 splice_put(const struct splice *splice, struct sink *out)
+{
+    return splice_pass(splice, out, NULL);
+}
+
+int
+splice_pass(const struct splice *splice, struct sink *out, struct splice_kept *kept)
 {
     if (splice->failed)
         return -ERR_MEMORY;
     size_t from = 0, most = splice->text.len;
     for (size_t i = 0; i < splice->count; i++)
         most += splice->edits[i].with.len;
-    if (!sink_reserve(out, most)) /* at once: growing would copy a large text once more */
+    if (!kept && !sink_reserve(out, most)) /* at once: growing would copy a large text once more */
         return out->error;
     for (size_t i = 0; i < splice->count; i++) {
         const struct splice_edit *edit = &splice->edits[i];
         if (edit->at < from)
             continue; /* inside a place already replaced */
-        sink_put(out, slice_of(splice->text.ptr + from, edit->at - from));
+        put_text(slice_of(splice->text.ptr + from, edit->at - from), out, kept);
         sink_put(out, edit->with);
         from = edit->at + edit->len;
     }
-    sink_put(out, slice_skip(splice->text, from));
+    put_text(slice_skip(splice->text, from), out, kept);
     return out->error;
 }

@@ -26,6 +26,18 @@ struct splice {
     bool failed; /* no memory: splice_put says so */
 };
 
+#define SPLICE_KEPT_LEAST_BYTES 16384u
+#define SPLICE_KEPT_MAX 8
+
+/* Long runs of the text that were not copied: each belongs in front of what was put from `at` on, in this order. */
+struct splice_kept {
+    struct {
+        size_t at;
+        struct slice run;
+    } runs[SPLICE_KEPT_MAX];
+    size_t count, bytes; /* of all runs */
+};
+
 void splice_init(struct splice *splice, struct slice text, struct arena *arena);
 /* splice_replace - old (a part of the text) becomes with. */
 void splice_replace(struct splice *splice, struct slice old, struct slice with);
@@ -41,5 +53,8 @@ void splice_add(struct splice *splice, struct json object, struct slice name, st
 void splice_remove(struct splice *splice, struct json member);
 /* splice_put - the text with its edits. 0, -ERR_MEMORY. */
 int splice_put(const struct splice *splice, struct sink *out) must_check;
+/* splice_pass - the same, but what is long and untouched is only noted in kept (which the caller has emptied). NULL: all of
+ * it is copied. */
+int splice_pass(const struct splice *splice, struct sink *out, struct splice_kept *kept) must_check;
 
 #endif

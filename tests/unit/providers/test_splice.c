@@ -120,6 +120,56 @@ test_many_and_memory(void **state)
     sink_fini(&text);
 }
 
+/* Long runs stay where they are; put together with the others they are the same text. */
+static void
+test_long_runs_are_kept(void **state)
+{
+    (void)state;
+    struct sink text, whole, out, joined;
+    struct splice_kept kept = {0};
+    struct splice splice;
+    struct json root;
+    sink_init(&text, 1u << 22);
+    sink_text(&text, "[0");
+    for (int i = 1; i < 24; i++) { /* more long runs than are kept, and short ones between them */
+        sink_text(&text, ",1,\"");
+        for (size_t n = 0; n < SPLICE_KEPT_LEAST_BYTES - 3 + (size_t)i % 7; n++)
+            sink_byte(&text, (char)('a' + (n + (size_t)i) % 26));
+        sink_text(&text, "\",2");
+    }
+    sink_text(&text, "]");
+    assert_int_equal(json_parse(sink_slice(&text), 4, 1000, &arena, &root), 0);
+    splice_init(&splice, sink_slice(&text), &arena);
+    for (struct json at = json_first(root); json_present(at); at = json_next(at)) {
+        if (json_type(at) == JSON_NUMBER)
+            splice_replace(&splice, json_raw(at), SLICE_LIT("77"));
+    }
+    sink_init(&whole, 1u << 22);
+    sink_init(&out, 1u << 22);
+    sink_init(&joined, 1u << 22);
+    assert_int_equal(splice_put(&splice, &whole), 0);
+    assert_int_equal(splice_pass(&splice, &out, &kept), 0);
+    assert_int_equal(kept.count, SPLICE_KEPT_MAX);
+    size_t from = 0, bytes = 0;
+    for (size_t i = 0; i < kept.count; i++) {
+        struct slice run = kept.runs[i].run;
+        assert_true(run.len >= SPLICE_KEPT_LEAST_BYTES);
+        assert_true(run.ptr >= text.ptr && run.ptr + run.len <= text.ptr + text.len);
+        sink_put(&joined, slice_of(out.ptr + from, kept.runs[i].at - from));
+        sink_put(&joined, run);
+        from = kept.runs[i].at;
+        bytes += run.len;
+    }
+    sink_put(&joined, slice_skip(sink_slice(&out), from));
+    assert_int_equal(kept.bytes, bytes);
+    assert_int_equal(joined.len, whole.len);
+    assert_memory_equal(joined.ptr, whole.ptr, whole.len);
+    sink_fini(&text);
+    sink_fini(&whole);
+    sink_fini(&out);
+    sink_fini(&joined);
+}
+
 static int
 setup(void **state)
 {
@@ -141,6 +191,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_edits), cmocka_unit_test(test_removal),
                                        cmocka_unit_test(test_empty_object),
-                                       cmocka_unit_test(test_many_and_memory)};
+                                       cmocka_unit_test(test_many_and_memory),
+                                       cmocka_unit_test(test_long_runs_are_kept)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
