@@ -180,6 +180,26 @@ stream_open_array(struct stream *stream)
     stream->array_open = true;
 }
 
+/*
+ * The upstream's event as it came; written anew where a field of ours stands in its place, and where some clients would not
+ * see its end: they look for "\n\n" or "\r\n\r\n", and other line ends or half of one before a break are no less legal.
+ */
+static void
+put_passed(struct sink *text, const struct sse_event *event, bool ids)
+{
+    struct slice raw = event->raw;
+    bool plain = (raw.len >= 2 && memcmp(raw.ptr + raw.len - 2, "\n\n", 2) == 0) ||
+                 (raw.len >= 4 && memcmp(raw.ptr + raw.len - 4, "\r\n\r\n", 4) == 0);
+    bool numbered = slice_present(event->id) || event->retry_ms >= 0;
+    if (plain && !(ids && numbered)) { /* the last id: line of an event is the one that counts */
+        sink_put(text, raw);
+        return;
+    }
+    if (!ids && numbered)
+        sse_put_fields(text, event->id, event->retry_ms > 0 ? (uint64_t)event->retry_ms : 0);
+    sse_put_event(text, event->type, event->data);
+}
+
 int
 stream_put_frames(struct stream *stream, struct frames *frames, const struct sse_event *raw)
 {
@@ -212,11 +232,8 @@ stream_put_frames(struct stream *stream, struct frames *frames, const struct sse
             sse_put_fields(text, slice_of(from, (size_t)(end - from)), stream->sse_serial == 0 ? config->sse_retry_ms : 0);
         }
         uint64_t serial = stream->sse_serial++;
-        bool theirs = ids && frame->kind == FRAME_PASS && (slice_present(raw->id) || raw->retry_ms >= 0);
-        if (theirs) /* the last id: line of an event is the one that counts */
-            sse_put_event(text, raw->type, raw->data);
-        else if (frame->kind == FRAME_PASS)
-            sink_put(text, raw->raw);
+        if (frame->kind == FRAME_PASS)
+            put_passed(text, raw, ids);
         else
             sse_put_event(text, slice_from(frame->type), data);
         stream->events_out++;

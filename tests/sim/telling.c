@@ -363,9 +363,18 @@ take_line(struct teller *teller, struct pending *event, struct slice line)
     }
 }
 
+/* Some clients look for one of these two and for nothing else, whatever else the standard takes for an empty line. */
+static bool
+ends_for_everybody(const char *from, const char *end)
+{
+    size_t len = (size_t)(end - from);
+    return (len >= 2 && memcmp(end - 2, "\n\n", 2) == 0) || (len >= 4 && memcmp(end - 4, "\r\n\r\n", 4) == 0);
+}
+
 void
 telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice body)
 {
+    const char *from = body.ptr;
     *telling = (struct telling){.how = TOLD_NOTHING};
     sink_init(&telling->text, SIZE_MAX / 2);
     sink_init(&telling->input, SIZE_MAX / 2);
@@ -380,11 +389,14 @@ telling_read(struct telling *telling, enum dialect_spoken dialect, struct slice 
         if (lone && lone + 1 < end)
             line.len = (size_t)(lone - line.ptr);
         body = slice_skip(body, line.len + 1);
+        const char *behind = line.ptr + line.len + 1;
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--; /* an upstream's own line ends, passed on */
         if (line.len > (dialect == SPEAKS_RESPONSES ? 4u << 20 : 65536u)) /* which says everything again at the end */
             wrong(telling, "a line of %zu bytes", line.len);
-        if (line.len == 0)
+        if (line.len == 0 && !ends_for_everybody(from, behind))
+            wrong(telling, "an empty line that some clients do not see");
+        else if (line.len == 0)
             dispatch(&teller, dialect, &event);
         else
             take_line(&teller, &event, line);

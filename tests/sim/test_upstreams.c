@@ -88,6 +88,55 @@ r10_an_upstream_cut_at_any_byte_is_told(void **unused)
     }
 }
 
+static const char *line_end, *last_line_end; /* of events; of the last one that comes */
+
+/* Events whose lines end as they should not, the last of them cut. */
+static void
+plan_line_ends(struct visit *visit)
+{
+    struct sink body, reply;
+    struct tale tale = {.dialect = visit->provider->dialect, .marker = visit->marker, .words = 5};
+    sink_init(&body, SIZE_MAX / 2);
+    sink_init(&reply, SIZE_MAX / 2);
+    tale_put(&tale, &body);
+    sink_text(&reply, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+    struct slice rest = sink_slice(&body);
+    for (int events = 0; events < 3; events++) {
+        const char *end = memmem(rest.ptr, rest.len, "\n\n", 2);
+        struct slice event = slice_of(rest.ptr, (size_t)(end - rest.ptr));
+        sink_put(&reply, event);
+        sink_text(&reply, events < 2 ? line_end : last_line_end);
+        rest = slice_skip(rest, event.len + 2);
+    }
+    say(visit, sink_slice(&reply));
+    say_end(visit, STEP_FIN);
+    sink_fini(&body);
+    sink_fini(&reply);
+}
+
+/* Some clients know two kinds of empty lines only, and would take what we say behind a third for the same event. */
+static void
+r4_every_client_sees_where_an_event_ends(void **unused)
+{
+    static const char *const ends[][2] = {{"\n\n", "\n\r"}, {"\r\n\r\n", "\r\n\r"}, {"\r\r", "\r\r"}, {"\n\r\n", "\n\r\n"},
+                                          {"\r\n\n", "\r\n\n"}, {"\n\r", "\n\r"}, {"\n\n", "\r\r\n"}};
+    static const char *const yamls[] = {ONE_TRY, ONE_TRY "penstock: {sse: {ids: false}}\n"};
+    (void)unused;
+    FOR_EACH_PAIR
+    {
+        for (size_t i = 0; i < countof(ends) * countof(yamls); i++) {
+            line_end = ends[i % countof(ends)][0];
+            last_line_end = ends[i % countof(ends)][1];
+            world_open(&world, 1, NULL, yamls[i / countof(ends)]);
+            serves(PORT_OF(pair), plan_line_ends);
+            struct client *client = asks(CLIENT_OF(pair), MODEL_OF(pair), true);
+            client_await(client, 1, 60000);
+            client_expect(client, 0, 200, TOLD_ERROR, NULL);
+            world_close(&world);
+        }
+    }
+}
+
 static void
 plan_chapters(struct visit *visit)
 {
@@ -487,6 +536,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(r10_an_upstream_cut_at_any_byte_is_told),
         cmocka_unit_test(r4_output_does_not_depend_on_how_the_upstream_is_read),
+        cmocka_unit_test(r4_every_client_sees_where_an_event_ends),
         cmocka_unit_test(r31_connections_are_kept_and_used_again),
         cmocka_unit_test(r31_the_rest_of_a_reply_is_read_away),
         cmocka_unit_test(r31_a_stale_kept_connection_costs_no_try),
