@@ -20,10 +20,18 @@ _Static_assert(offsetof(struct arena_block, data) % ARENA_ALIGN == 0, "takes are
 
 #define POOLED_BYTES (ARENA_BLOCK_BYTES - offsetof(struct arena_block, data))
 
+/* Data of the next block that small takes share. */
 static size_t
 shared_bytes(const struct arena *arena)
 {
-    return arena->block_bytes - offsetof(struct arena_block, data);
+    return (arena->blocks ? arena->block_bytes : arena->first_bytes) - offsetof(struct arena_block, data);
+}
+
+static bool
+is_shared(const struct arena *arena, const struct arena_block *block)
+{
+    size_t bytes = block->size + offsetof(struct arena_block, data);
+    return bytes == arena->first_bytes || bytes == arena->block_bytes;
 }
 
 /* -- the pool -- */
@@ -117,21 +125,24 @@ pool_give_block(struct arena_pool *pool, struct arena_block *block)
 void
 arena_init(struct arena *arena, size_t max)
 {
-    *arena = (struct arena){.max = max, .block_bytes = ARENA_BLOCK_BYTES};
+    *arena = (struct arena){
+        .max = max, .first_bytes = ARENA_BLOCK_BYTES, .block_bytes = ARENA_BLOCK_BYTES};
 }
 
 void
-arena_init_small(struct arena *arena, size_t max, uint32_t block_bytes)
+arena_init_small(struct arena *arena, size_t max, uint32_t first_bytes, uint32_t block_bytes)
 {
+    assert(first_bytes >= block_bytes);
+    assert(first_bytes <= ARENA_BLOCK_BYTES);
     assert(block_bytes >= 2 * sizeof(struct arena_block));
-    assert(block_bytes <= ARENA_BLOCK_BYTES);
-    *arena = (struct arena){.max = max, .block_bytes = block_bytes};
+    *arena = (struct arena){.max = max, .first_bytes = first_bytes, .block_bytes = block_bytes};
 }
 
 void
 arena_init_pooled(struct arena *arena, size_t max, struct arena_pool *pool)
 {
-    *arena = (struct arena){.max = max, .block_bytes = ARENA_BLOCK_BYTES, .pool = pool};
+    arena_init(arena, max);
+    arena->pool = pool;
 }
 
 static void
@@ -158,15 +169,17 @@ arena_fini(struct arena *arena)
 void
 arena_reset(struct arena *arena)
 {
-    struct arena_block *kept = arena->blocks;
-    if (kept && !arena->pool && kept->size == shared_bytes(arena)) {
-        blocks_free(arena, kept->next);
+    struct arena_block **link = &arena->blocks, *kept = NULL;
+    while (*link && !arena->pool && (*link)->size + offsetof(struct arena_block, data) != arena->first_bytes)
+        link = &(*link)->next;
+    if (!arena->pool && *link) {
+        kept = *link;
+        *link = kept->next;
         kept->next = NULL;
         kept->used = 0;
-    } else {
-        blocks_free(arena, kept);
-        arena->blocks = NULL;
     }
+    blocks_free(arena, arena->blocks);
+    arena->blocks = kept;
     arena->used = 0;
 }
 
@@ -246,7 +259,7 @@ arena_shrink(struct arena *arena, void *taken, size_t n, size_t less)
     struct arena_block *block = arena->blocks;
     assert(less <= n);
     n = aligned(n ? n : 1);
-    if (!block || block->size != shared_bytes(arena) || (char *)taken + n != block->data + block->used)
+    if (!block || !is_shared(arena, block) || (char *)taken + n != block->data + block->used)
         return;
     size_t back = n - aligned(less);
     block->used -= (uint32_t)back;

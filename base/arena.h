@@ -30,15 +30,16 @@ struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used;                /* bytes taken in all blocks */
     size_t max;                 /* ceiling in bytes for all blocks together */
-    uint32_t block_bytes;       /* of a block that small takes share, its head included */
+    uint32_t first_bytes;       /* of the first block that small takes share, its head included */
+    uint32_t block_bytes;       /* of those that follow */
     struct arena_pool *pool;    /* where shared blocks come from; NULL: the system */
 };
 
 /* arena_init - nothing is allocated before the first take. max in bytes. */
 void arena_init(struct arena *arena, size_t max);
-/* arena_init_small - blocks of this many bytes (64 to 16 KiB) for what lives long and is little; a
- * take that does not fit into one gets memory of exactly its size. */
-void arena_init_small(struct arena *arena, size_t max, uint32_t block_bytes);
+/* arena_init_small - a first block of so many bytes and then others of so many (64 to 16 KiB each) for
+ * what lives long and is little; a take that does not fit into one gets memory of exactly its size. */
+void arena_init_small(struct arena *arena, size_t max, uint32_t first_bytes, uint32_t block_bytes);
 /* arena_init_pooled - shared blocks come from a pool and go back there; a reset keeps none. */
 void arena_init_pooled(struct arena *arena, size_t max, struct arena_pool *pool);
 void arena_fini(struct arena *arena);

@@ -223,9 +223,9 @@ void json_escape(struct sink *sink, struct slice text);
  */
 struct json_check {
     uint64_t stack[2]; /* one bit a level: object? */
+    const char *literal;
     int depth;
     uint8_t state, literal_at, escape_left;
-    const char *literal;
     uint8_t utf8_left, utf8_low, utf8_high;
     bool bad, is_object; /* is_object: the outermost value is an object */
     bool in_name;        /* the string being read is a member's name */

@@ -57,8 +57,8 @@ take_times(struct stream *stream)
     struct wheel *wheel = &stream->worker->loop.wheel;
     if (deadline_armed(&stream->total))
         wheel_arm(wheel, &stream->total, stream->stamps.begin / 1000 + timeouts->request_ms);
-    if (deadline_armed(&stream->commit))
-        wheel_arm(wheel, &stream->commit, stream->stamps.body / 1000 + timeouts->commit_ms);
+    if (!stream->committed && deadline_armed(&stream->patience))
+        wheel_arm(wheel, &stream->patience, stream->stamps.body / 1000 + timeouts->commit_ms);
 }
 
 /* The chosen deployment's body. unwritten: it waits for what is fetched for it. */
@@ -127,7 +127,7 @@ act_dial(struct stream *stream)
     struct worker *worker = stream->worker;
     if (stream->gather)
         return answer_gathered(stream);
-    if (stream->lease || (stream->queued && !stream->waiter.called))
+    if (stream->lease || (stream->queued && !stream->tries->waiter.called))
         return EVENT_NONE; /* a turn of an earlier wait */
     if (stream->wait_until_ms > worker->loop.now_ms) {
         stream_arm_step(stream, stream->wait_until_ms - worker->loop.now_ms);

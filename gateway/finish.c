@@ -22,7 +22,8 @@ stream_enter_finish(struct stream *stream)
 {
     struct loop *loop = &stream->worker->loop;
     loop_cancel(loop, &stream->total);
-    loop_cancel(loop, &stream->commit);
+    if (!stream->detached)
+        loop_cancel(loop, &stream->patience);
     loop_cancel(loop, &stream->ping);
     /* To ask the kernel for every exchange would cost more than sending its end: the first look is a little later. */
     stream->acked = ACKED_UNKNOWN;
@@ -362,7 +363,7 @@ act_rest(struct stream *stream)
     uint64_t idle_ms = worker->generation->config->client_idle_ms;
     loop_cancel(loop, &stream->total);
     loop_cancel(loop, &stream->ping);
-    loop_cancel(loop, &stream->commit);
+    loop_cancel(loop, &stream->patience);
     stream_release_request(stream);
     resume_forget(stream);
     sink_reset(&stream->collected, 0);

@@ -275,7 +275,7 @@ stream_commit(struct stream *stream)
     stream->stamps.committed = worker->loop.now_us;
     stream->output_ms = worker->loop.now_ms;
     metrics_add(&worker->metrics->streams_committed, 1);
-    loop_cancel(&worker->loop, &stream->commit);
+    loop_cancel(&worker->loop, &stream->patience);
     loop_arm(&worker->loop, &stream->ping, stream_timeouts(stream)->keepalive_ms);
     return 0;
 }
@@ -322,7 +322,7 @@ commit_now(struct stream *stream)
 enum stream_event
 act_commit_early(struct stream *stream)
 {
-    return deadline_armed(&stream->commit) ? EVENT_NONE : commit_now(stream);
+    return deadline_armed(&stream->patience) ? EVENT_NONE : commit_now(stream);
 }
 
 /* Bytes that are not ours, and events that nothing may stand between. */

@@ -72,8 +72,8 @@ prompts_next(struct stream *stream)
     route_report_success(deployment, stream->worker->loop.now_ms,
                          sum(sum(stream->usage.in_total, stream->usage.out_total), 0));
     if (stream->prompt == 0)
-        stream->prompt_usage = CANON_USAGE_UNKNOWN;
-    add_usage(&stream->prompt_usage, &stream->usage);
+        stream->tries->prompt_usage = CANON_USAGE_UNKNOWN;
+    add_usage(&stream->tries->prompt_usage, &stream->usage);
     stream->usage = CANON_USAGE_UNKNOWN;
     stream_return_lease(stream);
     if (stream->streaming && stream_flush_text(stream) < 0)
@@ -121,7 +121,7 @@ prompts_join(struct stream *stream, struct canon_events *events)
     if (!ended || !last)
         return 0;
     if (stream->prompt > 0)
-        add_usage(&stream->usage, &stream->prompt_usage);
+        add_usage(&stream->usage, &stream->tries->prompt_usage);
     struct canon_event *usage = canon_add(events, CANON_USAGE);
     if (!usage)
         return -ERR_MEMORY;

@@ -48,7 +48,7 @@ static int
 take_tries(struct stream *stream, const struct config *config)
 {
     const struct config_limits *from = &config->limits;
-    struct http_limits limits = {from->line_bytes, from->head_bytes, from->fields};
+    struct http_limits limits = {(uint32_t)from->line_bytes, (uint32_t)from->head_bytes, (uint32_t)from->fields};
     assert(limits.fields_max <= HTTP_FIELDS_MAX);
     assert(!stream->tries);
     struct stream_tries *tries = arena_take(&stream->request, sizeof *tries);
@@ -56,6 +56,7 @@ take_tries(struct stream *stream, const struct config *config)
         return -ERR_MEMORY;
     http_reader_init(&tries->reader, &limits);
     http_reader_init(&tries->reply_reader, &limits);
+    list_init(&tries->waiter.link);
     sink_init(&tries->body_bytes, from->body_bytes + 1);
     sink_init(&tries->out_body, from->body_bytes * 2 + (1u << 20));
     stream->tries = tries;
@@ -397,7 +398,7 @@ act_choose(struct stream *stream)
         stream_route(stream, stream->canon->model) == EVENT_FAILED)
         return EVENT_REJECT;
     if (stream->streaming)
-        loop_arm(&worker->loop, &stream->commit, stream->generation->config->timeouts.commit_ms);
+        loop_arm(&worker->loop, &stream->patience, stream->generation->config->timeouts.commit_ms);
     return EVENT_NEXT;
 }
 
@@ -407,6 +408,7 @@ stream_release_request(struct stream *stream)
     struct stream_tries *tries = stream->tries;
     if (stream->lease && stream->lease->conn->loan.len > 0)
         return; /* to an upstream that answers early; the next event asks again */
+    assert(!tries || !list_linked(&tries->waiter.link));
     if (stream->client)
         conn_land(stream->client, NULL, 0);
     stream->canon = NULL;

@@ -77,7 +77,7 @@ act_lose_client(struct stream *stream)
     bool alone = since != UINT64_MAX;
     if (since == 0 || (alone && (stream->worker->draining || since + ttl <= loop->now_ms)))
         return EVENT_LEAVE; /* who drains lets nobody come back */
-    loop_arm(loop, &stream->lonely, alone ? since + ttl - loop->now_ms : ttl);
+    loop_arm(loop, &stream->patience, alone ? since + ttl - loop->now_ms : ttl);
     return stream->state == STATE_STALL ? EVENT_CLIENT_ROOM : EVENT_NONE;
 }
 
@@ -205,7 +205,7 @@ void
 resume_forget(struct stream *stream)
 {
     uint64_t now_ms = stream->worker->loop.now_ms;
-    loop_cancel(&stream->worker->loop, &stream->lonely);
+    loop_cancel(&stream->worker->loop, &stream->patience);
     if (stream->tape && stream->follow_ticket > 0)
         tape_detach(stream->tape, stream->follow_ticket, now_ms);
     else if (stream->tape)

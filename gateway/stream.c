@@ -14,7 +14,8 @@
 
 #define LATE_MS 10u /* behind its deadline: the loop was stopped, or is overloaded */
 #define VERDICTS_MAX 32 /* longest chain of verdicts one notice may cause */
-#define REPLY_BLOCK_BYTES 736 /* names and the like; codecs are larger and have memory of their own */
+#define REPLY_FIRST_BYTES 1264 /* names and codecs of a plain stream; what more others need ... */
+#define REPLY_BLOCK_BYTES 256  /* ... comes in small pieces */
 
 static const char *const state_names[] = {
 #define X(name) #name,
@@ -276,15 +277,10 @@ ping_due(struct deadline *deadline)
 }
 
 static void
-lonely_due(struct deadline *deadline)
+patience_due(struct deadline *deadline)
 {
-    stream_post(container_of(deadline, struct stream, lonely), EVENT_CLIENT_GONE);
-}
-
-static void
-commit_due(struct deadline *deadline)
-{
-    stream_post(container_of(deadline, struct stream, commit), EVENT_COMMIT_DUE);
+    struct stream *stream = container_of(deadline, struct stream, patience);
+    stream_post(stream, stream->detached ? EVENT_CLIENT_GONE : EVENT_COMMIT_DUE);
 }
 
 /* An END asks a question; the answer is a reset (LOST), or silence. See ask in relay.c. */
@@ -378,15 +374,13 @@ stream_new(struct worker *worker, int fd, const char *peer)
     stream->serial = ++worker->next_serial;
     task_init(&stream->task, run);
     list_init(&stream->link);
-    list_init(&stream->waiter.link);
     list_init(&stream->token_wait);
     deadline_init(&stream->total, total_due);
     deadline_init(&stream->step, step_due);
     deadline_init(&stream->ping, ping_due);
-    deadline_init(&stream->commit, commit_due);
-    deadline_init(&stream->lonely, lonely_due);
+    deadline_init(&stream->patience, patience_due);
     arena_init_pooled(&stream->request, SIZE_MAX, &worker->blocks); /* their limits follow when there is a connection */
-    arena_init_small(&stream->reply, 4u << 20, REPLY_BLOCK_BYTES);
+    arena_init_small(&stream->reply, 4u << 20, REPLY_FIRST_BYTES, REPLY_BLOCK_BYTES);
     sink_init(&stream->collected, SIZE_MAX);
     if (conn_adopt(&worker->loop, fd, worker->generation->server_key, peer, stream_client_notify,
                    stream, &stream->client) < 0) {
@@ -414,8 +408,7 @@ stream_free(struct stream *stream)
     loop_cancel(&worker->loop, &stream->total);
     loop_cancel(&worker->loop, &stream->step);
     loop_cancel(&worker->loop, &stream->ping);
-    loop_cancel(&worker->loop, &stream->commit);
-    loop_cancel(&worker->loop, &stream->lonely);
+    loop_cancel(&worker->loop, &stream->patience);
     list_remove(&stream->task.link);
     list_remove(&stream->link);
     worker->stream_count--;

@@ -42,7 +42,7 @@ struct generation;
 struct gather;
 
 struct stamps { /* microseconds of the loop's clock; 0: has not happened */
-    uint64_t begin, head, body, queued, dialing, dialed, sent, first_byte, committed, first_token, last_token, last_event, done;
+    uint64_t last_event, last_token, first_token, begin, head, body, queued, dialing, dialed, sent, first_byte, committed, done;
 };
 
 /* What only the tries of a request need. It lies in the request's arena and goes with it: a stream that relays has none. */
@@ -56,119 +56,129 @@ struct stream_tries {
     struct slice out_runs[2 * SPLICE_KEPT_MAX + 1]; /* all of it, while it is lent to the lease's conn */
     struct canon_report report;
     struct http_reader reply_reader;
+    struct upstream_waiter waiter;   /* in DIAL */
+    struct canon_usage prompt_usage; /* of the prompts before */
 };
 
+/*
+ * What every event of a reply touches stands in front, in the order of its way through; what only the begin and the end of
+ * an exchange need, behind: of thousands of streams none is in the caches when its next event comes.
+ */
 struct stream {
     uint32_t magic;
     enum stream_state state;
     uint32_t notices; /* pending, 1 << enum stream_event */
+    enum endpoint endpoint;
     struct task task;
-    struct list link; /* of the worker */
+    uint64_t run_began_us, worked_us; /* our own share of the exchange: what its steps took */
     struct worker *worker;
-    struct generation *generation; /* config and what follows from it; held from begin_request to rest */
     struct conn *client;
-    struct deadline total, step, ping, commit;
-    uint64_t serial; /* of the connection in this worker */
+    struct upstream *lease;
+    const struct deployment *deployment;
+    struct generation *generation; /* config and what follows from it; held from begin_request to rest */
+    const struct dialect *dialect; /* the client's; for local endpoints the one that errors are written in */
+    const struct dialect *upstream_dialect;
+    void *dialect_reader, *dialect_writer;
+    struct http_head *head;      /* in the request's arena */
+    struct tape *tape;           /* what can be resumed: written by this stream, or followed; NULL */
+    struct canon_think *think;   /* of a model that writes its thoughts between tags; NULL: it does not */
+    struct canon_textcall *textcall; /* of a model that writes its calls into its text; NULL: it does not */
+    struct canon_inputs *inputs; /* of a model whose calls are cleaned up; NULL: they are not */
+    struct recall_watch *watch;  /* reasoning of this reply, to be kept; NULL: none yet */
+    bool streaming, include_usage;
+    bool committed, same_dialect, reply_sse;
+    bool chunked;    /* what goes to the client is framed in chunks */
+    bool array_open; /* its bracket is out */
+    bool json_array; /* the stream's events are the elements of one JSON array: Gemini without alt=sse */
+    bool detached;   /* the client has gone and the stream goes on */
+    bool failed;
+    bool estimated;  /* a number of tokens is our own guess */
+    bool torn;       /* text for the client was lost for want of memory: no end of it can be a good one */
+    bool asked;      /* END was seen and the question was put */
+    bool left;       /* counted among the clients that went away */
+    bool excused;    /* step came due late, and was given another turn */
+    bool sse_live;   /* the decoder holds memory */
+    uint32_t prompt; /* /v1/completions: whose turn it is of several */
+    uint32_t prompt_count, prompt_choices; /* 0: there is but one; and how many choices each has */
+    int status;              /* sent to the client; 0 nothing yet */
+    uint64_t progress_ms;    /* last sign of life for the lazy idle deadlines */
+    uint64_t output_ms;      /* something was last written to the client */
+    uint64_t upstream_in, events_in, events_out, client_out, sse_serial;
+    struct http_body reply_body;
+    struct sse_decoder sse;
+    struct canon_guard guard;
+    struct stamps stamps;
+    struct deadline step, ping;
+
+    /* about the connection */
+    struct deadline total;
+    struct deadline patience; /* nothing to commit has come yet; detached: nobody has come back for the stream */
+    struct list link;         /* of the worker */
+    uint64_t serial;          /* of the connection in this worker */
     uint32_t exchanges;
-    bool excused; /* step came due late, and was given another turn */
 
     /* the request; given back at the commit point of a stream */
+    int key_index;        /* of the config, -1 none */
     struct arena request; /* head, parsed JSON, canonical request */
     struct stream_tries *tries;
-    struct http_head *head;
     struct canon_request *canon;
-    bool canon_read; /* beyond the outline */
-    enum endpoint endpoint;
     struct slice path_model; /* a name that stands in the path, decoded; absent */
-    bool path_stream;        /* the path says so */
     struct slice relay_path; /* of a relay: what is behind the upstream's base path, or a method of Gemini's */
     const char *relay_mode;  /* and what models that serve it call their mode */
     struct slice relay_model; /* where the body names the model: the bytes to replace; absent: it does not */
-    struct media *media;        /* of a relay: it is translated, see media.h; NULL: it is carried as it is */
-    const struct dialect *dialect; /* the client's; for local endpoints the one that errors are written in */
+    struct media *media;   /* of a relay: it is translated, see media.h; NULL: it is carried as it is */
     struct gather *gather; /* waiting for the other workers' answers */
 
     /* about the client, kept to the end of the exchange */
     char request_id[64];
     char id[33]; /* of the reply, random */
-    bool head_request, keep_alive, http10, streaming, include_usage;
-    bool array_open; /* its bracket is out */
-    bool json_array; /* the stream's events are the elements of one JSON array: Gemini without alt=sse */
-    bool estimated;  /* a number of tokens is our own guess */
-    bool asked; /* END was seen and the question was put */
-    bool torn;        /* text for the client was lost for want of memory: no end of it can be a good one */
+    bool head_request, keep_alive, http10;
     bool severed;     /* only a reset tells the client that its reply is not whole */
     bool close_after; /* input can not be trusted any more */
-    bool left;        /* counted among the clients that went away */
-    struct slice origin;       /* of CORS, in the reply arena */
-    struct slice model;        /* the name asked for */
-    int key_index;             /* of the config, -1 none */
+    bool path_stream; /* the path says that it wants a stream */
+    bool canon_read;  /* beyond the outline */
 
     /* the attempt */
-    struct upstream *lease;
-    const struct deployment *deployment;
-    uint32_t attempts;
-    uint32_t interims;         /* replies of status 1xx in this attempt */
     bool chosen;               /* deployment is the one to try, not the one that failed */
     bool again_fresh;          /* the last failure was a stale kept connection: try the same deployment anew */
     bool lease_answered;       /* bytes of a reply came on this lease */
-    uint64_t truncated_messages, truncated_tokens; /* left out of this attempt's request */
-    uint64_t progress_ms;      /* last sign of life for the lazy idle deadlines */
-    uint64_t wait_until_ms;    /* in DIAL: back-off */
-    uint32_t prompt;           /* /v1/completions: whose turn it is of several */
-    uint32_t prompt_count, prompt_choices; /* 0: there is but one; and how many choices each has */
-    uint32_t prompt_block, prompt_blocks; /* of the prompts before, and with this one */
+    bool queued;               /* in DIAL: waiting for a free upstream connection */
+    bool unwritten;            /* in DIAL: the deployment is chosen, its body waits for that */
+    bool token_awaited, token_refused; /* refused: by the upstream, once in this exchange: another was asked for */
     bool prompt_follows;       /* in DIAL: the next prompt, not another try */
     bool prompt_untold;        /* nothing of this prompt's reply was given to the writer */
-    struct canon_usage prompt_usage; /* of the prompts before */
-    struct upstream_waiter waiter;
-    bool queued;               /* in DIAL: waiting for a free upstream connection */
+    bool reply_keep_alive;
+    bool follow_over;          /* all of the tape was read */
+    bool tape_whole;           /* it ended with an end of its own */
+    uint32_t attempts;
+    uint32_t interims;         /* replies of status 1xx in this attempt */
+    uint32_t prompt_block, prompt_blocks; /* of the prompts before, and with this one */
+    enum stream_end end;
+    int upstream_status;
+    struct slice origin;       /* of CORS, in the reply arena */
+    struct slice model;        /* the name asked for */
+    uint64_t truncated_messages, truncated_tokens; /* left out of this attempt's request */
+    uint64_t wait_until_ms;    /* in DIAL: back-off */
     struct slice token;        /* secret: the access token of this attempt, of the reply arena; absent: none is needed */
     struct list token_wait;    /* in DIAL: waiting for one */
     struct enclosure *enclosure; /* in DIAL: what is being fetched for the request; NULL: nothing */
-    bool unwritten;            /* in DIAL: the deployment is chosen, its body waits for that */
-    bool token_awaited, token_refused; /* refused: by the upstream, once in this exchange: another was asked for */
 
     /* the reply */
     struct arena reply;        /* codec state, names */
     struct http_head *reply_head;
-    struct http_body reply_body;
-    struct sse_decoder sse;
-    bool sse_live;             /* the decoder holds memory */
-    bool reply_keep_alive, reply_sse, same_dialect, committed;
-    bool chunked;              /* what goes to the client is framed in chunks */
-    uint64_t counted;          /* tokens, by an upstream that was asked to count */
-    const struct dialect *upstream_dialect;
-    void *dialect_reader, *dialect_writer;
-    struct canon_guard guard;
-    struct canon_think *think; /* of a model that writes its thoughts between tags; NULL: it does not */
-    struct canon_textcall *textcall; /* of a model that writes its calls into its text; NULL: it does not */
-    struct canon_inputs *inputs; /* of a model whose calls are cleaned up; NULL: they are not */
-    struct recall_watch *watch; /* reasoning of this reply, to be kept; NULL: none yet */
     struct canon_usage usage;
+    uint64_t counted;          /* tokens, by an upstream that was asked to count */
     struct sink collected;     /* error body, whole body, or the finished answer */
     size_t collected_sent;
-    struct slice pass_fields; /* response fields that pass through, ready to send */
+    struct slice pass_fields;  /* response fields that pass through, ready to send */
     struct slice upstream_model;
-    int upstream_status;
     struct canon_error error;  /* what failed last */
-    bool failed;
-    int status;                /* sent to the client; 0 nothing yet */
-    enum stream_end end;
-    struct tape *tape;         /* what can be resumed: written by this stream, or followed; NULL */
-    struct deadline lonely;    /* nobody has come back for it */
     uint64_t follow_ticket, follow_offset; /* of a follower; ticket 0: the tape is this stream's own */
-    bool follow_over;          /* all of it was read */
-    bool detached;             /* the client has gone and the stream goes on */
-    bool tape_whole;           /* it ended with an end of its own */
     uint64_t acked;            /* at the last drain check */
-    uint64_t output_ms;        /* something was last written to the client */
 
     /* figures */
-    struct stamps stamps;
-    uint64_t client_in, client_out, upstream_in, upstream_out, events_in, events_out;
-    uint64_t stalls, stall_us, stall_longest_us, stall_began_us, keepalives, sse_serial;
-    uint64_t run_began_us, worked_us; /* our own share of the exchange: what its steps took */
+    uint64_t client_in, upstream_out, stall_us, stall_longest_us, stall_began_us;
+    uint32_t stalls, keepalives;
 };
 
 const char *stream_state_name(enum stream_state state);

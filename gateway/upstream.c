@@ -73,6 +73,7 @@ destroy(struct upstream *upstream)
     list_remove(&upstream->task.link);
     conn_close(upstream->conn, true);
     upstream->magic = 0;
+    free(upstream->body);
     free(upstream);
 }
 
@@ -83,6 +84,8 @@ make_idle(struct upstream *upstream)
     const struct config *config = worker->generation->config;
     struct upstream_host *host = upstream->host;
     upstream->settling = false;
+    free(upstream->body);
+    upstream->body = NULL;
     list_remove(&upstream->link);
     if (host->idle_count >= config->limits.upstream_idle || worker->draining) {
         destroy(upstream);
@@ -93,6 +96,12 @@ make_idle(struct upstream *upstream)
     host->idle_count++;
     worker->upstreams.idle++;
     loop_arm(&worker->loop, &upstream->deadline, config->upstream_idle_ms);
+}
+
+static bool
+is_read(const struct upstream *upstream)
+{
+    return !upstream->body || http_body_done(upstream->body);
 }
 
 /* An idle or settling connection has something to say. Idle ones have no business speaking: they are closed. */
@@ -106,11 +115,11 @@ look(struct task *task)
         destroy(upstream);
         return;
     }
-    while (conn->in.len > 0 && !http_body_done(&upstream->body)) {
+    while (conn->in.len > 0 && !is_read(upstream)) {
         struct slice run = buf_peek(&conn->in), data;
         size_t before = run.len;
         int got;
-        while ((got = http_body_next(&upstream->body, &run, &data)) == 1)
+        while ((got = http_body_next(upstream->body, &run, &data)) == 1)
             ;
         buf_consume(&conn->in, before - run.len);
         conn_touch(conn);
@@ -119,9 +128,9 @@ look(struct task *task)
             return;
         }
     }
-    if (conn->lost || conn->ended || (http_body_done(&upstream->body) && conn->in.len > 0))
+    if (conn->lost || conn->ended || (is_read(upstream) && conn->in.len > 0))
         destroy(upstream);
-    else if (http_body_done(&upstream->body))
+    else if (is_read(upstream))
         make_idle(upstream);
 }
 
@@ -196,19 +205,20 @@ upstream_lease(struct upstream_pool *pool, struct stream *stream, const struct d
     struct upstream_host *host = find_host(pool, deployment->target.cache_key);
     if (!host)
         return -ERR_MEMORY;
-    assert(!stream->waiter.called || stream->waiter.host == host);
-    if (stream->waiter.called)
+    struct upstream_waiter *waiter = &stream->tries->waiter;
+    assert(!waiter->called || waiter->host == host);
+    if (waiter->called)
         host->called--;
-    stream->waiter.called = false;
+    waiter->called = false;
     uint64_t cap = deployment->config->max_connections ? deployment->config->max_connections
                                                        : config->limits.upstream_connections;
     if (host->active + host->called >= cap) {
         if (host->waiting >= config->limits.upstream_queue)
             return -ERR_QUEUE;
-        assert(!list_linked(&stream->waiter.link));
-        stream->waiter.stream = stream;
-        stream->waiter.host = host;
-        list_push_back(&host->queue, &stream->waiter.link);
+        assert(!list_linked(&waiter->link));
+        waiter->stream = stream;
+        waiter->host = host;
+        list_push_back(&host->queue, &waiter->link);
         host->waiting++;
         pool->queued++;
         return 2;
@@ -232,8 +242,10 @@ upstream_lease(struct upstream_pool *pool, struct stream *stream, const struct d
 void
 upstream_leave_queue(struct upstream_pool *pool, struct stream *stream)
 {
-    struct upstream_waiter *waiter = &stream->waiter;
     (void)pool;
+    if (!stream->tries)
+        return; /* there is nothing left to try */
+    struct upstream_waiter *waiter = &stream->tries->waiter;
     if (list_linked(&waiter->link)) {
         list_remove(&waiter->link);
         waiter->host->waiting--;
@@ -260,7 +272,15 @@ upstream_return(struct upstream *upstream, const struct http_body *body)
     assert(upstream->magic == MAGIC_UPSTREAM);
     conn_own(upstream->conn, idle_notify, upstream);
     conn_resume(upstream->conn);
-    upstream->body = *body;
+    assert(!upstream->body);
+    if (!http_body_done(body)) {
+        upstream->body = malloc(sizeof *upstream->body);
+        if (!upstream->body) { /* what is left of the reply can not be told from the next one */
+            upstream_drop(upstream);
+            return;
+        }
+        *upstream->body = *body;
+    }
     upstream->settling = true;
     upstream->dead = false;
     list_push_back(&upstream->host->settling, &upstream->link);

@@ -35,15 +35,14 @@ struct upstream_waiter {
 
 struct upstream {
     uint32_t magic;
+    bool reused, idle, settling, dead;
     struct list link; /* the host's idle or settling list */
     struct upstream_host *host;
     struct worker *worker;
     struct conn *conn;
-    bool reused;
     struct deadline deadline; /* idle, or settling */
     struct task task;
-    struct http_body body;    /* settling: the rest of a reply is read away */
-    bool idle, settling, dead;
+    struct http_body *body;   /* settling: the rest of a reply is read away; owned; NULL: there is none */
     uint64_t requests;
 };
 

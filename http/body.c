@@ -89,7 +89,7 @@ begin_chunk(struct http_body *body)
     body->state = body->size > 0 ? CHUNK_DATA : TRAILER_START;
     /* Data pays for extensions; without it they may not add up to more than a head. */
     body->extension_bytes -=
-        body->size < body->extension_bytes ? body->size : body->extension_bytes;
+        body->size < body->extension_bytes ? (uint32_t)body->size : body->extension_bytes;
     body->size = 0;
     body->digits = 0;
     body->line_len = 0;
@@ -245,7 +245,7 @@ skip_plain_frame(struct http_body *body, struct slice *bytes)
     if (digits == 0 || (size_t)digits > body->limits.line_max || end - at < 2 || at[0] != '\r' ||
         at[1] != '\n')
         return 0;
-    body->digits = digits;
+    body->digits = (uint8_t)digits;
     body->size = size;
     *bytes = slice_skip(*bytes, (size_t)(at + 1 - bytes->ptr)); /* an error stands at the LF */
     int error = begin_chunk(body);

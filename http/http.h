@@ -16,9 +16,9 @@
 #define HTTP_FIELDS_MAX 128 /* storage; the configured limit is at most this */
 
 struct http_limits {
-    size_t line_max;   /* start line, bytes without CRLF */
-    size_t head_max;   /* whole head, bytes */
-    size_t fields_max; /* header fields, trailer fields, options of Connection: each apart */
+    uint32_t line_max;   /* start line, bytes without CRLF */
+    uint32_t head_max;   /* whole head, bytes */
+    uint32_t fields_max; /* header fields, trailer fields, options of Connection: each apart */
 };
 
 struct http_field {
@@ -131,14 +131,13 @@ struct http_body {
     enum http_role role;
     uint64_t left;      /* of the length or the current chunk */
     uint64_t max, seen; /* ceiling and count of body bytes */
-    struct http_limits limits;
-    uint8_t state;
-    size_t line_len, trailer_count, trailer_bytes;
-    uint64_t extension_bytes; /* of chunk extensions, less the data that came since */
-    uint64_t size;            /* chunk size under construction */
-    int digits;
+    uint64_t size;      /* chunk size under construction */
+    uint8_t state, digits;
     bool done;
     int error;
+    struct http_limits limits;
+    uint32_t line_len, trailer_count, trailer_bytes; /* at most one more than its limit */
+    uint32_t extension_bytes; /* of chunk extensions, less the data that came since; as well */
 };
 
 /* http_body_init - body of a parsed head. max: ceiling of body bytes; over it -ERR_BODY_LIMIT (from

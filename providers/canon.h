@@ -313,13 +313,14 @@ struct canon_guard {
     struct canon_guard_call *open;  /* open blocks that are not calls, newest first */
     struct canon_guard_call *spare; /* nodes of closed blocks, for reuse */
     uint32_t open_blocks, blocks, call_count;
-    uint64_t finished_choices[2]; /* one bit a choice: its FINISH was seen */
-    uint64_t text_blocks[16];     /* one bit a block: it is, or was, text: what citations may speak of */
-    bool native; /* the reply holds blocks that only its own dialect understands: they may be calls */
-    int error;   /* the first, which sticks */
+    int error; /* the first, which sticks */
     bool started, finished, ended, failed;
+    bool native; /* the reply holds blocks that only its own dialect understands: they may be calls */
     enum canon_finish finish;
-    uint32_t flaws;      /* all seen */
+    uint32_t flaws; /* all seen */
+    uint64_t finished_choices[2]; /* one bit a choice: its FINISH was seen */
+    uint64_t text_blocks;  /* one bit a block, the first 64: it is, or was, text: what citations may speak of */
+    uint64_t *text_beyond; /* the bits of some more blocks; NULL before there is text among them */
     const char *verdict; /* why a call was refused, a literal: "truncated_arguments", "invalid_arguments", "missing_name", "duplicate_id", ... */
 };
 void canon_guard_init(struct canon_guard *guard, struct arena *arena);

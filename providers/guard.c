@@ -14,15 +14,16 @@
 #define GUARD_CALLS_MAX 1024
 #define GUARD_OPEN_MAX 1024
 #define GUARD_CHOICES_MAX 128
+#define GUARD_TEXT_WORDS 15 /* bits of blocks behind the first 64 */
 
 struct canon_guard_call { /* any block while it is open; a call to the end */
     struct canon_guard_call *next;
     uint32_t block, choice;
     enum canon_block type;
     bool open, custom, bad;
+    struct unescape unescape;
     uint64_t id_hash;
     size_t id_len;
-    struct unescape unescape;
     struct json_check check;
 };
 
@@ -84,6 +85,23 @@ check_call_open(struct canon_guard *guard, const struct canon_event *event,
     return 0;
 }
 
+/* Remember that a block is text, if there is a bit for it. Few replies have more than 64 blocks. */
+static int
+note_text(struct canon_guard *guard, uint32_t block)
+{
+    uint32_t word = block >> 6;
+    if (word > GUARD_TEXT_WORDS)
+        return 0;
+    if (word > 0 && !guard->text_beyond) {
+        guard->text_beyond = arena_take(guard->arena, GUARD_TEXT_WORDS * sizeof(*guard->text_beyond));
+        if (!guard->text_beyond)
+            return refuse(guard, ERR_MEMORY, "memory");
+    }
+    uint64_t *bits = word > 0 ? &guard->text_beyond[word - 1] : &guard->text_blocks;
+    *bits |= (uint64_t)1 << (block & 63);
+    return 0;
+}
+
 static int
 check_open(struct canon_guard *guard, const struct canon_event *event)
 {
@@ -114,11 +132,9 @@ check_open(struct canon_guard *guard, const struct canon_event *event)
     *list = node;
     guard->call_count += event->type == BLOCK_CALL;
     guard->native |= event->type == BLOCK_NATIVE;
-    if (event->type == BLOCK_TEXT && event->block < 64 * countof(guard->text_blocks))
-        guard->text_blocks[event->block >> 6] |= (uint64_t)1 << (event->block & 63);
     guard->blocks++;
     guard->open_blocks++;
-    return 0;
+    return event->type == BLOCK_TEXT ? note_text(guard, event->block) : 0;
 }
 
 static int
@@ -159,8 +175,11 @@ check_close(struct canon_guard *guard, const struct canon_event *event)
 static bool
 is_text(const struct canon_guard *guard, uint32_t block)
 {
-    if (block < 64 * countof(guard->text_blocks))
-        return guard->text_blocks[block >> 6] >> (block & 63) & 1;
+    uint32_t word = block >> 6;
+    if (word == 0)
+        return guard->text_blocks >> block & 1;
+    if (word <= GUARD_TEXT_WORDS)
+        return guard->text_beyond && guard->text_beyond[word - 1] >> (block & 63) & 1;
     const struct canon_guard_call *node = open_block(guard, block);
     return block < guard->blocks && (!node || node->type == BLOCK_TEXT);
 }

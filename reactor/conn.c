@@ -78,7 +78,7 @@ conn_open(struct loop *loop, const struct conn_target *target, conn_notify *noti
     if (!conn)
         return -ERR_MEMORY;
     snprintf(conn->peer, sizeof(conn->peer), "%.*s:%u",
-             (int)(target->host.len > 50 ? 50 : target->host.len), target->host.ptr,
+             (int)(target->host.len > 40 ? 40 : target->host.len), target->host.ptr,
              (unsigned)target->port);
     int error = dial_start(conn, target);
     if (error) {

@@ -61,28 +61,13 @@ struct conn_landing {
 
 typedef void conn_notify(void *owner, struct conn *conn, unsigned notices);
 
+/* What every move touches stands in front: of thousands of conns none is in the caches when its bytes come. */
 struct conn {
     uint32_t magic;
     int fd; /* -1 before a dial has succeeded */
     struct loop *loop;
-    conn_notify *notify; /* called in any phase of the tick: record and post only, never act */
-    void *owner;
-    const struct wire_ops *wire;
-    void *wire_state;
-    struct dial *dial;     /* while connecting */
-    struct buf in, out;
-    struct conn_loan loan;
-    struct conn_landing landing;
-    size_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
     struct list move_link; /* on loop->move_list, late_list or held_list */
-    struct list loop_link; /* on loop->conn_list */
-    struct list grave_link;
-    struct deadline linger; /* while closing */
-    void *slot;            /* the backend's */
-    uint64_t bytes_in, bytes_out; /* plaintext */
-    uint64_t opened_ms;
-    int error;             /* -ERR_x once lost */
-    int tls_error;         /* engine's code behind ERR_TLS*, 0 otherwise; see tls_error_text */
+    const struct wire_ops *wire;
     bool up, ended, lost, closing, cut, sever;
     bool paused;           /* owner wants no input now (its choice; `in` being full pauses too) */
     bool readable, writable; /* what the kernel said since the last EAGAIN */
@@ -94,11 +79,27 @@ struct conn {
     bool broken;           /* the kernel reported an error: take what it still holds, then fail */
     bool finished;         /* while closing: wire->finish said that all is said */
     uint8_t offer_chunks;  /* how much memory the next receive is offered; adapts */
-    uint64_t moved_tick;   /* the tick that moved_in and moved_out belong to */
-    size_t moved_in, moved_out;
-    size_t discarded;      /* while closing */
+    uint32_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
+    uint32_t moved_in, moved_out; /* in the tick moved_tick */
+    int error;             /* -ERR_x once lost */
+    uint64_t moved_tick;
+    conn_notify *notify; /* called in any phase of the tick: record and post only, never act */
+    void *owner;
+    struct conn_landing landing;
+    struct buf in, out;
+    uint64_t bytes_in, bytes_out; /* plaintext */
+    struct conn_loan loan;
+    void *wire_state;
+    void *slot;            /* the backend's */
+    struct dial *dial;     /* while connecting */
+    struct list loop_link; /* on loop->conn_list */
+    struct list grave_link;
+    struct deadline linger; /* while closing */
+    uint64_t opened_ms;
     uint64_t acked_last;
-    char peer[64];         /* numeric "address:port" for logs */
+    int tls_error;         /* engine's code behind ERR_TLS*, 0 otherwise; see tls_error_text */
+    uint32_t discarded;    /* bytes, while closing */
+    char peer[48];         /* numeric "address:port" for logs */
 };
 
 /*

@@ -77,7 +77,7 @@ send_some(struct conn *conn)
         if ((size_t)sent < given)
             conn->writable = false;
         loop_count(&loop->stats.bytes_out, (uint64_t)sent);
-        conn->moved_out += (size_t)sent;
+        conn->moved_out += (uint32_t)sent;
         int error = conn->wire->sent(conn, (size_t)sent);
         if (error)
             return error;
@@ -145,7 +145,7 @@ receive_once(struct conn *conn, size_t limit, unsigned *notices)
     if (!landing)
         adapt_offer(conn, offered, (size_t)received);
     loop_count(&loop->stats.bytes_in, (uint64_t)received);
-    conn->moved_in += (size_t)received;
+    conn->moved_in += (uint32_t)received;
     int error = conn->wire->filled(conn, (size_t)received);
     return error ? error : 1;
 }
@@ -186,8 +186,8 @@ discard_some(struct conn *conn)
         } else if (received < 0) {
             return (int)received;
         } else {
-            conn->moved_in += (size_t)received;
-            conn->discarded += (size_t)received;
+            conn->moved_in += (uint32_t)received;
+            conn->discarded += (uint32_t)received;
             if ((size_t)received < sizeof(scratch) && !conn->peer_fin)
                 conn->readable = false;
         }

@@ -12,6 +12,7 @@
 #include "sse/line.h"
 
 #define BLOCK_KEEP_BYTES 16384 /* memory a decoder keeps between blocks */
+#define EVENT_BYTES_MAX (UINT32_MAX / 2) /* so that any place in a block fits into 32 bits */
 
 /* One call's view of the input. */
 struct run {
@@ -37,8 +38,9 @@ void
 sse_decoder_init(struct sse_decoder *decoder, size_t event_max)
 {
     assert(event_max > 0);
-    assert(event_max < SIZE_MAX - 8);
-    *decoder = (struct sse_decoder){.event_max = event_max};
+    if (event_max > EVENT_BYTES_MAX)
+        event_max = EVENT_BYTES_MAX;
+    *decoder = (struct sse_decoder){.event_max = (uint32_t)event_max};
     /* Some bytes more than a block: an LF that is added to raw, a BOM that is not one after all. */
     sink_init(&decoder->block, event_max + 4);
     sink_init(&decoder->joined, event_max + 4);

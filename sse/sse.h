@@ -35,23 +35,23 @@ struct sse_event {
 
 /* Where a value lies in the block under construction; the block may still move. */
 struct sse_span {
-    size_t at, len;
+    uint32_t at, len;
     bool present;
 };
 
 struct sse_decoder {
     struct sink block;  /* the gathered part of a block that came in pieces */
-    struct sink joined; /* data of a block with several data lines */
-    size_t event_max;   /* bytes of one block */
-    size_t line_len;    /* length of the current line so far; 0 at its start */
+    uint32_t event_max; /* bytes of one block */
+    uint32_t line_len;  /* length of the current line so far; 0 at its start */
     bool started;       /* the first bytes (BOM) are behind us */
     bool skip_lf;       /* the last byte was a CR: an LF now belongs to it */
     bool lone_cr;       /* the line before ended in a CR that no LF followed */
     bool taken;         /* the gathered block has been given out: drop it at the next call */
     int error;
-    struct sse_span type, data, id, comment; /* of the block under construction */
-    size_t data_lines;
+    uint32_t data_lines;
+    struct sse_span data, type, id, comment; /* of the block under construction */
     int64_t retry_ms;
+    struct sink joined; /* data of a block with several data lines */
 };
 
 /* sse_decoder_init - event_max bytes per block; over it -ERR_UPSTREAM_TOO_LARGE, which sticks. */

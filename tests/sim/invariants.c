@@ -115,7 +115,7 @@ check_deadlines(const struct stream *stream)
     case STATE_COUNT:
         assert(!"a stream that is closed is freed in the same turn");
     }
-    assert(!stream->detached || deadline_armed(&stream->lonely));
+    assert(!stream->detached || deadline_armed(&stream->patience));
 }
 
 static void
@@ -177,21 +177,20 @@ add_stream(struct sums *sums, const struct stream *stream, bool unruly)
     check_client(stream, unruly);
     assert((stream->generation == NULL) == (stream->state == STATE_IDLE));
     assert(!stream->queued || stream->state == STATE_DIAL);
-    assert(!stream->queued || list_linked(&stream->waiter.link) || stream->waiter.called);
+    assert(!stream->queued || list_linked(&stream->tries->waiter.link) || stream->tries->waiter.called);
     assert(!list_linked(&stream->token_wait) || stream->state == STATE_DIAL);
     assert(!stream->enclosure || stream->state == STATE_DIAL);
     assert(stream->stamps.begin == 0 || stream->state != STATE_IDLE);
     assert(stream->stamps.begin != 0 || stream->state == STATE_IDLE); /* accounted for once, when it ends */
     sums->streams++;
     sums->leases += stream->lease != NULL;
-    sums->called += stream->waiter.called;
+    sums->called += stream->tries && stream->tries->waiter.called;
     sums->exchanges += stream->stamps.begin != 0;
     sums->request_bytes += stream->tries ? stream->tries->body_bytes.len : 0;
     add_deadline(sums, &stream->total);
     add_deadline(sums, &stream->step);
     add_deadline(sums, &stream->ping);
-    add_deadline(sums, &stream->commit);
-    add_deadline(sums, &stream->lonely);
+    add_deadline(sums, &stream->patience);
 }
 
 /* ---------------------------------------------------------------- upstreams */

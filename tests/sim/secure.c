@@ -99,7 +99,7 @@ end_begin(struct tls_end *end)
     *end = (struct tls_end){.conn = {.magic = MAGIC_CONN, .fd = -1, .loop = &secure.loop, .client_side = true}};
     conn->notify = ignore;
     conn->wire = &plain_wire;
-    conn->out_high = conn->out_low = SIZE_MAX / 2;
+    conn->out_high = conn->out_low = UINT32_MAX / 2;
     buf_init(&conn->in, &secure.loop.pool);
     buf_init(&conn->out, &secure.loop.pool);
     list_init(&conn->move_link);

@@ -84,7 +84,7 @@ small_blocks_hold_no_more_than_was_asked_for(void **state)
 {
     (void)state;
     struct arena arena;
-    arena_init_small(&arena, 1 << 20, 512);
+    arena_init_small(&arena, 1 << 20, 512, 512);
     char *first = arena_take(&arena, 100);
     char *large = arena_take(&arena, 1000); /* does not fit: of its own */
     char *second = arena_take(&arena, 100);
@@ -95,6 +95,25 @@ small_blocks_hold_no_more_than_was_asked_for(void **state)
     assert_int_equal(arena.used, 496);
     char *next = arena_take(&arena, 1); /* the block is full to the last byte */
     assert_true(next < first || next >= first + 496);
+    arena_fini(&arena);
+}
+
+/* What follows the first block is little; of all that is given back, only the first is kept for the next exchange. */
+static void
+a_reset_keeps_the_first_of_small_blocks(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init_small(&arena, 1 << 20, 1008, 256);
+    char *first = arena_take(&arena, 992);
+    char *second = arena_take(&arena, 16), *third = arena_take(&arena, 224);
+    assert_ptr_equal(third, second + 16); /* 240 bytes, to the last */
+    memset(arena_take(&arena, 300), 1, 300); /* of its own */
+    arena_shrink(&arena, third, 224, 0);
+    assert_ptr_equal(arena_take(&arena, 224), third);
+    arena_reset(&arena);
+    assert_ptr_equal(arena_take(&arena, 992), first);
+    assert_int_equal(arena.used, 992);
     arena_fini(&arena);
 }
 
@@ -189,6 +208,7 @@ main(void)
         cmocka_unit_test(ceiling_holds),
         cmocka_unit_test(reset_keeps_one_small_block),
         cmocka_unit_test(small_blocks_hold_no_more_than_was_asked_for),
+        cmocka_unit_test(a_reset_keeps_the_first_of_small_blocks),
         cmocka_unit_test(a_pool_lends_and_takes_back),
         cmocka_unit_test(a_pool_gives_up_what_nobody_missed),
         cmocka_unit_test(copies_end_in_nul),

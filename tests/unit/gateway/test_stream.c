@@ -162,8 +162,8 @@ static void
 test_a_quiet_stream_is_small(void **state)
 {
     (void)state;
-    assert_true(sizeof(struct stream) <= 2064);
-    assert_true(sizeof(struct stream) + 2 * sizeof(struct conn) + sizeof(struct upstream) <= 3200);
+    assert_true(sizeof(struct stream) <= 1648);
+    assert_true(sizeof(struct stream) + 2 * sizeof(struct conn) + sizeof(struct upstream) <= 2640);
 }
 
 int

@@ -88,7 +88,9 @@ begin(void **unused)
         shells[i]->worker = worker;
         shells[i]->state = STATE_SEND;
         task_init(&shells[i]->task, shell_run);
-        list_init(&shells[i]->waiter.link);
+        shells[i]->tries = calloc(1, sizeof *shells[i]->tries);
+        assert_non_null(shells[i]->tries);
+        list_init(&shells[i]->tries->waiter.link);
     }
     return 0;
 }
@@ -101,8 +103,10 @@ end(void **unused)
     assert_int_equal(sim_sockets_open(sim), 0);
     sim_free(sim);
     free(worker);
-    for (int i = 0; i < SHELLS; i++)
+    for (int i = 0; i < SHELLS; i++) {
+        free(shells[i]->tries);
         free(shells[i]);
+    }
     return 0;
 }
 

@@ -312,6 +312,48 @@ judges_citations(void **state)
             "citation_outside_text");
 }
 
+/* A reply of 1100 closed blocks, the even ones of text: what is said of a citation of this one? */
+static int
+cite_one_of_many(uint32_t cited)
+{
+    static struct canon_citation source = {.url = S("https://a"), .start = -1, .end = -1};
+    struct arena arena, scratch;
+    struct canon_events list;
+    struct canon_guard guard;
+    arena_init(&arena, 1 << 20);
+    arena_init(&scratch, 1 << 20);
+    canon_events_init(&list, &scratch);
+    canon_guard_init(&guard, &arena);
+    for (uint32_t i = 0; i < 1100; i++) {
+        enum canon_block type = i % 2 ? BLOCK_THINKING : BLOCK_TEXT;
+        const struct canon_event events[] = {OPEN(i, type), CLOSE(i, type)};
+        for (size_t n = 0; n < countof(events); n++)
+            *canon_add(&list, events[n].kind) = events[n];
+        assert_int_equal(canon_guard_check(&guard, &list), 0);
+        canon_events_clear(&list);
+        arena_reset(&scratch);
+    }
+    const struct canon_event event = CITE(cited);
+    *canon_add(&list, event.kind) = event;
+    int error = canon_guard_check(&guard, &list);
+    arena_fini(&scratch);
+    arena_fini(&arena);
+    return error;
+}
+
+static void
+remembers_the_text_of_many_blocks(void **state)
+{
+    (void)state;
+    static const uint32_t at[] = {0, 2, 62, 64, 66, 126, 128, 510, 1022};
+    for (size_t i = 0; i < countof(at); i++) {
+        assert_int_equal(cite_one_of_many(at[i]), 0);
+        assert_int_equal(cite_one_of_many(at[i] + 1), -ERR_UPSTREAM_PROTOCOL);
+    }
+    assert_int_equal(cite_one_of_many(1025), 0); /* for which there is no bit: believed */
+    assert_int_equal(cite_one_of_many(1100), -ERR_UPSTREAM_PROTOCOL);
+}
+
 static void
 lets_images_and_signatures_through(void **state)
 {
@@ -343,6 +385,7 @@ main(void)
         cmocka_unit_test(corrects_the_finish),
         cmocka_unit_test(counts_calls_but_keeps_no_text),
         cmocka_unit_test(judges_citations),
+        cmocka_unit_test(remembers_the_text_of_many_blocks),
         cmocka_unit_test(lets_images_and_signatures_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
