@@ -58,6 +58,7 @@ struct telling {
     char finish[32], code[64];
     int events, pings, comments, tools;
     bool usage;
+    bool late; /* an error behind the finish: the rest was lost for want of memory */
 };
 
 /* telling_read - an SSE body in this dialect, from its first byte. The caller fins. */

@@ -38,6 +38,7 @@ struct world {
     uint64_t seed;
     bool unruly; /* the test posts notices by force or breaks the pool: some invariants do not hold
                   */
+    bool scarce; /* memory may be refused, or nearly all of the pool be in use */
 };
 
 /*

@@ -9,12 +9,13 @@
 #include "tests/sim/harness.h"
 
 #include "gateway/resume.h"
+#include "gateway/route.h"
 #include "reactor/tls.h"
 #include "reactor/wire.h"
 #include "tests/sim/scripts.h"
 
 /* One run and one held event expand to at most this much beyond the mark where the pump stops. */
-#define CLIENT_OVERSHOOT (256u * 1024)
+#define CLIENT_OVERSHOOT (64u * 1024)
 #define RESPONSES_OVERSHOOT (4096u * 1024)
 #define UPSTREAM_OUT_MAX (131072u + 65536u + 65536u)
 
@@ -145,8 +146,9 @@ check_lease(const struct stream *stream, bool unruly)
 }
 
 static void
-check_client(const struct stream *stream, bool unruly)
+check_client(const struct stream *stream, const struct world *world)
 {
+    bool unruly = world->unruly;
     const struct conn *client = stream->client;
     assert(client->magic == MAGIC_CONN);
     assert(client->owner == stream);
@@ -160,21 +162,25 @@ check_client(const struct stream *stream, bool unruly)
     assert(!client->lost || stream->detached); /* a client that has gone is noticed */
     if (stream->state == STATE_IDLE)
         assert(client->in.len == 0 && !client->ended);
-    if (stream->state == STATE_STALL && !stream->detached)
+    if (stream->state == STATE_STALL && !stream->detached) {
+        const struct pool *pool = &client->loop->pool;
+        bool ample = !world->scarce && pool->chunks_max * CHUNK_BYTES >= 256 * client->out_high;
         assert(conn_unsent(client) > 0); /* ROOM will come, or EMPTY where memory was scarce */
+        assert(client->was_high || !ample);
+    }
     if (stream->state == STATE_FINISH && !resume_follows(stream) && !stream->detached)
         assert(conn_unsent(client) > 0 || stream->collected_sent < stream->collected.len);
 }
 
 static void
-add_stream(struct sums *sums, const struct stream *stream, bool unruly)
+add_stream(struct sums *sums, const struct stream *stream, const struct world *world)
 {
     assert(stream->magic == MAGIC_STREAM);
     assert(stream->state < STATE_CLOSED);
     assert(stream->notices == 0 || list_linked(&stream->task.link));
     check_deadlines(stream);
-    check_lease(stream, unruly);
-    check_client(stream, unruly);
+    check_lease(stream, world->unruly);
+    check_client(stream, world);
     assert((stream->generation == NULL) == (stream->state == STATE_IDLE));
     assert(!stream->queued || stream->state == STATE_DIAL);
     assert(!stream->queued || list_linked(&stream->tries->waiter.link) || stream->tries->waiter.called);
@@ -223,9 +229,24 @@ check_upstreams(const struct list *list, bool idle, struct sums *sums)
     return n;
 }
 
-static void
-check_pool(const struct upstream_pool *pool, uint64_t cap, struct sums *sums)
+/* The fewest connections that anybody who calls this host allows it. */
+static uint64_t
+least_cap(const struct generation *generation, const struct upstream_host *host)
 {
+    uint64_t cap = generation->config->limits.upstream_connections;
+    for (uint32_t i = 0; i < generation->config->deployment_count; i++) {
+        const struct deployment *deployment = &generation->deployments[i];
+        uint64_t own = deployment->config->max_connections;
+        if (own > 0 && own < cap && slice_is(deployment->target.cache_key, host->key))
+            cap = own;
+    }
+    return cap;
+}
+
+static void
+check_pool(const struct upstream_pool *pool, const struct generation *generation, struct sums *sums)
+{
+    uint64_t cap = generation->config->limits.upstream_connections;
     size_t active = 0, waiting = 0, called = 0, idle = 0, kept = 0;
     for (struct list *link = pool->hosts.next; link != &pool->hosts; link = link->next) {
         const struct upstream_host *host = list_entry(link, struct upstream_host, link);
@@ -234,7 +255,8 @@ check_pool(const struct upstream_pool *pool, uint64_t cap, struct sums *sums)
         kept += here + check_upstreams(&host->settling, false, sums);
         assert(host->waiting == length(&host->queue));
         assert(host->active + host->called <= cap);
-        assert(host->waiting == 0 || host->active + host->called > 0); /* nobody waits for a place that nobody will free */
+        /* Nobody waits beside a free place. */
+        assert(host->waiting == 0 || host->active + host->called >= least_cap(generation, host));
         active += host->active;
         waiting += host->waiting;
         called += host->called;
@@ -270,14 +292,14 @@ world_check(const struct world *world, const struct worker *worker)
     const struct loop *loop = &worker->loop;
     struct sums sums = {0};
     for (struct list *link = worker->streams.next; link != &worker->streams; link = link->next)
-        add_stream(&sums, list_entry(link, struct stream, link), world->unruly);
+        add_stream(&sums, list_entry(link, struct stream, link), world);
     assert(sums.streams == worker->stream_count);
     assert(sums.request_bytes == worker->request_bytes);
     assert(atomic_load(&worker->metrics->connections_active) == sums.streams);
     check_ends(worker->metrics, sums.exchanges);
     add_conns(&sums, loop);
     size_t fetches = length(&worker->fetches);
-    check_pool(&worker->upstreams, worker->generation->config->limits.upstream_connections, &sums);
+    check_pool(&worker->upstreams, worker->generation, &sums);
     assert(sums.owned >= sums.streams + sums.leases); /* what is open has one owner */
     assert(sums.owned <= sums.streams + sums.leases + fetches);
     assert(sums.conns == loop->conns);

@@ -16,7 +16,7 @@ enum wish { WISH_REPLY, WISH_LOCAL, WISH_REFUSED, WISH_MALFORMED /* no dialect c
 struct request {
     char marker[32];
     enum wish wish;
-    bool stream, http10, last; /* last: no request can follow on this connection */
+    bool stream, usage, http10, last; /* last: no request can follow on this connection */
     struct sink bytes;
 };
 

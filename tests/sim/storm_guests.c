@@ -82,6 +82,7 @@ make_request(struct guest *guest, struct request *request, uint32_t guest_number
                     : strcmp(asking.model, "nonesuch") == 0 ? WISH_REFUSED
                                                             : WISH_REPLY;
     request->stream = asking.stream && !asking.count_tokens;
+    request->usage = asking.usage;
     request->http10 = asking.http10;
     request->last = asking.close || asking.http10;
 }

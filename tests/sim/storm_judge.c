@@ -86,6 +86,10 @@ judge_answer(const struct guest *guest, uint32_t n, const struct answer *answer,
         return;
     if (telling->how == TOLD_WRONG && request->wish != WISH_LOCAL && !unknown && !noise)
         blame(guest, n, "wrong", telling->wrong);
+    if (telling->late && !storm.tight && !storm.faults.memory && !storm.starved)
+        blame(guest, n, "an error after the finish", telling->code);
+    if (telling->usage && guest->client->dialect == SPEAKS_CHAT && request->stream && !request->usage && answer->status == 200 && !noise)
+        blame(guest, n, "usage that was not asked for", "");
     if (!answer->complete && !(answer->until_close && client_over(guest->client)) && !broken)
         blame(guest, n, "incomplete", "");
     if (request->wish == WISH_LOCAL)

@@ -25,8 +25,8 @@ storm_tale(const char *marker)
         tale.words = 100;
     if (bits >> 8 & 1)
         tale.padding = (bits >> 16) % 400;
-    if ((bits >> 9) % 32 == 0 && tale.words < 100)
-        tale.padding = 5000;
+    if ((bits >> 9) % 32 == 0)
+        tale.padding = tale.words < 100 || (bits >> 24) % 8 == 0 ? 5000 : tale.padding;
     return tale;
 }
 

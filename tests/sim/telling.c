@@ -55,6 +55,7 @@ chat_error(struct teller *teller, struct slice error, struct slice data)
     /* What was lost behind the finish for want of memory is said; nothing else may be. */
     if (teller->finished && strcmp(teller->out->code, "out_of_memory") != 0)
         wrong(teller->out, "an error after the finish");
+    teller->out->late = teller->finished;
     teller->failed = true;
 }
 
@@ -288,6 +289,7 @@ gemini_event(struct teller *teller, struct slice name, struct slice data)
         keep(out->code, sizeof out->code, raw_text(raw_find(error, "status")));
         if (teller->finished && strcmp(out->code, "RESOURCE_EXHAUSTED") != 0 && strcmp(out->code, "UNAVAILABLE") != 0)
             wrong(out, "an error after the finish");
+        out->late = teller->finished;
         teller->failed = teller->done = true;
         return;
     }

@@ -186,9 +186,14 @@ run_seed(uint64_t seed)
         storm.tight = true;
         storm.world.worker->loop.pool.chunks_max = 4 + storm_pick(60);
     }
+    storm.world.scarce = storm.tight || storm.starved || storm.faults.memory > 0;
     storm.count = 1 + (uint32_t)storm_pick(CLIENTS_MAX);
-    for (uint32_t i = 0; i < storm.count; i++)
+    bool spread = storm_chance(40); /* not all at once */
+    for (uint32_t i = 0; i < storm.count; i++) {
         guest_make(&storm.guests[i], i);
+        if (spread && storm_chance(50))
+            world_run(&storm.world, storm_pick(storm_chance(50) ? 50 : 3000));
+    }
     if (storm_chance(10)) {
         world_run(&storm.world, storm_pick(3000));
         worker_take_generation(storm.world.worker, world_generation(storm.yaml));
