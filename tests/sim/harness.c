@@ -311,7 +311,7 @@ world_provider_add(struct world *world, uint16_t port, enum dialect_spoken diale
 void
 world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, const char *yaml)
 {
-    *world = (struct world){.seed = seed};
+    *world = (struct world){.seed = seed, .scarce = faults && faults->memory > 0};
     world->sim = sim_new(seed, faults);
     world->worker = calloc(1, sizeof *world->worker);
     assert(world->worker);
