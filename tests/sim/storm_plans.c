@@ -25,7 +25,7 @@ storm_tale(const char *marker)
         tale.words = 100;
     if (bits >> 8 & 1)
         tale.padding = (bits >> 16) % 400;
-    if ((bits >> 9) % 32 == 0)
+    if ((bits >> 9) % 16 == 0)
         tale.padding = tale.words < 100 || (bits >> 24) % 8 == 0 ? 5000 : tale.padding;
     return tale;
 }

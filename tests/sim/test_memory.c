@@ -133,6 +133,40 @@ test_streams_that_are_kept(void **state)
         every_call(CLIENT_OF(pair), MODEL_OF(pair), &(struct asking){.stream = true}, ONE_TRY "penstock: {sse: {resume: 10s}}\n");
 }
 
+/* Who is called to a place and can not take it for want of memory passes it on. */
+static bool
+one_turn(uint64_t n)
+{
+    struct client *clients[3];
+    world_open(&world, 1, NULL,
+               ONE_TRY "penstock:\n  limits: {upstream_connections: 1, upstream_queue: 5}\n  timeouts: {connect: 60s}\n");
+    serves(WORLD_CHAT_PORT, plan_slow);
+    for (size_t i = 0; i < countof(clients); i++) {
+        clients[i] = asks(SPEAKS_CHAT, "chat", true);
+        world_run(&world, 10);
+    }
+    assert_true(world_stream(&world, 1)->queued);
+    uint64_t failed = memory_tally().failed;
+    memory_fail_one(n);
+    client_reset(clients[0]);
+    world_run(&world, 50); /* nobody waits beside a free place: invariants.c */
+    bool any = memory_tally().failed > failed;
+    for (size_t i = 1; i < countof(clients); i++)
+        client_await(clients[i], 1, 100000);
+    world_close(&world);
+    return any;
+}
+
+static void
+test_a_turn_that_memory_forbids(void **state)
+{
+    (void)state;
+    uint64_t n = 1;
+    while (one_turn(n))
+        n++;
+    assert_true(n > 2);
+}
+
 int
 main(void)
 {
@@ -143,6 +177,7 @@ main(void)
         cmocka_unit_test(test_large_requests_in_chunks),
         cmocka_unit_test(test_names_and_second_tries),
         cmocka_unit_test(test_streams_that_are_kept),
+        cmocka_unit_test(test_a_turn_that_memory_forbids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -320,6 +320,46 @@ test_a_kept_connection_that_stirs_is_closed(void **unused)
     }
 }
 
+static conn_notify *kept_notify;
+static struct task asker;
+static int asked;
+
+static void
+ask_now(struct task *task)
+{
+    (void)task;
+    asked = lease(0);
+}
+
+/* Somebody's turn comes between the notice and the look at what it is about. */
+static void
+ask_first(void *owner, struct conn *conn, unsigned notices)
+{
+    loop_post(&worker->loop, &asker);
+    kept_notify(owner, conn, notices);
+}
+
+static void
+test_a_kept_connection_that_has_just_spoken_is_not_leased(void **unused)
+{
+    (void)unused;
+    assert_int_equal(lease(0), 0);
+    pass(10);
+    struct upstream *upstream = shells[0]->lease;
+    give_back(0);
+    kept_notify = upstream->conn->notify;
+    task_init(&asker, ask_now);
+    conn_own(upstream->conn, ask_first, upstream);
+    asked = -1;
+    sim_peer_send(peers[peer_count - 1], SLICE_LIT("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    pass(10);
+    assert_int_equal(asked, 0); /* a new one */
+    assert_int_equal(worker->upstreams.idle, 0);
+    assert_int_equal(peers_gone, 1);
+    assert_int_equal(shells[0]->lease->conn->in.len, 0);
+    drop(0);
+}
+
 /* The rest of a reply is read away for a second; then the connection is given up. */
 static void
 test_settling(void **unused)
@@ -374,6 +414,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_leaving_the_queue, begin, end),
         cmocka_unit_test_setup_teardown(test_a_turn_that_is_not_wanted_is_passed_on, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_kept_is_bounded_and_ages, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_kept_connection_that_has_just_spoken_is_not_leased, begin, end),
         cmocka_unit_test_setup_teardown(test_a_kept_connection_that_stirs_is_closed, begin, end),
         cmocka_unit_test_setup_teardown(test_settling, begin, end),
     };
