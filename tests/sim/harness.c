@@ -241,12 +241,37 @@ outside_accept(struct loop *loop, int fd, char peer[64])
     return accepted;
 }
 
+/* Whose memory the kernel still holds: until then no conn may be freed. */
+static struct {
+    const struct conn *conn;
+    uint64_t until_us;
+} lingering[64];
+static size_t lingering_next;
+
 static void
 outside_detach(struct conn *conn)
 {
+    const struct sim_socket *socket = conn->slot;
     memory_leave();
     sim_ops.detach(conn);
     memory_enter();
+    if (socket && socket->held_until_us > socket->sim->now_us) {
+        lingering[lingering_next].conn = conn;
+        lingering[lingering_next].until_us = socket->held_until_us;
+        lingering_next = (lingering_next + 1) % countof(lingering);
+    }
+}
+
+static void
+check_lingering(const struct world *world)
+{
+    const struct loop *loop = &world->worker->loop;
+    for (size_t i = 0; i < countof(lingering); i++) {
+        bool found = lingering[i].until_us <= sim_now_us(world->sim);
+        for (struct list *link = loop->graveyard.next; !found && link != &loop->graveyard; link = link->next)
+            found = list_entry(link, struct conn, grave_link) == lingering[i].conn;
+        assert(found);
+    }
 }
 
 static struct backend_ops
@@ -279,6 +304,7 @@ world_until(struct world *world, bool (*stop)(void *), void *user, uint64_t ms)
         memory_leave();
         assert(loop_quiet(loop));
         world_check(world, world->worker);
+        check_lingering(world);
         world->ticks++;
         spun = sim_now_us(sim) == stood_us ? spun + 1 : 0;
         stood_us = sim_now_us(sim);
@@ -313,6 +339,7 @@ world_open(struct world *world, uint64_t seed, const struct sim_faults *faults, 
 {
     *world = (struct world){.seed = seed, .scarce = faults && faults->memory > 0};
     world->sim = sim_new(seed, faults);
+    memset(lingering, 0, sizeof lingering);
     world->worker = calloc(1, sizeof *world->worker);
     assert(world->worker);
     world->workers[0] = world->worker;
