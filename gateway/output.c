@@ -118,7 +118,7 @@ stream_has_room(const struct stream *stream)
 {
     const struct conn *client = stream->client;
     size_t queued = client->out.len + stream->worker->text.len;
-    return queued < client->out_high && (queued == 0 || queued < pool_share(&stream->worker->loop.pool));
+    return queued <= client->out_high && (queued == 0 || queued < pool_share(&stream->worker->loop.pool));
 }
 
 int

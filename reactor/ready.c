@@ -306,7 +306,8 @@ ready_move(struct conn *conn)
     if (conn_hold(conn))
         return false;
     /* The system gave no memory although the pool would allow it: ask again, forget no bytes. */
-    return conn->readable && conn->wire == &plain_wire && conn_wants_input(conn);
+    bool answers_first = conn->wire != &plain_wire && (!conn->up || (!conn->writable && conn_unsent(conn) > 0));
+    return conn->readable && !answers_first && conn_wants_input(conn);
 }
 
 int
