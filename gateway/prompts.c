@@ -71,9 +71,13 @@ prompts_next(struct stream *stream)
     struct canon_fault fault = {0};
     route_report_success(deployment, stream->worker->loop.now_ms,
                          sum(sum(stream->usage.in_total, stream->usage.out_total), 0));
-    if (stream->prompt == 0)
-        stream->tries->prompt_usage = CANON_USAGE_UNKNOWN;
-    add_usage(&stream->tries->prompt_usage, &stream->usage);
+    if (stream->prompt == 0) { /* it outlives what only tries need */
+        stream->prompt_usage = arena_take(&stream->reply, sizeof *stream->prompt_usage);
+        if (!stream->prompt_usage)
+            return stream_fail(stream, -ERR_MEMORY);
+        *stream->prompt_usage = CANON_USAGE_UNKNOWN;
+    }
+    add_usage(stream->prompt_usage, &stream->usage);
     stream->usage = CANON_USAGE_UNKNOWN;
     stream_return_lease(stream);
     if (stream->streaming && stream_flush_text(stream) < 0)
@@ -121,7 +125,7 @@ prompts_join(struct stream *stream, struct canon_events *events)
     if (!ended || !last)
         return 0;
     if (stream->prompt > 0)
-        add_usage(&stream->usage, &stream->tries->prompt_usage);
+        add_usage(&stream->usage, stream->prompt_usage);
     struct canon_event *usage = canon_add(events, CANON_USAGE);
     if (!usage)
         return -ERR_MEMORY;

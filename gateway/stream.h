@@ -57,7 +57,6 @@ struct stream_tries {
     struct canon_report report;
     struct http_reader reply_reader;
     struct upstream_waiter waiter;   /* in DIAL */
-    struct canon_usage prompt_usage; /* of the prompts before */
 };
 
 /*
@@ -152,6 +151,7 @@ struct stream {
     bool tape_whole;           /* it ended with an end of its own */
     uint32_t attempts;
     uint32_t interims;         /* replies of status 1xx in this attempt */
+    struct canon_usage *prompt_usage; /* of the prompts before; in `reply` */
     uint32_t prompt_block, prompt_blocks; /* of the prompts before, and with this one */
     enum stream_end end;
     int upstream_status;
