@@ -41,11 +41,12 @@ export async function figures(penstock) {
     return { ...figures_of(await scrape(penstock)), descriptors: penstock.descriptors() };
 }
 
-/* quiet - the figures once they do not change any more, for they belong to a gateway that has nothing to do. */
+/* quiet - the figures once they do not change any more, for they belong to a gateway that has nothing to do. For longer than a
+ * connection that was closed lingers: the one that asked whether the gateway is there may be one. */
 export async function quiet(penstock, limit_ms = 10_000) {
     const until = Date.now() + limit_ms * patience;
     let last = await figures(penstock);
-    for (let same = 0; same < 3;) {
+    for (let same = 0; same < 12;) {
         await sleep(150);
         const now = await figures(penstock);
         same = JSON.stringify(now) === JSON.stringify(last) ? same + 1 : 0;
