@@ -44,6 +44,8 @@ ptrdiff_t text_find_caseless(struct slice text, struct slice needle);
 bool text_percent_decode(struct slice text, struct sink *out) must_check;
 void text_hex(struct sink *out, const uint8_t *bytes, size_t n);
 void text_base64(struct sink *out, struct slice bytes);
+/* text_base64_digit - the value of a digit of either alphabet, or -1. */
+int text_base64_digit(char byte);
 /* text_base64_decode - standard or URL-safe, line breaks skipped, padding optional; false on other
  * bytes. */
 bool text_base64_decode(struct slice text, struct sink *out) must_check;

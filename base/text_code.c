@@ -55,9 +55,8 @@ text_base64(struct sink *out, struct slice bytes)
     }
 }
 
-/* The value of a base64 digit of either alphabet, or -1. */
-static int
-base64_digit(char byte)
+int
+text_base64_digit(char byte)
 {
     if (byte >= 'A' && byte <= 'Z')
         return byte - 'A';
@@ -83,7 +82,7 @@ text_base64_decode(struct slice text, struct sink *out)
             padding++;
             continue;
         }
-        int value = base64_digit(byte);
+        int value = text_base64_digit(byte);
         if (value < 0 || padding > 0)
             return false;
         group = group << 6 | (uint32_t)value;

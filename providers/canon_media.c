@@ -7,20 +7,6 @@
 
 #include "base/text.h"
 
-static int
-sextet(char byte)
-{
-    if (byte >= 'A' && byte <= 'Z')
-        return byte - 'A';
-    if (byte >= 'a' && byte <= 'z')
-        return byte - 'a' + 26;
-    if (byte >= '0' && byte <= '9')
-        return byte - '0' + 52;
-    if (byte == '+' || byte == '-')
-        return 62;
-    return byte == '/' || byte == '_' ? 63 : -1;
-}
-
 static bool
 skipped(char byte)
 {
@@ -37,7 +23,7 @@ canon_base64(struct sink *out, struct slice data)
     if (!room)
         return true; /* the sink says it */
     for (size_t i = 0; i < data.len; i++) {
-        int value = sextet(data.ptr[i]);
+        int value = text_base64_digit(data.ptr[i]);
         if (value >= 0)
             room[n++] = alphabet[value];
         else if (!skipped(data.ptr[i]))
@@ -61,7 +47,7 @@ canon_base64_is_standard(struct slice data)
         len--;
     for (size_t i = 0; i < len; i++) {
         char byte = data.ptr[i];
-        if (sextet(byte) < 0 || byte == '-' || byte == '_')
+        if (text_base64_digit(byte) < 0 || byte == '-' || byte == '_')
             return false;
     }
     return true;
@@ -75,7 +61,7 @@ first_bytes(struct slice data, uint8_t out[16])
     int count = 0;
     size_t n = 0;
     for (size_t i = 0; i < data.len && n < 16; i++) {
-        int value = sextet(data.ptr[i]);
+        int value = text_base64_digit(data.ptr[i]);
         if (value < 0)
             continue;
         bits = bits << 6 | (uint32_t)value;

@@ -137,14 +137,23 @@ looks_like_json(struct slice data)
     return data.len >= 2 && data.ptr[0] == '{' && data.ptr[data.len - 1] == '}';
 }
 
+/* What stands behind the texts of an event; false: it is an error, and has been told of. */
+static bool
+behind_texts(struct check *check, struct slice data, uint64_t now_ns, struct slice *rest)
+{
+    *rest = texts(check, data, now_ns);
+    bool error = rest->ptr == data.ptr && has(data, "\"error\":{");
+    if (error)
+        wrong(check, WRONG_ERROR_EVENT, data);
+    return !error;
+}
+
 static void
 chat_event(struct check *check, struct slice data, uint64_t now_ns)
 {
-    struct slice rest = texts(check, data, now_ns);
-    if (rest.ptr == data.ptr && has(data, "\"error\":{")) {
-        wrong(check, WRONG_ERROR_EVENT, data);
+    struct slice rest;
+    if (!behind_texts(check, data, now_ns, &rest))
         return;
-    }
     if (has(rest, "\"finish_reason\":\"")) {
         if (check->finishes++)
             wrong(check, WRONG_TWO_ENDS, data);
@@ -207,11 +216,9 @@ responses_event(struct check *check, struct slice type, struct slice data, uint6
 static void
 gemini_event(struct check *check, struct slice data, uint64_t now_ns)
 {
-    struct slice rest = texts(check, data, now_ns);
-    if (rest.ptr == data.ptr && has(data, "\"error\":{")) {
-        wrong(check, WRONG_ERROR_EVENT, data);
+    struct slice rest;
+    if (!behind_texts(check, data, now_ns, &rest))
         return;
-    }
     if (has(rest, "\"finishReason\":\"")) {
         check->finishes = 1;
         end(check, data);

@@ -5,7 +5,7 @@
 #include "gateway/discover.h"
 #include "gateway/route.h"
 
-#include "tests/unit/gateway/config_case.h"
+#include "tests/unit/gateway/generation_case.h"
 
 #include <time.h>
 
@@ -17,26 +17,6 @@
 #define NOW_MS UINT64_C(5000)
 #define TTL_S (24u * 3600)
 
-static struct generation *generation;
-
-static void
-begin(const char *yaml)
-{
-    struct sink problem;
-    struct loaded loaded = load_text(yaml, NO_ENVIRONMENT);
-    expect_good(&loaded);
-    sink_init(&problem, 4096);
-    assert_int_equal(generation_new(config_hold(loaded.config), 0, &generation, &problem), 0);
-    sink_fini(&problem);
-    unload(&loaded);
-}
-
-static void
-end(void)
-{
-    generation_drop(generation);
-    generation = NULL;
-}
 
 static struct discover_finding
 found(enum discover_verdict verdict)

@@ -5,34 +5,14 @@
  */
 #include "gateway/route.h"
 
-#include "tests/unit/gateway/config_case.h"
+#include "tests/unit/gateway/generation_case.h"
 
 #define ENTRY(name, model, more)                                                                   \
     "  - {model_name: '" name "', litellm_params: {model: '" model                                 \
     "', api_base: 'http://127.0.0.1:1/v1', api_key: k" more "}}\n"
 
-static struct generation *generation;
 static struct route route;
 static uint64_t now_ms = 1000000;
-
-static void
-begin(const char *yaml)
-{
-    struct sink problem;
-    struct loaded loaded = load_text(yaml, NO_ENVIRONMENT);
-    expect_good(&loaded);
-    sink_init(&problem, 4096);
-    assert_int_equal(generation_new(config_hold(loaded.config), 0, &generation, &problem), 0);
-    sink_fini(&problem);
-    unload(&loaded);
-}
-
-static void
-end(void)
-{
-    generation_drop(generation);
-    generation = NULL;
-}
 
 /* What the upstream is asked for when a client asks for this; NULL: nobody serves it. */
 static const char *
