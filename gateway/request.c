@@ -71,6 +71,7 @@ act_begin_request(struct stream *stream)
     if (stream->client->in.len == 0)
         return stream->client->ended ? EVENT_LEAVE : EVENT_KEEP;
     assert(stream->generation == NULL);
+    conn_crave(stream->client);
     stream->generation = generation_hold(worker->generation);
     stream_take_limits(stream, config);
     stream->exchanges++;
@@ -316,6 +317,7 @@ act_read_body(struct stream *stream)
         return EVENT_NONE;
     }
     loop_cancel(&worker->loop, &stream->step);
+    conn_sate(client);
     stream->client_in += body->len;
     metrics_add(&worker->metrics->client_bytes_in, body->len);
     stream->stamps.body = worker->loop.now_us;

@@ -399,6 +399,23 @@ conn_settle(struct conn *conn, struct conn_mark mark, unsigned notices)
     conn_raise(conn, notices);
 }
 
+void
+conn_sate(struct conn *conn)
+{
+    assert(conn->magic == MAGIC_CONN);
+    conn->sated = true;
+}
+
+void
+conn_crave(struct conn *conn)
+{
+    assert(conn->magic == MAGIC_CONN);
+    if (!conn->sated)
+        return;
+    conn->sated = false;
+    conn_consume(conn, 0);
+}
+
 /* hungry - would this conn take input, were it not for the pool? */
 static bool
 hungry(const struct conn *conn)
@@ -407,7 +424,8 @@ hungry(const struct conn *conn)
         return false;
     if (!conn->up)
         return conn->started; /* a handshake pays no heed to pauses */
-    return !conn->paused && !conn->closing && conn->in.len < conn->loop->limits.in_bytes_max;
+    size_t limit = conn->sated ? 1 : conn->loop->limits.in_bytes_max;
+    return !conn->paused && !conn->closing && conn->in.len < limit;
 }
 
 /* may_take - does the pool allow it? When it is low, those still may who hold nothing: it is low because of others. */

@@ -78,6 +78,7 @@ struct conn {
     bool got_fin;          /* and it was read */
     bool broken;           /* the kernel reported an error: take what it still holds, then fail */
     bool finished;         /* while closing: wire->finish said that all is said */
+    bool sated;            /* owner has what it can use now: no more than a chunk is received ahead */
     uint8_t offer_chunks;  /* how much memory the next receive is offered; adapts */
     uint32_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
     uint32_t moved_in, moved_out; /* in the tick moved_tick */
@@ -137,6 +138,12 @@ void conn_consume(struct conn *conn, size_t n);
 /* conn_pause - receive no more until resumed. conn_resume - receive again (touches). */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
+/*
+ * conn_sate - the owner has all that it can use for now. Only a chunk is received ahead, so that an end of the peer's is seen
+ * and peers that send far ahead hold little of the pool. conn_crave - take all there is again; touches where that lets more come.
+ */
+void conn_sate(struct conn *conn);
+void conn_crave(struct conn *conn);
 /* conn_unsent - bytes not yet given to the kernel: out, what is lent, and what the wire holds. */
 size_t conn_unsent(const struct conn *conn);
 /* conn_acked - bytes (ciphertext for TLS) the peer's kernel has acknowledged since the start; grows only. The

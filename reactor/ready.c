@@ -119,7 +119,7 @@ receive_once(struct conn *conn, size_t limit, unsigned *notices)
     struct loop *loop = conn->loop;
     struct iovec iov[IOV_MAX_OF_OURS];
     bool landing = conn->landing.room > 0;
-    size_t chunks = pool_low(&loop->pool) ? 1 : conn->offer_chunks;
+    size_t chunks = conn->sated || pool_low(&loop->pool) ? 1 : conn->offer_chunks;
     size_t offer = landing ? limit : chunks * sizeof(((struct chunk *)0)->data);
     int count = conn->wire->space(conn, iov, IOV_MAX_OF_OURS, offer < limit ? offer : limit);
     if (count == 0)

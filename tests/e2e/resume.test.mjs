@@ -6,7 +6,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { Penstock, patience } from './lib/penstock.mjs';
+import { Penstock, patience, until } from './lib/penstock.mjs';
 import { RawClient, exchange, json_of, sleep } from './lib/raw.mjs';
 
 /* An upstream that tells the same to everybody, a word at a time; it counts who asked and who was cut off. */
@@ -118,14 +118,6 @@ async function in_world(sse, limits, body) {
 async function metric(penstock, name) {
     const { text } = await exchange(penstock.port, 'GET', '/metrics', { headers: alice });
     return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
-}
-
-async function until(what, condition, timeout_ms = 5000) {
-    const end = Date.now() + timeout_ms * patience;
-    while (!(await condition())) {
-        assert.ok(Date.now() < end, `never: ${what}`);
-        await sleep(10);
-    }
 }
 
 const request = (client, model) => ({ headers: alice, body: { model, stream: true, ...client.body } });

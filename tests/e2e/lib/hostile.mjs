@@ -37,8 +37,10 @@ export function figures_of(text) {
     return Object.fromEntries(gauges.map((name) => [name, sample(text, name)]));
 }
 
+/* figures - descriptors are counted before the scrape opens one: when it is answered, its own may or may not have been closed. */
 export async function figures(penstock) {
-    return { ...figures_of(await scrape(penstock)), descriptors: penstock.descriptors() };
+    const descriptors = penstock.descriptors();
+    return { ...figures_of(await scrape(penstock)), descriptors };
 }
 
 /* quiet - the figures once they do not change any more, for they belong to a gateway that has nothing to do. For longer than a

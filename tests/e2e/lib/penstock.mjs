@@ -33,6 +33,15 @@ export async function soon(limit_ms, measure) {
     assert.fail(`never within ${limit_ms * slowness} ms: ${seen_ms.join(', ')} ms`);
 }
 
+/* until - wait for a condition, which may be asynchronous. */
+export async function until(what, condition, timeout_ms = 5000) {
+    const end = Date.now() + timeout_ms * patience;
+    while (!(await condition())) {
+        assert.ok(Date.now() < end, `never: ${what}`);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+}
+
 const bad_words = /ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|[Aa]ssert(ion)? .*failed|stack smashing/;
 
 export class Penstock {

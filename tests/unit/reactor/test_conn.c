@@ -197,6 +197,29 @@ in_is_hard_bounded_and_goes_on_when_consumed(void **state)
 }
 
 static void
+a_sated_conn_receives_one_chunk_ahead(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    raw_send(fd, "request");
+    ticks_until(server.bytes == 1);
+    assert_true(took(server.conn, "request"));
+    conn_sate(server.conn);
+    assert_int_equal(send(fd, big, 30000, 0), 30000);
+    ticks(20);
+    size_t ahead = server.conn->in.len;
+    assert_in_range(ahead, 1, CHUNK_BYTES);
+    assert_int_equal(loop.pool.chunks_used, 1);
+    conn_crave(server.conn);
+    ticks_until(server.conn->in.len == 30000);
+    conn_crave(server.conn); /* once more changes nothing */
+    conn_sate(server.conn);
+    raw_reset(fd); /* noticed although nothing is received */
+    ticks_until(server.lost);
+    assert_int_equal(server.conn->in.len, 30000);
+}
+
+static void
 room_and_empty_come_exactly_once(void **state)
 {
     (void)state;
@@ -448,6 +471,7 @@ main(void)
         RAW_TEST(a_send_into_a_reset_still_reads_what_came_before),
         RAW_TEST(a_paused_conn_gets_its_bytes_on_resume_without_a_new_edge),
         RAW_TEST(in_is_hard_bounded_and_goes_on_when_consumed),
+        RAW_TEST(a_sated_conn_receives_one_chunk_ahead),
         RAW_TEST(room_and_empty_come_exactly_once),
         RAW_TEST(acked_stops_when_the_peer_stops_reading),
         RAW_TEST(a_conn_changes_hands),
