@@ -95,7 +95,7 @@ struct stream {
     bool torn;       /* text for the client was lost for want of memory: no end of it can be a good one */
     bool asked;      /* END was seen and the question was put */
     bool left;       /* counted among the clients that went away */
-    bool excused;    /* step came due late, and was given another turn */
+    uint8_t excuses; /* step came due late, and was given so many turns more */
     bool sse_live;   /* the decoder holds memory */
     uint32_t prompt; /* /v1/completions: whose turn it is of several */
     uint32_t prompt_count, prompt_choices; /* 0: there is but one; and how many choices each has */

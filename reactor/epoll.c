@@ -129,6 +129,7 @@ epoll_backend_wait(struct loop *loop, uint64_t timeout_ms)
     }
     loop_read_clock(loop);
     loop_count(&loop->stats.events, (uint64_t)count);
+    loop_heard(loop, count == EVENTS_MAX);
     backend->count = count;
     for (backend->at = 0; backend->at < backend->count;) {
         const struct epoll_event *event = &backend->events[backend->at++];

@@ -105,6 +105,15 @@ loop_hold(struct loop *loop, struct task *task)
         list_push_back(&loop->held_tasks, &task->link);
 }
 
+void
+loop_heard(struct loop *loop, bool full)
+{
+    if (full)
+        loop->behind = 2; /* of the last ones the wait after this may tell, which are read in its turn */
+    else if (loop->behind > 0)
+        loop->behind--;
+}
+
 static void
 wait_for_events(struct loop *loop, uint64_t wait_max_ms)
 {

@@ -69,6 +69,7 @@ struct loop {
     struct tls_worker *tls;    /* TLS templates, session and chain caches; made at first use */
     int handshakes;            /* in progress */
     size_t conns;              /* alive, graveyard included */
+    uint8_t behind;            /* not 0: there may be events that no wait has told of yet, or this turn's only */
 };
 
 /*
@@ -79,6 +80,8 @@ struct loop {
  */
 int loop_init(struct loop *loop, const struct backend_ops *ops, void *config,
               const struct loop_limits *limits) must_check;
+/* loop_heard - for backends, at the end of a wait: has it reported as much as it can at once? */
+void loop_heard(struct loop *loop, bool full);
 /* loop_fini - every conn must have been closed; sweeps what is left. */
 void loop_fini(struct loop *loop);
 /* loop_post - put a task on the run list; harmless if it is there already. */

@@ -131,11 +131,31 @@ report(struct sim_socket *socket, unsigned ready)
         ready_conn(socket->owner, ready);
 }
 
+/* frozen - was the program stopped in this wait? */
+static bool
+frozen(struct sim *sim)
+{
+    uint64_t by_us = sim->freeze_us;
+    if (!by_us)
+        return false;
+    sim->freeze_us = 0;
+    for (uint64_t end_us = sim->now_us + by_us; sim->now_us < end_us;) {
+        uint64_t next = sim_event_next(sim);
+        sim->now_us = next < end_us ? (next > sim->now_us ? next : sim->now_us) : end_us;
+        sim_events_run(sim);
+    }
+    return true;
+}
+
 static void
 sim_wait(struct loop *loop, uint64_t timeout_ms)
 {
     struct sim *sim = loop->backend;
     memory_restore(sim);
+    if (frozen(sim)) {
+        loop_read_clock(loop);
+        return;
+    }
     uint64_t patience_us = sim->until_us;
     if (timeout_ms < (sim->until_us - sim->now_us) / 1000)
         patience_us = sim->now_us + timeout_ms * 1000;
@@ -143,10 +163,15 @@ sim_wait(struct loop *loop, uint64_t timeout_ms)
     if (sim_strike(sim, sim->faults.jump, SIM_JUMP)) /* the machine was asleep, or busy */
         sim->now_us += sim_random(sim) % (sim->faults.jump_ms * 1000);
     memory_fault(sim);
-    loop_read_clock(loop);
     struct list batch, *link;
     list_init(&batch);
-    list_move_all(&batch, &sim->ready);
+    for (unsigned n = 0; !list_empty(&sim->ready) && (sim->faults.batch == 0 || n < sim->faults.batch); n++)
+        list_push_back(&batch, list_pop(&sim->ready));
+    loop_heard(loop, !list_empty(&sim->ready));
+    sim->now_us += sim->thaw_us;
+    if (list_empty(&sim->ready))
+        sim->thaw_us = 0;
+    loop_read_clock(loop);
     while ((link = list_pop(&batch))) {
         struct sim_socket *socket = list_entry(link, struct sim_socket, ready_link);
         unsigned ready = socket->ready;

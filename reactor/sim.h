@@ -30,6 +30,7 @@ struct sim_faults { /* probabilities in 1/1024 per opportunity; all 0: a perfect
      * gone without a word, per delivery; jump is a clock that has moved on by up to jump_ms when the program wakes */
     unsigned late_release, vanish, jump;
     uint64_t jump_ms;
+    unsigned batch; /* so many events does a wait report at most; 0: all */
     size_t window; /* bytes in flight to a peer that it has not read; 0: 64 KiB */
 };
 
@@ -89,5 +90,8 @@ uint64_t sim_injected(const struct sim *sim, enum sim_fault fault);
 const char *sim_fault_name(enum sim_fault fault);
 /* sim_jump - move the clock forward without running anything. */
 void sim_jump(struct sim *sim, uint64_t by_us);
+/* sim_freeze - the program is stopped for a while in its next wait, which is interrupted: the world has gone on, nothing is
+ * reported. Waits after that take more_us before they report, as long as there is more to be told of. */
+void sim_freeze(struct sim *sim, uint64_t by_us, uint64_t more_us);
 
 #endif

@@ -99,6 +99,7 @@ struct sim {
     struct watch *real_watches[64]; /* descriptors of the kernel's, e.g. an eventfd: polled */
     int real_count;
     size_t chunks_max; /* the pool's, while a memory fault lowers it; 0 otherwise */
+    uint64_t freeze_us, thaw_us; /* see sim_freeze */
     size_t held;       /* sockets the program holds, listeners excluded */
     uint64_t injected[SIM_FAULT_COUNT];
 };

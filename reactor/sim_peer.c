@@ -496,6 +496,14 @@ sim_jump(struct sim *sim, uint64_t by_us)
     sim->now_us += by_us;
 }
 
+void
+sim_freeze(struct sim *sim, uint64_t by_us, uint64_t more_us)
+{
+    sim->injected[SIM_JUMP]++;
+    sim->freeze_us = by_us;
+    sim->thaw_us = more_us;
+}
+
 size_t
 sim_sockets_open(const struct sim *sim)
 {

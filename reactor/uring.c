@@ -358,6 +358,7 @@ uring_wait(struct loop *loop, uint64_t timeout_ms)
         submit_and_sleep(backend, 0);
         taken = take_completions(backend);
     }
+    loop_heard(loop, taken >= PASS_FULL);
     while ((link = list_pop(&backend->to_report))) {
         struct slot *slot = list_entry(link, struct slot, report_link);
         unsigned ready = slot->ready;

@@ -6,8 +6,11 @@
  */
 #include "tests/sim/memory.h"
 #include "tests/sim/pairs.h"
+#include "tests/sim/secure.h"
 
 #define CALLS_MAX 4000
+#define SECURE_WORDS 3000 /* several times what one turn of the loop receives */
+#define SECURE_SEED 1     /* a world whose handshakes are good ones */
 
 static uint32_t strange; /* requests that reached the provider without the client's words */
 
@@ -126,6 +129,51 @@ test_names_and_second_tries(void **state)
 }
 
 static void
+plan_long(struct visit *visit)
+{
+    plan_tale(visit, (struct tale){.words = SECURE_WORDS}, SIZE_MAX / 2, 0);
+}
+
+/* A TLS connection in the middle of a move holds bytes of which no edge will tell: without memory it must be asked again at once. */
+static bool
+one_secure_life(uint64_t n, enum dialect_spoken dialect, const char *model)
+{
+    struct answer answer;
+    world_open(&world, SECURE_SEED, NULL, secure_yaml());
+    secure_begin(&world);
+    world.closed = secure_end;
+    serves(SECURE_CHAT_PORT, plan_long);
+    serves(SECURE_CLAUDE_PORT, plan_long);
+    uint64_t failed = memory_tally().failed, begun_ms = world_ms(&world);
+    memory_fail_one(n);
+    struct client *client = asks(dialect, model, true);
+    client_await(client, 1, 100000);
+    bool any = memory_tally().failed > failed;
+    assert_true(client_answer(client, 0, &answer) || any);
+    if (world_ms(&world) - begun_ms >= 1000)
+        fail_msg("call %llu, model %s: over after %llu ms only", (unsigned long long)n, model,
+                 (unsigned long long)(world_ms(&world) - begun_ms));
+    assert_true(any || answer.status == 200);
+    answer_fini(&answer);
+    world_close(&world);
+    return any;
+}
+
+static void
+test_streams_over_tls(void **state)
+{
+    (void)state;
+    if (!secure_yaml())
+        skip();
+    FOR_EACH_PAIR {
+        uint64_t n = 1;
+        while (one_secure_life(n, CLIENT_OF(pair), MODEL_OF(pair)))
+            assert_true(++n < CALLS_MAX);
+        assert_true(n > 30);
+    }
+}
+
+static void
 test_streams_that_are_kept(void **state)
 {
     (void)state;
@@ -176,6 +224,7 @@ main(void)
         cmocka_unit_test(test_large_requests),
         cmocka_unit_test(test_large_requests_in_chunks),
         cmocka_unit_test(test_names_and_second_tries),
+        cmocka_unit_test(test_streams_over_tls),
         cmocka_unit_test(test_streams_that_are_kept),
         cmocka_unit_test(test_a_turn_that_memory_forbids),
     };

@@ -75,6 +75,36 @@ test_keepalives_go_on_after_a_stall(void **state)
 }
 
 static void
+plan_a_word_each_700_ms(struct visit *visit)
+{
+    plan_tale(visit, (struct tale){.words = 8}, 150, 700);
+}
+
+/* Stopped in the middle of streams, for longer than anybody may be silent: what was said meanwhile is heard before it is judged. */
+static void
+test_nobody_is_silent_whom_nobody_listened_to(void **state)
+{
+    struct world world;
+    struct client *clients[8];
+    (void)state;
+    for (unsigned batch = 0; batch < 3; batch++) {
+        for (uint64_t more_us = 0; more_us <= 20000; more_us += 5000) {
+            world_open(&world, 1, &(struct sim_faults){.batch = batch}, "penstock: {timeouts: {idle: 1s}}\n");
+            provider_serve(world_provider(&world, WORLD_CHAT_PORT), plan_a_word_each_700_ms);
+            for (size_t i = 0; i < countof(clients); i++)
+                clients[i] = ask(&world, (struct asking){.model = "chat", .stream = true});
+            world_run(&world, 1500);
+            sim_freeze(world.sim, 1900000, more_us);
+            for (size_t i = 0; i < countof(clients); i++) {
+                client_await(clients[i], 1, 60000);
+                client_expect(clients[i], 0, 200, TOLD_WELL, NULL);
+            }
+            world_close(&world);
+        }
+    }
+}
+
+static void
 test_request_timeout_of_a_model(void **state)
 {
     struct world world;
@@ -525,6 +555,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keepalives_go_on_after_a_stall),
+        cmocka_unit_test(test_nobody_is_silent_whom_nobody_listened_to),
         cmocka_unit_test(test_request_timeout_of_a_model),
         cmocka_unit_test(test_commit_time_of_a_model),
         cmocka_unit_test(test_keys_that_upstreams_repeat),
