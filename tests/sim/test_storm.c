@@ -120,6 +120,7 @@ make_weather(void)
                                        .vanish = fault(10, 6),
                                        .jump = fault(5, 30),
                                        .jump_ms = 1 + (uint64_t)storm_pick(storm_chance(50) ? 500 : 20000),
+                                       .batch = fault(20, 8),
                                        .window = windows[storm_pick(countof(windows))]};
 }
 
@@ -201,7 +202,13 @@ run_seed(uint64_t seed)
     for (int naps = 1; storm_chance(5) && naps <= 3; naps++) { /* the machine was asleep */
         world_run(&storm.world, storm_pick(3000));
         storm.slept = true;
-        sim_jump(storm.world.sim, storm_pick(naps == 3 ? 20000 : 100) * 1000000);
+        uint64_t nap_us = storm_pick(naps == 3 ? 20000 : 100) * 1000000;
+        if (storm_chance(50)) {
+            sim_jump(storm.world.sim, nap_us);
+        } else {
+            sim_freeze(storm.world.sim, nap_us, storm_pick(30000));
+            world_run(&storm.world, 1);
+        }
     }
     if (storm_chance(8)) {
         world_run(&storm.world, storm_pick(5000));
