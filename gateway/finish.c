@@ -436,8 +436,11 @@ let_go(struct stream *stream, bool cut)
 enum stream_event
 act_depart(struct stream *stream)
 {
-    if (stream->generation)
+    if (stream->generation) {
         stream_account(stream);
+        if (!stream->keep_alive && !stream->close_after) /* as the client asked, whose whole request was read */
+            conn_farewell(stream->client);
+    }
     let_go(stream, false);
     return EVENT_NONE;
 }

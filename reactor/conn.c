@@ -416,6 +416,13 @@ conn_crave(struct conn *conn)
     conn_consume(conn, 0);
 }
 
+void
+conn_farewell(struct conn *conn)
+{
+    assert(conn->magic == MAGIC_CONN);
+    conn->farewell = conn->wire == &plain_wire; /* another wire has an answer to its goodbye coming */
+}
+
 /* hungry - would this conn take input, were it not for the pool? */
 static bool
 hungry(const struct conn *conn)

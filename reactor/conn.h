@@ -78,6 +78,7 @@ struct conn {
     bool got_fin;          /* and it was read */
     bool broken;           /* the kernel reported an error: take what it still holds, then fail */
     bool finished;         /* while closing: wire->finish said that all is said */
+    bool farewell;         /* the peer has announced that it sends no more: its end is not waited for */
     bool sated;            /* owner has what it can use now: no more than a chunk is received ahead */
     uint8_t offer_chunks;  /* how much memory the next receive is offered; adapts */
     uint32_t out_high, out_low; /* notices only: CONN_ROOM follows after out.len was > out_high */
@@ -144,6 +145,9 @@ void conn_resume(struct conn *conn);
  */
 void conn_sate(struct conn *conn);
 void conn_crave(struct conn *conn);
+/* conn_farewell - the peer has announced that it sends no more. A plain conn that is closed then rests as soon as all is sent,
+ * unless there is something to receive after all: lingering keeps what a peer goes on to send from destroying our last bytes. */
+void conn_farewell(struct conn *conn);
 /* conn_unsent - bytes not yet given to the kernel: out, what is lent, and what the wire holds. */
 size_t conn_unsent(const struct conn *conn);
 /* conn_acked - bytes (ciphertext for TLS) the peer's kernel has acknowledged since the start; grows only. The

@@ -245,6 +245,10 @@ wind_up(struct conn *conn, bool progress)
 {
     struct loop *loop = conn->loop;
     if (!conn->sent_fin && conn->finished && conn_unsent(conn) == 0) {
+        if (conn->farewell && !conn->readable) {
+            conn_bury(conn, false);
+            return;
+        }
         loop->ops->half_close(loop, conn->fd);
         conn->sent_fin = true;
         loop_arm(loop, &conn->linger, loop->limits.linger_ms);

@@ -86,6 +86,31 @@ lingering_ends_by_time_or_by_bytes(void **state)
 }
 
 static void
+who_announced_the_end_is_not_waited_for(void **state)
+{
+    (void)state;
+    int fd = raw_open();
+    ssize_t outcome = 1;
+    conn_farewell(server.conn);
+    assert_int_equal(conn_put(server.conn, slice_of(big, MEGA)), 0);
+    server_forget(false);
+    assert_int_equal(raw_read_all(fd, MEGA + 1, &outcome), MEGA); /* everything, and then */
+    assert_int_equal(outcome, 0);                                 /* FIN, no reset */
+    assert_int_equal(loop.conns, 0);                              /* although the peer has not ended */
+    close(fd);
+    fd = raw_open();
+    conn_farewell(server.conn);
+    assert_int_equal(send(fd, big, 200000, MSG_DONTWAIT) > 50000, 1); /* it goes on all the same */
+    ticks_until(server.bytes);
+    assert_int_equal(conn_put(server.conn, slice_of(big, 1000)), 0);
+    server_forget(false);
+    assert_int_equal(raw_read_all(fd, 1001, &outcome), 1000);
+    assert_int_equal(outcome, 0);
+    close(fd);
+    ticks_until(loop.conns == 0);
+}
+
+static void
 output_nobody_takes_is_given_up(void **state)
 {
     (void)state;
@@ -161,6 +186,7 @@ main(void)
         RAW_TEST(a_last_answer_is_not_lost_to_a_reset),
         RAW_TEST(a_close_sends_everything_to_a_slow_reader),
         RAW_TEST(lingering_ends_by_time_or_by_bytes),
+        RAW_TEST(who_announced_the_end_is_not_waited_for),
         RAW_TEST(output_nobody_takes_is_given_up),
         RAW_TEST(a_cut_resets_over_unread_or_unsent_and_ends_otherwise),
         RAW_TEST(an_answer_put_before_the_first_move_is_sent),
