@@ -16,8 +16,9 @@ export const label = process.env.PENSTOCK_LABEL ?? 'gateway';
 /* Sanitizers make everything slower; waits are stretched, limits on added time are not asked for. */
 export const slow_build = label === 'asan' || label === 'tsan';
 const slowness = slow_build ? 4 : 1;
-/* A machine with other work to do makes everybody wait: as many times longer as there are tasks for each processor. */
-export const patience = slowness * Math.min(4, Math.max(1, os.loadavg()[0] / os.cpus().length));
+/* A machine with other work to do makes everybody wait: as many times longer as there are tasks for each processor. Who will
+ * have that much company only later says so (PENSTOCK_PATIENCE). */
+export const patience = slowness * Math.min(4, Math.max(1, Number(process.env.PENSTOCK_PATIENCE ?? 0), os.loadavg()[0] / os.cpus().length));
 
 /*
  * soon - what measure(attempt) measures is less than limit_ms. Where others want the processors, too, one attempt says little about
