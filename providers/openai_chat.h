@@ -229,7 +229,7 @@ struct chat_writer {
     struct arena *arena;
     struct slice id, model; /* escaped */
     struct slice created;   /* a number */
-    struct slice head;      /* `{"id":...,"choices":[{"index":`: how every chunk begins */
+    struct slice head;      /* `{"id":...,"choices":[{"index":`: how every chunk begins; absent: not made yet */
     struct chat_write_choice *choices;
     struct canon_custom custom;
     struct slice grounding; /* what a search found, as JSON; absent */
@@ -260,7 +260,6 @@ struct chat_write_choice *chat_writer_choice(struct chat_writer *writer, uint32_
 struct chat_write_call *chat_writer_call(struct chat_write_choice *choice, uint32_t block);
 /* chat_note_call - a call that opens: numbered within its choice. NULL without memory. */
 struct chat_write_call *chat_note_call(struct chat_writer *writer, const struct canon_event *event);
-int chat_make_head(struct chat_writer *writer);
 int chat_write_role(struct chat_writer *writer, uint32_t index, struct frames *frames);
 void chat_write_usage(struct chat_writer *writer, struct frames *frames);
 /* chat_write_arguments - a piece of a call's arguments. */

@@ -117,7 +117,8 @@ learn(struct chat_writer *writer, struct json root, const struct canon_events *e
     if (!slice_present(writer->id) || !slice_present(writer->model) ||
         !slice_present(writer->created))
         return -ERR_MEMORY;
-    return chat_make_head(writer);
+    writer->head = SLICE_NONE; /* in the upstream's words from now on */
+    return 0;
 }
 
 /* Usage for a chunk of its own: the upstream's object as it is, if it is of a usual size. 0 or -ERR_MEMORY. */

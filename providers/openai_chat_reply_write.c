@@ -14,16 +14,22 @@
 
 /* ---------------------------------------------------------------- state */
 
-/* The head in the words of the writer: called anew when pass_event has learnt the upstream's. */
-int
-chat_make_head(struct chat_writer *writer)
+#define CHOICE_BEGIN "{\"index\":"
+
+/* The head of a chunk, without its last bytes. It is made when the first is written: a stream that is passed on may need none. */
+static void
+put_head(struct chat_writer *writer, struct sink *out, size_t without)
 {
-    writer->head =
-        arena_printf(writer->arena,
-                     "{\"id\":\"%.*s\",\"object\":\"chat.completion.chunk\",\"created\":%.*s,"
-                     "\"model\":\"%.*s\",\"choices\":[{\"index\":",
-                     SLICE_ARG(writer->id), SLICE_ARG(writer->created), SLICE_ARG(writer->model));
-    return slice_present(writer->head) ? 0 : -ERR_MEMORY;
+    if (!slice_present(writer->head))
+        writer->head =
+            arena_printf(writer->arena,
+                         "{\"id\":\"%.*s\",\"object\":\"chat.completion.chunk\",\"created\":%.*s,"
+                         "\"model\":\"%.*s\",\"choices\":[" CHOICE_BEGIN,
+                         SLICE_ARG(writer->id), SLICE_ARG(writer->created), SLICE_ARG(writer->model));
+    if (slice_present(writer->head))
+        sink_put(out, slice_take(writer->head, writer->head.len - without));
+    else if (!out->error)
+        out->error = -ERR_MEMORY;
 }
 
 int
@@ -45,7 +51,7 @@ chat_writer_init(void *writer, const struct dialect_writer_options *options, str
         return error;
     if (!slice_present(self->id) || !slice_present(self->model) || !slice_present(self->created))
         return -ERR_MEMORY;
-    return chat_make_head(self);
+    return 0;
 }
 
 void
@@ -110,7 +116,7 @@ static void
 begin_chunk(struct chat_writer *writer, uint32_t choice, struct frames *frames)
 {
     frame_begin(frames, FRAME_EVENT, NULL);
-    sink_put(&frames->bytes, writer->head);
+    put_head(writer, &frames->bytes, 0);
     sink_u64(&frames->bytes, choice);
     sink_put(&frames->bytes, SLICE_LIT(",\"delta\":{"));
 }
@@ -218,7 +224,7 @@ chat_write_usage(struct chat_writer *writer, struct frames *frames)
     writer->usage_written = true;
     frame_begin(frames, FRAME_EVENT, NULL);
     /* The head ends in the first choice: this chunk has none. */
-    sink_put(&frames->bytes, slice_take(writer->head, writer->head.len - strlen("{\"index\":")));
+    put_head(writer, &frames->bytes, strlen(CHOICE_BEGIN));
     sink_put(&frames->bytes, SLICE_LIT("],\"usage\":"));
     if (slice_present(writer->usage_raw))
         sink_put(&frames->bytes, writer->usage_raw);
@@ -235,7 +241,7 @@ write_grounding(struct chat_writer *writer, struct frames *frames)
     if (!slice_present(writer->grounding))
         return;
     frame_begin(frames, FRAME_EVENT, NULL);
-    sink_put(&frames->bytes, slice_take(writer->head, writer->head.len - strlen("{\"index\":")));
+    put_head(writer, &frames->bytes, strlen(CHOICE_BEGIN));
     sink_put(&frames->bytes, SLICE_LIT("],\"grounding\":"));
     sink_put(&frames->bytes, writer->grounding);
     sink_put(&frames->bytes, SLICE_LIT("}"));
