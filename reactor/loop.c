@@ -12,6 +12,12 @@
 #include "reactor/dns.h"
 #include "reactor/wire.h"
 
+/* Where only few events have come, the answers to the first leave before the next are looked at: nobody's bytes wait for
+ * others' to be worked on. Where many have, all are received, then all worked on, then all sent: each of the three runs faster
+ * when it is done many times in a row. 16 is where the second begins to save more than the first costs. */
+#define FEW_EVENTS 16
+#define FEW_AT_ONCE 4
+
 void
 loop_limits_default(struct loop_limits *limits)
 {
@@ -174,12 +180,10 @@ recover(struct loop *loop)
     list_move_all(&loop->run_list, &loop->held_tasks);
 }
 
-void
-loop_tick(struct loop *loop, uint64_t wait_max_ms)
+/* run_rounds - tasks and moves in turn, until nothing is left to do or somebody keeps making more. */
+static void
+run_rounds(struct loop *loop)
 {
-    loop_count(&loop->stats.ticks, 1);
-    wait_for_events(loop, wait_max_ms);
-    loop_count(&loop->stats.deadlines, wheel_expire(&loop->wheel, loop->now_ms));
     for (int round = 0; round < loop->limits.rounds_max; round++) {
         recover(loop);
         if (list_empty(&loop->run_list) && list_empty(&loop->move_list))
@@ -187,6 +191,24 @@ loop_tick(struct loop *loop, uint64_t wait_max_ms)
         run_tasks(loop);
         move_conns(loop);
     }
+}
+
+void
+loop_tick(struct loop *loop, uint64_t wait_max_ms)
+{
+    struct list arrived;
+    uint64_t events = loop->stats.events;
+    loop_count(&loop->stats.ticks, 1);
+    wait_for_events(loop, wait_max_ms);
+    events = loop->stats.events - events;
+    loop_count(&loop->stats.deadlines, wheel_expire(&loop->wheel, loop->now_ms));
+    list_init(&arrived);
+    list_move_all(&arrived, &loop->move_list);
+    do {
+        for (int n = 0; !list_empty(&arrived) && (n < FEW_AT_ONCE || events > FEW_EVENTS); n++)
+            list_push_back(&loop->move_list, list_pop(&arrived));
+        run_rounds(loop);
+    } while (!list_empty(&arrived));
     list_move_all(&loop->move_list, &loop->late_list);
     conn_sweep(loop);
     recover(loop); /* also from what the dead have just given back: nobody else would wake the held */

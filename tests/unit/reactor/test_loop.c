@@ -425,10 +425,72 @@ ipv6_literals_are_listened_on(void **state)
     }
 }
 
+/* -- in what order
+ * -----------------------------------------------------------------------------------------------
+ */
+
+#define MANY 40
+
+static struct seen owners[MANY];
+static int owners_count, received_first;
+
+/* Whoever is worked on first counts how many have been received for by then; everybody answers. */
+static void
+answer(struct task *task)
+{
+    struct seen *seen = container_of(task, struct seen, task);
+    for (int i = 0, first = received_first == 0; first && i < owners_count; i++)
+        received_first += owners[i].bytes > 0;
+    if (seen->conn->in.len > 0) {
+        buf_clear(&seen->conn->in);
+        assert_int_equal(conn_put(seen->conn, SLICE_LIT("answer")), 0);
+    }
+}
+
+static int
+received_before_the_first_is_worked_on(int count)
+{
+    int peers[MANY];
+    char text[16];
+    owners_count = count;
+    received_first = 0;
+    for (int i = 0; i < count; i++) {
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+        seen_init(&owners[i], &loop, answer);
+        assert_int_equal(conn_adopt(&loop, pair[0], NULL, "peer", seen_notify, &owners[i], &owners[i].conn), 0);
+        peers[i] = pair[1];
+    }
+    for (int i = 0; i < 5; i++)
+        fake_tick(&loop, 1); /* whatever is said of a new one has been said */
+    received_first = 0;
+    for (int i = 0; i < count; i++) {
+        owners[i].bytes = 0;
+        assert_int_equal(send(peers[i], "question", 8, 0), 8);
+    }
+    fake_tick(&loop, 100);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(recv(peers[i], text, sizeof text, 0), 6); /* all of them in one turn */
+        conn_close(owners[i].conn, true);
+        close(peers[i]);
+    }
+    fake_tick(&loop, 0);
+    return received_first;
+}
+
+static void
+few_are_answered_one_after_the_other_and_many_together(void **state)
+{
+    (void)state;
+    assert_in_range(received_before_the_first_is_worked_on(8), 1, 4);
+    assert_int_equal(received_before_the_first_is_worked_on(MANY), MANY);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(few_are_answered_one_after_the_other_and_many_together, setup, teardown),
         cmocka_unit_test_setup_teardown(deadlines_fire_in_time_and_never_early, setup, teardown),
         cmocka_unit_test_setup_teardown(a_tick_sleeps_no_longer_than_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_task_that_never_rests_does_not_stop_the_tick, setup,
