@@ -27,6 +27,7 @@ class Stage:
         self.all_cpus = machine.processors()
         self.load_cpus = {self.all_cpus[0]}
         self.runs = 0
+        self.providers = []
 
     def target_cpus(self, workers=1):
         """The last processors are the target's; only when it wants them all does it share the load's."""
@@ -41,6 +42,8 @@ class Stage:
             words += ["--tls", self.certificate.chain, self.certificate.key]
         process = Process(words, os.path.join(self.folder, f"provider-{port}.output"), cpus=self.load_cpus, idle=idle)
         process.wait_for_port("127.0.0.1", port)
+        if not idle:
+            self.providers.append(process)
         return process, upstream
 
     def load(self, target, p, more=(), idle=False):
@@ -200,10 +203,13 @@ def paced(stage, target, p):
     }
 
 
-def latency(stage, target, p, beside=None):
-    """How long after it was written an event arrives at the client. `beside` is called once all streams run."""
+def latency(stage, target, p, beside=None, first=False):
+    """How long after it was written an event arrives at the client. `beside` is called once all streams run. `first`: those who
+    write and who read are waited for by whoever else runs on their processor, lest his turns there are measured."""
     p = spread(p)
     load = stage.load(target, p)
+    for one in [load.process, *stage.providers] if first else []:
+        one.put_first()
     load.ready()
     before, began = target_ns(target), time.monotonic()
     if beside:
@@ -236,7 +242,7 @@ def disturbed(stage, target, p):
     def storm():
         theirs.update(handshakes_per_s=handshakes(stage, target, p["storm"], lasts_s), complaint="")
 
-    found = latency(stage, target, p, other if "other" in p else storm if "storm" in p else None)
+    found = latency(stage, target, p, other if "other" in p else storm if "storm" in p else None, first=True)
     complaints = [found["errors"], theirs.pop("complaint", "")]
     return {**found, **theirs, "errors": ", ".join(filter(None, complaints))}
 
