@@ -375,7 +375,7 @@ send_zero(struct stream *stream)
 enum stream_event
 act_ask(struct stream *stream)
 {
-    if (!stream->client->ended || stream->asked)
+    if (!conn_said_all(stream->client) || stream->asked)
         return EVENT_NONE;
     stream->asked = true;
     if (stream->committed && has_no_ping(stream))

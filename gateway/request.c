@@ -390,7 +390,7 @@ act_choose(struct stream *stream)
     struct worker *worker = stream->worker;
     if (!endpoint_is_work(stream->endpoint))
         return answer_begin(stream);
-    if (stream->client->ended) /* it came with the request: whether the client has gone must be asked all the same */
+    if (conn_said_all(stream->client)) /* it came with the request: whether the client has gone must be asked all the same */
         stream_post(stream, EVENT_CLIENT_BYTES);
     if (resume_asked(stream))
         return EVENT_ANSWER;

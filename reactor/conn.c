@@ -388,6 +388,8 @@ conn_settle(struct conn *conn, struct conn_mark mark, unsigned notices)
     conn->bytes_out += mark.out_len - conn_queued(conn);
     if (received > mark.in_len)
         notices |= CONN_BYTES;
+    if (conn->sated && conn->peer_fin && !conn->got_fin)
+        notices |= CONN_BYTES; /* there are, and its end behind them */
     if (conn->was_high && conn->out.len <= conn->out_low) {
         conn->was_high = false;
         notices |= CONN_ROOM;

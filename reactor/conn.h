@@ -145,6 +145,12 @@ void conn_resume(struct conn *conn);
  */
 void conn_sate(struct conn *conn);
 void conn_crave(struct conn *conn);
+/* conn_said_all - has the peer ended, be it behind bytes that a sated conn does not receive yet? CONN_END tells of the one, CONN_BYTES of the other. */
+static inline bool
+conn_said_all(const struct conn *conn)
+{
+    return conn->ended || (conn->sated && conn->peer_fin);
+}
 /* conn_farewell - the peer has announced that it sends no more. A plain conn that is closed then rests as soon as all is sent,
  * unless there is something to receive after all: lingering keeps what a peer goes on to send from destroying our last bytes. */
 void conn_farewell(struct conn *conn);

@@ -366,6 +366,49 @@ r12_a_client_that_asks_and_leaves_at_once(void **unused)
     }
 }
 
+/* What it sent ahead is not received yet, and its FIN stands behind that: gone, or half-closed and waiting for two answers. */
+static void
+sent_ahead(int pair, bool stream, bool leaves)
+{
+    struct sink out;
+    world_open(&world, 1, NULL, NULL);
+    struct provider *provider = serves(PORT_OF(pair), leaves ? plan_silent : plan_slow);
+    struct client *client = client_connect(&world, CLIENT_OF(pair));
+    sink_init(&out, SIZE_MAX / 2);
+    asking_put(client, &(struct asking){.model = MODEL_OF(pair), .marker = "mark-1", .stream = stream}, &out);
+    asking_put(client, &(struct asking){.model = MODEL_OF(pair), .marker = "mark-2", .stream = stream, .padding = 20000}, &out);
+    client_say_paced(client, sink_slice(&out), out.len, 0);
+    world_run(&world, 1000);
+    assert_int_equal(provider->live, 1);
+    assert_true(world.worker->loop.pool.chunks_used <= 2); /* that is all that is held of it */
+    uint64_t left_us = sim_now_us(world.sim);
+    if (leaves) {
+        client_leave(client);
+        world_run(&world, 200);
+        assert_int_equal(provider->live, 0);
+        assert_true(provider->last_gone_us - left_us <= 100 * 1000);
+        assert_int_equal(world.worker->stream_count, 0);
+    } else {
+        client_half_close(client);
+        client_await(client, 2, 60000);
+        client_expect(client, 0, 200, TOLD_WELL, NULL);
+        client_expect(client, 1, 200, TOLD_WELL, NULL);
+    }
+    sink_fini(&out);
+    world_close(&world);
+}
+
+static void
+r12_a_client_that_sent_ahead_and_leaves(void **unused)
+{
+    (void)unused;
+    FOR_EACH_PAIR
+    {
+        for (int what = 0; what < 4; what++)
+            sent_ahead(pair, what & 1, what & 2);
+    }
+}
+
 static void
 r13_a_half_closed_client_gets_everything(void **unused)
 {
@@ -556,6 +599,7 @@ main(void)
         cmocka_unit_test(r15_only_a_client_that_acknowledges_nothing_is_dropped),
         cmocka_unit_test(r12_a_client_that_leaves_takes_its_upstream_with_it),
         cmocka_unit_test(r12_a_client_that_asks_and_leaves_at_once),
+        cmocka_unit_test(r12_a_client_that_sent_ahead_and_leaves),
         cmocka_unit_test(r13_a_half_closed_client_gets_everything),
         cmocka_unit_test(r2_a_half_closed_client_still_gets_the_real_status),
         cmocka_unit_test(r19_five_requests_in_a_row_the_third_failing),
