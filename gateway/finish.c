@@ -438,7 +438,7 @@ act_depart(struct stream *stream)
 {
     if (stream->generation) {
         stream_account(stream);
-        if (!stream->keep_alive && !stream->close_after) /* as the client asked, whose whole request was read */
+        if (!stream->keep_alive && !stream->close_after && !stream->http10) /* the client says so, and its request was read */
             conn_farewell(stream->client);
     }
     let_go(stream, false);

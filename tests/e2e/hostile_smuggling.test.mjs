@@ -56,7 +56,8 @@ describe('smuggling', () => {
         return mine.length;
     }
 
-    async function attack([name, text], cut) {
+    // 'unheard': who says that it sends no more, and does, may lose even its answer to the reset that this earns (RFC 9112, 9.6).
+    async function attack([name, text, unheard], cut) {
         const number = ++cases;
         const client = await talk(numbered(text, number), cut);
         // Where the connection survives, the next request is understood as itself: nothing before it was left lying.
@@ -69,7 +70,7 @@ describe('smuggling', () => {
             over = is_canary(response);
         }
         client.destroy();
-        assert.ok(statuses.length >= 1, `${name}: no answer`);
+        assert.ok(statuses.length >= 1 || unheard, `${name}: no answer`);
         assert.ok(statuses.length <= 2, `${name}: ${statuses}`);
         assert.ok(heard(number, name) <= 1, `${name}: the upstream heard more than one request`);
     }
