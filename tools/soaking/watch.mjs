@@ -24,6 +24,7 @@ export class Sampler {
         this.began = Date.now();
         fs.writeFileSync(file, 'seconds\tround\tphase\tgateway\tdescriptors\trss\tpss\tthreads\tstreams\tconnections\tchunks\ttimers\n');
         this.timer = setInterval(async () => {
+            if (this.phase === 'rest') return;
             for (const gateway of world.gateways) {
                 try {
                     const { text } = await exchange(gateway.port, 'GET', '/metrics', {}, { tls: gateway.tls });

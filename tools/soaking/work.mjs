@@ -46,7 +46,7 @@ async function answers(world, soak) {
         const { target, body } = dialects[client].ask(model, mode !== 'whole');
         soak.count(well ? 'answers' : 'faults');
         try {
-            const response = await exchange(gateway.port, 'POST', mode === 'array' ? target.replace('?alt=sse', '') : target, { body }, { tls: gateway.tls, timeout_ms: 30_000 * patience });
+            const response = await exchange(gateway.port, 'POST', mode === 'array' ? target.replace('?alt=sse', '') : target, { body }, { tls: gateway.tls, timeout_ms: 60_000 * patience });
             if (!response.whole) throw new Error('the answer is cut off');
             // Between equals a whole answer comes whole: not every fault of a stream is one of it.
             const may_do_well = client === upstream && mode === 'whole' && response.status === 200;
@@ -77,7 +77,7 @@ async function leavers(world, soak) {
             connection.socket.write(ask_bytes(client, `${dialects[upstream].prefix}count,count=40,pace_ms=10`));
             if (how === 'close') {
                 connection.close();
-                const response = await connection.next(30_000 * patience);
+                const response = await connection.next(60_000 * patience);
                 read_raw(response, client, 'stream', { same: client === upstream });
                 connection.destroy();
             } else {
