@@ -140,12 +140,14 @@ void conn_consume(struct conn *conn, size_t n);
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 /*
- * conn_sate - the owner has all that it can use for now. Only a chunk is received ahead, so that an end of the peer's is seen
- * and peers that send far ahead hold little of the pool. conn_crave - take all there is again; touches where that lets more come.
+ * conn_sate - until conn_crave the owner can use no more than it has: only a chunk is received ahead, so that an end of the
+ * peer's is seen and peers that send far ahead hold little of the pool. conn_crave - receive all again; touches where that lets
+ * more come.
  */
 void conn_sate(struct conn *conn);
 void conn_crave(struct conn *conn);
-/* conn_said_all - has the peer ended, be it behind bytes that a sated conn does not receive yet? CONN_END tells of the one, CONN_BYTES of the other. */
+/* conn_said_all - has the peer ended, be it behind bytes that a sated conn does not receive yet? CONN_END tells of the one,
+ * CONN_BYTES of the other. */
 static inline bool
 conn_said_all(const struct conn *conn)
 {
