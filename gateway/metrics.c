@@ -409,6 +409,8 @@ expose_process(const struct gateway *gateway, struct sink *out)
 {
     announce(out, "process_resident_memory_bytes", "gauge", "Resident memory");
     sink_printf(out, "process_resident_memory_bytes %llu\n", (unsigned long long)resident_bytes());
+    announce(out, "penstock_memory_used_bytes", "gauge", "Memory that was allocated when free memory was last given back");
+    sink_printf(out, "penstock_memory_used_bytes %llu\n", (unsigned long long)load(&gateway->memory_used));
     announce(out, "penstock_memory_trims_total", "counter", "Times that free memory was given back to the system");
     sink_printf(out, "penstock_memory_trims_total %llu\n", (unsigned long long)load(&gateway->trims));
     announce(out, "process_open_fds", "gauge", "Open descriptors");

@@ -8,19 +8,20 @@
 #include <malloc.h>
 
 #define LOOK_US 990000u /* about a second, so that a wait of one does not miss every other look */
+#define SETTLED 4u /* looks: what the pools of the workers gave back in the meantime goes as well */
 #define OPEN_FEW 64u /* less than so many connections and exchanges are not worth a walk before it is quiet */
 
 bool
 trim_due(struct trim *trim, uint64_t activity, uint64_t open)
 {
-    bool quiet = activity == trim->seen && activity != trim->trimmed;
+    trim->quiet = activity == trim->seen && activity > 0 ? trim->quiet + 1 : 0;
+    bool quiet = trim->quiet == 1 || trim->quiet == SETTLED;
     trim->seen = activity;
     if (trim->peak < open)
         trim->peak = open;
     bool fallen = open + OPEN_FEW <= trim->peak / 2;
     if (!quiet && !fallen)
         return false;
-    trim->trimmed = activity;
     trim->peak = open;
     return true;
 }
@@ -36,5 +37,7 @@ trim_tick(struct trim *trim, struct gateway *gateway, uint64_t now_us)
     if (!trim_due(trim, 2 * begun - open, open))
         return;
     malloc_trim(0);
+    struct mallinfo2 info = mallinfo2();
+    atomic_store_explicit(&gateway->memory_used, info.uordblks + info.hblkhd, memory_order_relaxed);
     atomic_fetch_add_explicit(&gateway->trims, 1, memory_order_relaxed);
 }

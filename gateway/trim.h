@@ -3,8 +3,9 @@
  * trim.h - what a burst leaves behind in the allocator goes back to the system.
  *
  * An allocator keeps pages that lie between live objects; after ten thousand streams have ended, most of what they used would
- * stay resident. The main thread asks for it back when nothing happens, or when half of what was open is not any more: the
- * walk takes up to some milliseconds, in which a worker that allocates may wait, so none of them does it.
+ * stay resident. The main thread asks for it back when nothing happens, once more when the workers' pools have shrunk, and
+ * when half of what was open is not any more: the walk takes up to some milliseconds, in which a worker that allocates may
+ * wait, so none of them does it.
  */
 #ifndef PENSTOCK_TRIM_H
 #define PENSTOCK_TRIM_H
@@ -15,9 +16,10 @@ struct gateway;
 
 /* What the main thread remembers between two looks; all zero at first. */
 struct trim {
-    uint64_t seen, trimmed; /* activity at the last look, and at the last trim */
-    uint64_t peak;          /* the most that was open since then */
-    uint64_t next_us;       /* no look before */
+    uint64_t seen;    /* activity at the last look */
+    uint64_t quiet;   /* looks since there was any */
+    uint64_t peak;    /* the most that was open since the last trim */
+    uint64_t next_us; /* no look before */
 };
 
 /* trim_due - is it time? activity only grows: what began and what ended; open is what is between the two. Once a second. */

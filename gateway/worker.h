@@ -39,6 +39,7 @@ struct gateway { /* what all workers can see; the arrays are fixed before thread
     uint64_t started_unix_s;
     uint64_t started_us;
     _Atomic uint64_t trims; /* how often memory was given back to the system, see trim.h */
+    _Atomic uint64_t memory_used; /* bytes allocated when it last was */
     struct tape_store *tapes; /* events of streams that can be resumed; NULL: none can */
     struct recall *recall; /* reasoning state by tool call; NULL: none is kept */
 };

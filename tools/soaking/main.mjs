@@ -39,7 +39,10 @@ const soak = {
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130)); // whoever was started ends with us
 
-const rest_ms = 3500; // three of the seconds in which penstock looks
+const rest_ms = 6500; // penstock gives memory back after one quiet second and after four
+// What the allocator keeps wavers by megabytes with what the last round left between live objects, what is allocated hardly does.
+const rss_rise_max = 24 << 20;
+const used_rise_max = 384 << 10;
 const began = Date.now();
 const world = await new World().start();
 const samples = options.samples || path.join(path.dirname(process.env.PENSTOCK_BIN), '..', 'soak-samples.tsv');
@@ -57,22 +60,22 @@ while (Date.now() - began < Number(options.minutes) * 60_000) {
     // Nobody asks anything: only then is what a burst left in the allocator given back, which looks like a leak for as long.
     sampler.phase = 'rest';
     await sleep(rest_ms);
-    const memory = sampler.memory();
+    const memory = await sampler.memory();
     quiet.push({ at_s: (Date.now() - began) / 1000, memory });
-    process.stdout.write(`  round ${soak.round}, ${Math.round((Date.now() - began) / 1000)} s: descriptors ${start.map(({ descriptors }) => descriptors).join(' and ')} again, RSS ${memory.map(({ rss }) => (rss / 1048576).toFixed(2)).join(' and ')} MiB\n`);
+    process.stdout.write(`  round ${soak.round}, ${Math.round((Date.now() - began) / 1000)} s: descriptors ${start.map(({ descriptors }) => descriptors).join(' and ')} again, RSS ${memory.map(({ rss }) => (rss / 1048576).toFixed(2)).join(' and ')} MiB, allocated ${memory.map(({ used }) => used).join(' and ')} B\n`);
     if (soak.violations > 50) break;
 }
 sampler.stop();
 
 const verdicts = world.gateways.map((_, at) => {
-    const points = quiet.slice(Math.floor(quiet.length / 2)).map(({ at_s, memory }) => [at_s, memory[at].rss]);
-    const rise = rise_of(points);
-    // What the allocator keeps wavers by megabytes with what the last round did, which few rounds do not even out.
-    const bound = sanitized ? 24 << 20 : quiet.length < 40 ? 32 << 20 : 4 << 20;
-    if (quiet.length >= 6 && rise > bound) soak.violation(`RSS rose by ${Math.round(rise / 1024)} KiB over the second half`);
-    return `${(start[at].rss / 1048576).toFixed(1)} -> ${(quiet[quiet.length - 1].memory[at].rss / 1048576).toFixed(1)} MiB (${rise < 0 ? '' : '+'}${Math.round(rise / 1024)} KiB over the second half)`;
+    const rise = (name) => rise_of(quiet.slice(Math.floor(quiet.length / 2)).map(({ at_s, memory }) => [at_s, memory[at][name]]));
+    const rises = { rss: rise('rss'), used: rise('used') };
+    const said = (name) => `${rises[name] < 0 ? '' : '+'}${Math.round(rises[name] / 1024)} KiB over the second half`;
+    if (quiet.length >= 6 && rises.rss > rss_rise_max) soak.violation(`RSS: ${said('rss')}`);
+    if (quiet.length >= 6 && rises.used > used_rise_max) soak.violation(`allocated: ${said('used')}`);
+    return `${(start[at].rss / 1048576).toFixed(1)} -> ${(quiet.at(-1).memory[at].rss / 1048576).toFixed(1)} MiB (${said('rss')}), allocated ${Math.round(quiet.at(-1).memory[at].used / 1024)} KiB (${said('used')})`;
 });
-const threads = sampler.memory().map((memory) => memory.threads).join(' and ');
+const threads = quiet.at(-1).memory.map((memory) => memory.threads).join(' and ');
 await world.stop().catch((error) => soak.violation(error.message.slice(0, 2000)));
 const counts = Object.entries(soak.counts).map(([name, n]) => `${n} ${name.replaceAll('_', ' ')}`).join(', ');
 process.stdout.write(`soak: ${Math.round((Date.now() - began) / 1000)} s, ${soak.round} rounds, ${soak.reloads} reloads, ${counts}; descriptors ${start.map(({ descriptors }) => descriptors).join(' and ')} at the start of each round and after it, `

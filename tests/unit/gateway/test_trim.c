@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 static void
-a_quiet_second_is_used_once(void **state)
+a_quiet_second_is_used_and_one_after_the_pools_have_shrunk(void **state)
 {
     (void)state;
     struct trim trim = {0};
@@ -20,6 +20,11 @@ a_quiet_second_is_used_once(void **state)
     assert_false(trim_due(&trim, 12, 5));
     assert_false(trim_due(&trim, 13, 6));
     assert_true(trim_due(&trim, 13, 6));
+    assert_false(trim_due(&trim, 13, 6));
+    assert_false(trim_due(&trim, 13, 6));
+    assert_true(trim_due(&trim, 13, 6));
+    for (int look = 0; look < 100; look++)
+        assert_false(trim_due(&trim, 13, 6));
 }
 
 static void
@@ -43,7 +48,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_quiet_second_is_used_once),
+        cmocka_unit_test(a_quiet_second_is_used_and_one_after_the_pools_have_shrunk),
         cmocka_unit_test(a_fall_is_noticed_while_others_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
