@@ -463,6 +463,7 @@ serve(const struct cli *cli)
         return 1;
     log_set_level(config->log_level);
     raise_descriptor_limit();
+    trim_init();
     crashing = &gateway;
     block_signals(&signals);
     int error = prepare(&doors, config, service.listener, &generation);

@@ -11,6 +11,15 @@
 #define SETTLED 4u /* looks: what the pools of the workers gave back in the meantime goes as well */
 #define OPEN_FEW 64u /* less than so many connections and exchanges are not worth a walk before it is quiet */
 
+/* Nothing but a free at the top gives a thread's top back, and glibc raises what may stay there to twice the largest block that
+ * it ever unmapped: up to 64 MiB for each worker. Fixed, bodies of some megabytes still do not fault their pages in each time. */
+void
+trim_init(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
 bool
 trim_due(struct trim *trim, uint64_t activity, uint64_t open)
 {

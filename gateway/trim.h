@@ -14,6 +14,9 @@
 
 struct gateway;
 
+/* trim_init - how much an allocator may keep for what comes next. Before there are threads. */
+void trim_init(void);
+
 /* What the main thread remembers between two looks; all zero at first. */
 struct trim {
     uint64_t seen;    /* activity at the last look */

@@ -271,7 +271,7 @@ print_tally(uint64_t worlds)
            (unsigned long long)names.slow, (unsigned long long)names.refused, (unsigned long long)names.missing,
            (unsigned long long)names.several);
     struct secure_tally secure = secure_tally();
-    printf("%llu TLS connections, %llu of them up\n", (unsigned long long)secure.handshakes, (unsigned long long)secure.done);
+    printf("%llu TLS connections\n%llu TLS connections that came up\n", (unsigned long long)secure.handshakes, (unsigned long long)secure.done);
     printf("%llu fault: certificates that are wrong\n%llu fault: handshakes broken off\n%llu fault: no TLS where there should be\n"
            "%llu fault: TLS cut without goodbye\n", (unsigned long long)secure.certificates, (unsigned long long)secure.broken_off,
            (unsigned long long)secure.strangers, (unsigned long long)secure.truncated);

@@ -182,7 +182,7 @@ async function reloads(world, soak) {
         await sleep(5000);
         soak.reloads++;
         world.reload(soak.reloads);
-        const name = `fresh-${soak.reloads}`;
+        const name = `fresh-${soak.reloads % 8}`; // metrics keep the name of each model that there was
         const until = Date.now() + 8000 * patience;
         for (let status = 0; status !== 200;) {
             await sleep(100);

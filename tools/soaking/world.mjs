@@ -35,7 +35,7 @@ export class World {
                 ...models_at(this.provider.url), ...renamed_models('l', `http://127.0.0.1:${this.load_port}`), ...renamed_models('t', `https://localhost:${this.load_tls_port}`),
                 { model_name: 'flaky', litellm_params: { model: 'openai/text,status=500', api_base: `${this.provider.url}/v1`, api_key: 'k' } },
                 { model_name: 'flaky', litellm_params: { model: 'anthropic/text', api_base: this.provider.url, api_key: 'k' } },
-                { model_name: `fresh-${n}`, litellm_params: { model: 'openai/text', api_base: `${this.provider.url}/v1`, api_key: 'k' } },
+                { model_name: `fresh-${n % 8}`, litellm_params: { model: 'openai/text', api_base: `${this.provider.url}/v1`, api_key: 'k' } },
             ],
             router_settings: { num_retries: 3, allowed_fails: 1000000 },
             penstock: {
