@@ -164,6 +164,8 @@ escape_byte(struct sink *sink, unsigned char byte)
 void
 json_escape(struct sink *sink, struct slice text)
 {
+    if (text.len == 0)
+        return; /* it may be absent */
     const unsigned char *at = (const unsigned char *)text.ptr;
     const unsigned char *end = at + text.len;
     while (at < end) {

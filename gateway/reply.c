@@ -118,6 +118,7 @@ begin_body(struct stream *stream)
             return stream_fail(stream, -ERR_MEMORY);
         dialect->reader_init(stream->dialect_reader, &stream->reply);
         canon_guard_init(&stream->guard, &stream->reply);
+        stream->guard.first_due = !stream->same_dialect; /* passed on, odd numbers are the client's affair */
         if (stream->deployment->config->think_tags) {
             stream->think = arena_take(&stream->reply, sizeof *stream->think);
             if (!stream->think)

@@ -250,6 +250,7 @@ struct canon_events {
     bool swallow;        /* same dialect: the raw event must not reach the client at all */
     uint32_t flaws;      /* 1 << enum canon_flaw */
     uint32_t mends;      /* notes from a dialect's reader to its own pass_event: what to mend in the raw event */
+    struct slice type;   /* the event line's, where the reader notes that the data lacks it */
 };
 #define CANON_MEND_ALL (1u << 31) /* the raw event says something else than these events: write them */
 void canon_events_init(struct canon_events *events, struct arena *scratch);
@@ -315,10 +316,12 @@ struct canon_guard {
     uint32_t open_blocks, blocks, call_count;
     int error; /* the first, which sticks */
     bool started, finished, ended, failed;
+    bool first_due; /* set by who asks: the first choice must have finished before the end; else any will do */
     bool native; /* the reply holds blocks that only its own dialect understands: they may be calls */
     enum canon_finish finish;
     uint32_t flaws; /* all seen */
     uint64_t finished_choices[2]; /* one bit a choice: its FINISH was seen */
+    uint64_t waiting_choices[2];  /* the same: it has a block, and no FINISH yet */
     uint64_t text_blocks;  /* one bit a block, the first 64: it is, or was, text: what citations may speak of */
     uint64_t *text_beyond; /* the bits of some more blocks; NULL before there is text among them */
     const char *verdict; /* why a call was refused, a literal: "truncated_arguments", "invalid_arguments", "missing_name", "duplicate_id", ... */

@@ -134,6 +134,7 @@ check_open(struct canon_guard *guard, const struct canon_event *event)
     guard->native |= event->type == BLOCK_NATIVE;
     guard->blocks++;
     guard->open_blocks++;
+    guard->waiting_choices[event->choice >> 6] |= (uint64_t)1 << (event->choice & 63);
     return event->type == BLOCK_TEXT ? note_text(guard, event->block) : 0;
 }
 
@@ -240,6 +241,7 @@ check_finish(struct canon_guard *guard, struct canon_events *events, struct cano
     guard->finished = true;
     guard->finish = finish;
     guard->finished_choices[event->choice >> 6] |= (uint64_t)1 << (event->choice & 63);
+    guard->waiting_choices[event->choice >> 6] &= ~((uint64_t)1 << (event->choice & 63));
     bool cut_short = finish == FINISH_LENGTH || finish == FINISH_CONTEXT || finish == FINISH_FILTER;
     if (fault && !cut_short)
         return refuse(guard, ERR_TOOL_CALL, fault);
@@ -283,7 +285,8 @@ check_one(struct canon_guard *guard, struct canon_events *events, struct canon_e
         *keep = false;
         return 0;
     case CANON_END:
-        if (!guard->finished)
+        if (!guard->finished || guard->waiting_choices[0] || guard->waiting_choices[1] ||
+            (guard->first_due && !finished(guard, 0)))
             return disorder(guard, "end_without_finish");
         guard->ended = true;
         return 0;

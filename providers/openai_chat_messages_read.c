@@ -128,7 +128,8 @@ read_audio(struct message_reader *at, struct json value)
     struct json audio = json_get(value, "input_audio");
     part->media_type = json_string(json_get(audio, "format"), at->request->arena);
     part->data = json_string(json_get(audio, "data"), at->request->arena);
-    return 0;
+    bool complete = slice_present(part->media_type) && slice_present(part->data);
+    return complete ? 0 : chat_refuse(at->fault, ERR_REQUEST, "messages", "an input_audio part needs data and a format");
 }
 
 /* Qwen's extension, and OpenRouter's. */

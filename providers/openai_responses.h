@@ -77,6 +77,7 @@ enum responses_item_kind responses_item_kind_of(struct slice word);
 enum responses_mend {
     RESPONSES_MEND_NAME = 1u << 0,  /* its event line is missing or says something else */
     RESPONSES_MEND_SPLIT = 1u << 1, /* its delta makes a line over the limit */
+    RESPONSES_MEND_TYPE = 1u << 2,  /* only its event line says what it is, and many clients read no event lines */
 };
 #define RESPONSES_MEND_KIND 8 /* from this bit on: enum responses_event, beside MEND_NAME */
 

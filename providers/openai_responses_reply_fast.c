@@ -130,7 +130,7 @@ responses_template_learn(struct responses_reader *reader, struct slice type, str
     struct responses_template *to = &reader->template;
     struct gap gaps[RESPONSES_HOLES];
     to->used = 0;
-    if (events->count != 1 || events->flaws || events->mends & RESPONSES_MEND_SPLIT ||
+    if (events->count != 1 || events->flaws || events->mends & (RESPONSES_MEND_SPLIT | RESPONSES_MEND_TYPE) ||
         events->at[0].kind != CANON_DELTA || events->at[0].logprobs)
         return;
     size_t count = gaps_of(root, gaps), used = 0, fixed = data.len;

@@ -3,9 +3,9 @@
  * openai_responses_reply_pass.c - a Responses upstream's event on its way to a Responses client: as
  * it is, whatever it says.
  *
- * Mended are only the frame (a missing event line) and the size (a delta over the line limit
- * becomes several, and every number behind them moves on). What the canonical events say is noted,
- * so that an error at the end goes by the right name.
+ * Mended are only the frame (a missing event line, or a type that only the event line says) and the
+ * size (a delta over the line limit becomes several, and every number behind them moves on). What the
+ * canonical events say is noted, so that an error at the end goes by the right name.
  */
 #include "providers/openai_responses.h"
 
@@ -42,10 +42,18 @@ put_event(struct responses_writer *writer, struct json root, struct slice data, 
           bool first, const struct canon_events *events, struct frames *frames)
 {
     struct arena *arena = events->arena;
-    struct slice word = json_text(json_get(root, "type"));
+    bool lacks_type = events->mends & RESPONSES_MEND_TYPE;
+    struct slice word = lacks_type ? events->type : json_text(json_get(root, "type"));
     const char *name = responses_event_name(word);
     struct splice splice;
     splice_init(&splice, data, arena);
+    if (lacks_type) {
+        struct sink text;
+        sink_init(&text, 6 * word.len + 16);
+        json_escape(&text, word);
+        splice_member(&splice, root, "type", text.error ? SLICE_NONE : quoted(sink_slice(&text), arena));
+        sink_fini(&text);
+    }
     if (writer->shift > 0 && json_present(json_get(root, "sequence_number"))) {
         struct slice number = arena_printf(arena, "%llu", (unsigned long long)writer->sequence);
         splice_replace(&splice, json_raw(json_get(root, "sequence_number")), number);
@@ -113,7 +121,7 @@ responses_pass_event(void *writer, struct slice data, const struct canon_events 
     const char *name = NULL;
     if (!framed)
         name = responses_kind_name((enum responses_event)(events->mends >> RESPONSES_MEND_KIND));
-    if (self->shift > 0 || events->mends & RESPONSES_MEND_SPLIT || (!framed && !name))
+    if (self->shift > 0 || events->mends & (RESPONSES_MEND_SPLIT | RESPONSES_MEND_TYPE) || (!framed && !name))
         return mend(self, data, events, frames);
     self->sequence++;
     frame_begin(frames, framed ? FRAME_PASS : FRAME_EVENT, name);

@@ -315,6 +315,10 @@ read_data(struct responses_reader *reader, struct slice type, struct slice data,
     if (!slice_present(word)) { /* nothing but the event line says what it is */
         word = type;
         kind = responses_event_of(word);
+        if (kind != RESPONSES_UNKNOWN) {
+            events->mends |= RESPONSES_MEND_TYPE;
+            events->type = type;
+        }
     }
     if (kind == RESPONSES_UNKNOWN) {
         events->flaws |= 1u << FLAW_UNKNOWN_EVENT;

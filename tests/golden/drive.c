@@ -34,7 +34,9 @@ put_frames(struct run *run, const struct sse_event *raw)
     for (int i = 0; i < run->frames.count; i++) {
         const struct frame *frame = &run->frames.at[i];
         struct slice data = slice_of(sink_slice(&run->frames.bytes).ptr + frame->start, frame->len);
-        if (frame->kind == FRAME_PASS)
+        if (frame->kind == FRAME_PASS && raw->unterminated)
+            sse_put_event(out, raw->type, raw->data); /* as gateway/output.c: half a line would swallow what follows */
+        else if (frame->kind == FRAME_PASS)
             sink_put(out, raw->raw);
         else if (frame->kind == FRAME_COMMENT)
             sse_put_comment(out, data);
@@ -259,6 +261,7 @@ drive_reply(const struct drive *drive, struct slice upstream, struct drive_resul
     frames_init(&run.frames, 128u << 20);
     canon_events_init(&run.events, &run.scratch);
     canon_guard_init(&run.guard, &run.arena);
+    run.guard.first_due = !run.same;
     canon_think_init(&run.think, &run.arena);
     canon_textcall_init(&run.textcall, &run.arena);
     int error = canon_custom_init(&run.custom, drive->options.request, &run.arena);

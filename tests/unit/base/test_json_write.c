@@ -106,6 +106,7 @@ static void
 escapes(void **state)
 {
     (void)state;
+    check_escaped(SLICE_NONE, "");
     check_escaped(SLICE_LIT("\"\\\b\f\n\r\t/"), "\\\"\\\\\\b\\f\\n\\r\\t/");
     check_escaped(SLICE_LIT("\0\x01\x1f\x7f"), "\\u0000\\u0001\\u001f\x7f");
     check_escaped(SLICE_LIT("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"),

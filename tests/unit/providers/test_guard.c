@@ -48,6 +48,8 @@ struct outcome {
     int passed; /* events that came through */
 };
 
+static bool first_due;
+
 static struct outcome
 run(const struct canon_event *events, int count)
 {
@@ -56,6 +58,7 @@ run(const struct canon_event *events, int count)
     struct outcome outcome = {.at = -1};
     arena_init(&arena, 8u << 20);
     canon_guard_init(&guard, &arena);
+    guard.first_due = first_due;
     for (int i = 0; i < count && outcome.error == 0; i++) {
         struct arena scratch;
         struct canon_events list;
@@ -132,6 +135,26 @@ refuses_disorder(void **state)
     refused(RUN(START, FINISH(FINISH_STOP), END, END), protocol, "event_after_end");
     refused(RUN(START, {.kind = CANON_ERROR}, END), protocol, "event_after_end");
     refused(RUN(START, {.kind = CANON_FINISH, .choice = 128}), protocol, "too_many_choices");
+}
+
+/* What has begun must have finished, and the answer that all dialects know is the first. */
+static void
+each_choice_ends_by_itself(void **state)
+{
+    (void)state;
+    int protocol = ERR_UPSTREAM_PROTOCOL;
+    const struct canon_event open = {.kind = CANON_OPEN, .type = BLOCK_TEXT, .choice = 1};
+    const struct canon_event close = {.kind = CANON_CLOSE, .type = BLOCK_TEXT, .choice = 1};
+    const struct canon_event finish = {.kind = CANON_FINISH, .finish = FINISH_STOP, .choice = 1};
+    refused(RUN(START, open, close, FINISH(FINISH_STOP), END), protocol, "end_without_finish");
+    assert_int_equal(RUN(START, open, close, FINISH(FINISH_STOP), finish, END).error, 0);
+    assert_int_equal(RUN(START, open, close, finish, END).error, 0);
+    first_due = true;
+    refused(RUN(START, open, close, finish, END), protocol, "end_without_finish");
+    assert_int_equal(RUN(START, open, close, finish, FINISH(FINISH_STOP), END).error, 0);
+    first_due = false;
+    const struct canon_event last = {.kind = CANON_OPEN, .type = BLOCK_TEXT, .choice = 127};
+    refused(RUN(START, last, FINISH(FINISH_STOP), END), protocol, "end_without_finish");
 }
 
 /* Ends a reply after one call with these arguments (escaped). */
@@ -379,6 +402,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lets_good_replies_through),
         cmocka_unit_test(refuses_disorder),
+        cmocka_unit_test(each_choice_ends_by_itself),
         cmocka_unit_test(judges_arguments),
         cmocka_unit_test(believes_replies_that_were_cut_short),
         cmocka_unit_test(judges_names_and_ids),

@@ -54,6 +54,9 @@ test_faults(void **state)
         {"{\"model\":\"m\",\"messages\":[{\"role\":\"king\"}]}", ERR_REQUEST, "messages"},
         {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":7}]}", ERR_REQUEST,
          "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}]}", ERR_REQUEST, "messages"},
+        {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\"}}]}]}",
+         ERR_REQUEST, "messages"},
         {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[7]}]}", ERR_REQUEST,
          "messages"},
         {"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
