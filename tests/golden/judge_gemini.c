@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "sse/sse.h"
 
-#define JUDGED_CANDIDATES 16
+#define JUDGED_CANDIDATES 128 /* as many as a Chat upstream may have choices */
 #define JUDGED_CALLS 128
 
 struct judge {
