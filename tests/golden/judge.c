@@ -12,8 +12,8 @@
 
 #include "sse/sse.h"
 
-#define JUDGED_CHOICES 16
-#define JUDGED_CALLS 64
+#define JUDGED_CHOICES 128 /* as many as an upstream may have */
+#define JUDGED_CALLS 256
 
 struct judged_choice {
     bool role, finished;

@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "sse/sse.h"
 
-#define JUDGED_CANDIDATES 128 /* as many as a Chat upstream may have choices */
-#define JUDGED_CALLS 128
+#define JUDGED_CANDIDATES 128 /* as many as an upstream may have */
+#define JUDGED_CALLS 256
 
 struct judge {
     struct arena arena;

@@ -12,8 +12,8 @@
 
 #include "sse/sse.h"
 
-#define JUDGED_ITEMS 64
-#define JUDGED_PARTS 64
+#define JUDGED_ITEMS 256
+#define JUDGED_PARTS 256
 
 struct judged_part {
     bool open, done;
