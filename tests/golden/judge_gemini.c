@@ -21,8 +21,12 @@ struct judge {
     struct slice model, id;
     bool seen[JUDGED_CANDIDATES], finished[JUDGED_CANDIDATES];
     bool failed, blocked;
-    struct slice calls[JUDGED_CALLS];
+    struct { /* candidates are alternatives: each has ids of its own */
+        uint64_t candidate;
+        struct slice id;
+    } calls[JUDGED_CALLS];
     uint32_t call_count;
+    uint64_t candidate; /* the one at hand */
 };
 
 static const char *
@@ -38,12 +42,14 @@ judge_call(struct judge *judge, struct json call)
     if (json_present(json_get(call, "args")) && json_type(json_get(call, "args")) != JSON_OBJECT)
         return "a call's arguments are no object";
     for (uint32_t i = 0; i < judge->call_count && id.len > 0; i++)
-        if (slice_eq(judge->calls[i], id))
+        if (judge->calls[i].candidate == judge->candidate && slice_eq(judge->calls[i].id, id))
             return "two calls with one id";
     if (judge->call_count == JUDGED_CALLS)
         return "more calls than can be judged";
-    if (id.len > 0)
-        judge->calls[judge->call_count++] = arena_copy(&judge->arena, id);
+    if (id.len > 0) {
+        judge->calls[judge->call_count].candidate = judge->candidate;
+        judge->calls[judge->call_count++].id = arena_copy(&judge->arena, id);
+    }
     return NULL;
 }
 
@@ -88,6 +94,7 @@ judge_candidate(struct judge *judge, struct json candidate)
     if (judge->finished[index])
         return "something behind the finish";
     judge->seen[index] = true;
+    judge->candidate = index;
     if (json_present(json_get(content, "role")) && !json_is(json_get(content, "role"), "model"))
         return "content of another role";
     if (json_type(parts) == JSON_ARRAY)
