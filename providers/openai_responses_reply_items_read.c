@@ -163,21 +163,25 @@ responses_close_all(struct responses_reader *reader, struct canon_events *events
 
 /* ---------------------------------------------------------------- text */
 
-/* A list of tokens, without their alternatives. *error is set without memory. */
+/* A list of tokens, their alternatives too if there may be any; what has no number is none. *error is set without memory. */
 static struct canon_logprob *
-read_tokens(struct json list, struct arena *arena, int *error)
+read_tokens(struct json list, bool nested, struct arena *arena, int *error)
 {
     struct canon_logprob *first = NULL, **link = &first;
-    for (struct json at = json_first(list); json_present(at); at = json_next(at)) {
+    for (struct json at = json_first(list); json_present(at) && *error == 0; at = json_next(at)) {
+        struct json bytes = json_get(at, "bytes"), number = json_get(at, "logprob"), tops = json_get(at, "top_logprobs");
+        if (json_type(number) != JSON_NUMBER)
+            continue;
         struct canon_logprob *one = arena_take(arena, sizeof(*one));
         if (!one) {
             *error = -ERR_MEMORY;
             return NULL;
         }
-        struct json bytes = json_get(at, "bytes"), number = json_get(at, "logprob");
         one->token = json_text(json_get(at, "token"));
-        one->logprob = json_type(number) == JSON_NUMBER ? json_raw(number) : SLICE_NONE;
+        one->logprob = json_raw(number);
         one->bytes = json_type(bytes) == JSON_ARRAY ? json_raw(bytes) : SLICE_NONE;
+        if (nested && json_type(tops) == JSON_ARRAY)
+            one->top = read_tokens(tops, false, arena, error);
         *link = one;
         link = &one->next;
     }
@@ -187,15 +191,7 @@ read_tokens(struct json list, struct arena *arena, int *error)
 static struct canon_logprob *
 read_logprobs(struct json list, struct arena *arena, int *error)
 {
-    struct json value = json_type(list) == JSON_ARRAY ? json_first(list) : JSON_NONE;
-    struct canon_logprob *first = json_present(value) ? read_tokens(list, arena, error) : NULL;
-    for (struct canon_logprob *one = first; one && *error == 0; one = one->next) {
-        struct json tops = json_get(value, "top_logprobs");
-        if (json_type(tops) == JSON_ARRAY)
-            one->top = read_tokens(tops, arena, error);
-        value = json_next(value);
-    }
-    return first;
+    return json_type(list) == JSON_ARRAY ? read_tokens(list, true, arena, error) : NULL;
 }
 
 /*
